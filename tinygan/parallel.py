@@ -1,0 +1,215 @@
+"""One function over fixed slices of the work: all cores on NumPy, one slice on CuPy.
+
+NumPy releases Python's global lock inside its loops, copies and matrix products, so plain Python
+threads that work on separate slices of an array use all the cores.  Two rules keep the results
+the same bits on every machine and at every thread count:
+
+- the slices depend on the sizes of the arrays alone, never on the number of threads;
+- what is summed over slices is summed in the order of the slices, after all of them are done.
+
+While slices run, NumPy's own BLAS is held at one thread (two layers of threads would fight for
+the cores); when they are done it is set back to what the user had.  No other library in the
+process is touched.
+
+The number of threads is the number of cores this process may use; ``TINYGAN_NUM_THREADS`` in the
+environment, or `set_num_threads`, changes it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["for_slices", "get_num_threads", "run", "set_num_threads", "split", "workspace"]
+
+
+def split(length: int, size: int) -> list[tuple[int, int]]:
+    """Cut ``range(length)`` into consecutive ``(start, stop)`` ranges of `size` (the last may be shorter).
+
+    Examples
+    --------
+    >>> split(10, 4)
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    return [(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def for_slices(function: Callable[[int, int], object], length: int, size: int, xp=np) -> list:
+    """Call ``function(start, stop)`` over ``range(length)`` and return its results in slice order.
+
+    Parameters
+    ----------
+    function
+        Called once a slice; on NumPy from several threads at once, so it must write only into
+        its own part of any shared array.
+    length, size : int
+        The slices are ``split(length, size)`` on NumPy.  A GPU runs one kernel over everything, so
+        on CuPy there is a single slice ``(0, length)``.
+    xp : module
+        The array module of the data: ``numpy`` or ``cupy``.
+    """
+    if xp is not np:
+        return [function(0, length)]
+    return run([lambda a=a, b=b: function(a, b) for a, b in split(length, max(1, size))])
+
+
+def run(tasks: Sequence[Callable[[], object]]) -> list:
+    """Run independent `tasks` on all cores (NumPy only) and return their results in order.
+
+    An exception in one task is raised here after all of them have ended.  A task that calls `run`
+    itself has its tasks run one after another in its own thread.
+    """
+    if len(tasks) == 1 or _in_worker():
+        return [task() for task in tasks]
+    threads = min(get_num_threads(), len(tasks))
+    with _single_threaded_blas():
+        if threads == 1:
+            return [task() for task in tasks]
+        results: list = [None] * len(tasks)
+        queue = iter(range(len(tasks)))  # next() on it is atomic under the global lock
+
+        def work():
+            _local.worker = True
+            try:
+                for index in queue:
+                    results[index] = tasks[index]()
+            finally:
+                _local.worker = False
+
+        pool = _get_pool(threads - 1)
+        helpers = [pool.submit(work) for _ in range(threads - 1)]
+        try:
+            work()  # the calling thread is a worker too
+        finally:
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.exception()  # wait
+        for helper in helpers:
+            if not helper.cancelled():
+                helper.result()
+        return results
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that slices are spread over."""
+    return _num_threads
+
+
+def set_num_threads(count: int) -> None:
+    """Spread slices over `count` threads from now on; results do not change by a bit."""
+    global _num_threads, _pool
+    if int(count) != count or count < 1:
+        raise ValueError(f"set_num_threads: expected a positive whole number, got {count!r}")
+    _num_threads = int(count)
+    with _lock:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.shutdown(wait=True)
+
+
+def workspace(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Return this thread's scratch array called `name`, uninitialised, kept for the next call.
+
+    A fresh large array costs as much as the arithmetic on it, because the operating system clears
+    each of its pages; scratch arrays that stay in a core's cache cost nothing.  What it holds is
+    lost at the next call with the same `name` in the same thread.
+    """
+    dtype = np.dtype(dtype)
+    needed = int(np.prod(shape)) * dtype.itemsize
+    store = _local.__dict__.setdefault("workspaces", {})
+    block = store.get(name)
+    if block is None or block.nbytes < needed:
+        block = store[name] = np.empty(needed, np.uint8)
+    return block[:needed].view(dtype).reshape(shape)
+
+
+_lock = threading.Lock()
+_local = threading.local()
+_pool: ThreadPoolExecutor | None = None
+
+
+def _default_num_threads() -> int:
+    wanted = os.environ.get("TINYGAN_NUM_THREADS", "")
+    if wanted:
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ValueError(f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}")
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_num_threads = _default_num_threads()
+
+
+def _in_worker() -> bool:
+    return getattr(_local, "worker", False)
+
+
+def _get_pool(size: int) -> ThreadPoolExecutor:
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max(size, _num_threads - 1), thread_name_prefix="tinygan")
+        return _pool
+
+
+def _forget_pool() -> None:  # a forked child has none of its parent's threads
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+class _NumpyBlas:
+    """The BLAS that NumPy itself was linked with, and how many are holding it at one thread."""
+
+    def __init__(self):
+        home = Path(np.__file__).resolve().parent
+        near = (home, home.parent / "numpy.libs")
+        found = [
+            library
+            for library in ThreadpoolController().lib_controllers
+            if library.user_api == "blas"
+        ]
+        own = [
+            lib for lib in found if any(p in Path(lib.filepath).resolve().parents for p in near)
+        ]
+        # a wheel brings its BLAS along; elsewhere (conda, distributions) a single one is shared
+        self.libraries = own or (found if len(found) == 1 else [])
+        self.holders = 0
+        self.before: list[int] = []
+
+
+_blas: _NumpyBlas | None = None
+
+
+@contextmanager
+def _single_threaded_blas():
+    """Hold NumPy's BLAS at one thread; the last of several holders gives back what the user had."""
+    global _blas
+    with _lock:
+        if _blas is None:
+            _blas = _NumpyBlas()
+        if _blas.holders == 0:
+            _blas.before = [library.num_threads for library in _blas.libraries]
+            for library in _blas.libraries:
+                library.set_num_threads(1)
+        _blas.holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _blas.holders -= 1
+            if _blas.holders == 0:
+                for library, count in zip(_blas.libraries, _blas.before, strict=True):
+                    library.set_num_threads(count)
