@@ -31,7 +31,7 @@ __all__ = ["for_slices", "get_num_threads", "run", "set_num_threads", "split", "
 
 
 def split(length: int, size: int) -> list[tuple[int, int]]:
-    """Cut ``range(length)`` into consecutive ``(start, stop)`` ranges of `size` (the last may be shorter).
+    """Cut ``range(length)`` into ``(start, stop)`` ranges of `size`; the last may be shorter.
 
     Examples
     --------
@@ -66,11 +66,11 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
     An exception in one task is raised here after all of them have ended.  A task that calls `run`
     itself has its tasks run one after another in its own thread.
     """
-    if len(tasks) == 1 or _in_worker():
+    if _in_worker():
         return [task() for task in tasks]
     threads = min(get_num_threads(), len(tasks))
     with _single_threaded_blas():
-        if threads == 1:
+        if threads <= 1:  # one task too: BLAS threads, once woken, spin for a while on our cores
             return [task() for task in tasks]
         results: list = [None] * len(tasks)
         queue = iter(range(len(tasks)))  # next() on it is atomic under the global lock
@@ -139,7 +139,9 @@ def _default_num_threads() -> int:
     wanted = os.environ.get("TINYGAN_NUM_THREADS", "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:
-            raise ValueError(f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}")
+            raise ValueError(
+                f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}"
+            )
         return int(wanted)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -181,9 +183,7 @@ class _NumpyBlas:
             for library in ThreadpoolController().lib_controllers
             if library.user_api == "blas"
         ]
-        own = [
-            lib for lib in found if any(p in Path(lib.filepath).resolve().parents for p in near)
-        ]
+        own = [lib for lib in found if any(p in Path(lib.filepath).resolve().parents for p in near)]
         # a wheel brings its BLAS along; elsewhere (conda, distributions) a single one is shared
         self.libraries = own or (found if len(found) == 1 else [])
         self.holders = 0

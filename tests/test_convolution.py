@@ -1,0 +1,200 @@
+"""Convolution: every algorithm against the loops, against PyTorch, and against its own adjoints."""
+
+import numpy as np
+import pytest
+
+from tinygan import parallel
+from tinygan.convolution import (
+    convolve,
+    convolve_grad_input,
+    convolve_grad_weight,
+    output_size,
+    using_algorithm,
+)
+
+FAST = ("im2col", "winograd", "auto")
+
+# (N, H, W, C, O, kernel, stride, padding)
+SHAPES = {
+    "3x3": (2, 8, 8, 3, 4, (3, 3), (1, 1), (1, 1)),
+    "3x3 valid, odd": (1, 9, 7, 5, 2, (3, 3), (1, 1), (0, 0)),
+    "3x3, tiles overhang": (3, 5, 11, 2, 3, (3, 3), (1, 1), (1, 1)),
+    "3x3/2": (2, 9, 8, 3, 4, (3, 3), (2, 2), (1, 1)),
+    "3x3/2, last row unseen": (1, 10, 8, 4, 2, (3, 3), (2, 2), (0, 0)),
+    "4x4/2": (2, 8, 8, 3, 5, (4, 4), (2, 2), (1, 1)),
+    "4x4/2, odd": (2, 11, 7, 3, 2, (4, 4), (2, 2), (1, 1)),
+    "4x4/2, to one pixel": (5, 2, 2, 3, 4, (4, 4), (2, 2), (1, 1)),
+    "4x4": (2, 7, 9, 3, 4, (4, 4), (1, 1), (1, 1)),
+    "4x4 to 1x1": (6, 4, 4, 3, 1, (4, 4), (1, 1), (0, 0)),
+    "5x5/2": (2, 8, 9, 2, 3, (5, 5), (2, 2), (2, 2)),
+    "7x7": (1, 9, 10, 3, 4, (7, 7), (1, 1), (0, 0)),
+    "7x7 padded": (1, 6, 7, 4, 3, (7, 7), (1, 1), (3, 3)),
+    "1x1": (2, 4, 3, 5, 6, (1, 1), (1, 1), (0, 0)),
+    "1x1/2": (2, 5, 4, 3, 2, (1, 1), (2, 2), (0, 0)),
+    "uneven": (2, 9, 8, 3, 2, (3, 4), (2, 1), (0, 2)),
+    "stride past the kernel": (1, 11, 10, 2, 3, (2, 3), (3, 4), (1, 0)),
+    "padding past the kernel": (1, 3, 3, 2, 2, (2, 2), (1, 1), (3, 3)),
+    "one channel each": (2, 6, 6, 1, 1, (3, 3), (1, 1), (1, 1)),
+    # large enough for several slices of rows, or of images
+    "4x4/2, sliced": (9, 32, 32, 16, 32, (4, 4), (2, 2), (1, 1)),
+    "3x3, one sliced image": (1, 66, 35, 32, 24, (3, 3), (1, 1), (0, 0)),
+    "4x4, one sliced image": (1, 31, 33, 16, 24, (4, 4), (1, 1), (1, 1)),
+}
+
+
+def draw(shape, dtype=np.float64, seed=0):
+    """Return x, w, dy, stride, padding of a case, the arrays read-only."""
+    N, H, W, C, O, kernel, stride, padding = shape
+    rng = np.random.default_rng(seed)
+    OH, OW = (output_size(*a) for a in zip((H, W), kernel, stride, padding, strict=True))
+    arrays = [
+        rng.standard_normal(s).astype(dtype)
+        for s in ((N, H, W, C), (*kernel, C, O), (N, OH, OW, O))
+    ]
+    for array in arrays:
+        array.flags.writeable = False
+    return *arrays, stride, padding
+
+
+def faces(x, w, dy, stride, padding, **how):
+    """Return all three faces of one convolution."""
+    return (
+        convolve(x, w, stride, padding, **how),
+        convolve_grad_input(dy, w, stride, padding, x.shape[1:3], **how),
+        convolve_grad_weight(x, dy, stride, padding, w.shape[:2], **how),
+    )
+
+
+def assert_close(actual, expected, tolerance):
+    for name, a, e in zip(("y", "dx", "dw"), actual, expected, strict=True):
+        assert a.shape == e.shape, name
+        assert np.abs(a - e).max() <= tolerance * np.abs(e).max(), name
+
+
+@pytest.mark.parametrize("algorithm", FAST)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_equals_the_definition(shape, algorithm):
+    case = draw(shape)
+    expected = faces(*case, algorithm="naive")
+    assert_close(faces(*case, algorithm=algorithm), expected, 1e-11)
+
+
+@pytest.mark.parametrize("algorithm", ["naive", *FAST])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_gradients_are_the_transposes(shape, algorithm):
+    x, w, dy, stride, padding = draw(shape, seed=1)
+    y, dx, dw = faces(x, w, dy, stride, padding, algorithm=algorithm)
+    form = np.vdot(y, dy)
+    scale = np.linalg.norm(y) * np.linalg.norm(dy)
+    assert abs(np.vdot(x, dx) - form) < 1e-12 * scale
+    assert abs(np.vdot(w, dw) - form) < 1e-12 * scale
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_equals_torch(shape):
+    torch = pytest.importorskip("torch")
+    x, w, dy, stride, padding = draw(shape, seed=2)
+    tx = torch.tensor(x.transpose(0, 3, 1, 2).copy(), requires_grad=True)
+    tw = torch.tensor(w.transpose(3, 2, 0, 1).copy(), requires_grad=True)
+    ty = torch.nn.functional.conv2d(tx, tw, stride=stride, padding=padding)
+    ty.backward(torch.tensor(dy.transpose(0, 3, 1, 2).copy()))
+    expected = (
+        ty.detach().numpy().transpose(0, 2, 3, 1),
+        tx.grad.numpy().transpose(0, 2, 3, 1),
+        tw.grad.numpy().transpose(2, 3, 1, 0),
+    )
+    assert_close(faces(x, w, dy, stride, padding), expected, 1e-11)
+
+
+@pytest.mark.parametrize("algorithm", ["naive", *FAST])
+@pytest.mark.parametrize("name", ["3x3", "4x4/2", "4x4", "3x3/2", "7x7"])
+def test_float32_stays_float32(name, algorithm):
+    case = draw(SHAPES[name])
+    expected = faces(*case, algorithm="naive")
+    single = [a.astype(np.float32) for a in case[:3]]
+    actual = faces(*single, *case[3:], algorithm=algorithm)
+    assert [a.dtype for a in actual] == [np.float32] * 3
+    assert_close(actual, expected, 1e-5)
+
+
+@pytest.mark.parametrize("algorithm", FAST)
+@pytest.mark.parametrize("name", ["3x3", "4x4/2, sliced", "4x4", "7x7", "4x4 to 1x1", "1x1"])
+def test_any_memory_layout(name, algorithm):
+    *arrays, stride, padding = draw(SHAPES[name])
+    expected = faces(*arrays, stride, padding, algorithm=algorithm)
+    planar = [np.asfortranarray(a) for a in arrays]
+    assert_close(faces(*planar, stride, padding, algorithm=algorithm), expected, 1e-12)
+    spread = [np.repeat(a, 2, axis=3)[..., ::2] for a in arrays]
+    assert_close(faces(*spread, stride, padding, algorithm=algorithm), expected, 1e-12)
+    backwards = [a[:, ::-1].copy()[:, ::-1] for a in arrays]
+    assert_close(faces(*backwards, stride, padding, algorithm=algorithm), expected, 1e-12)
+
+
+@pytest.mark.parametrize("algorithm", FAST)
+@pytest.mark.parametrize("name", [name for name in SHAPES if "sliced" in name])
+def test_same_bits_at_any_number_of_threads(name, algorithm):
+    case = draw(SHAPES[name], np.float32)
+    before = parallel.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            parallel.set_num_threads(threads)
+            results.append(faces(*case, algorithm=algorithm))
+    finally:
+        parallel.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_results_are_the_callers_own():
+    case = draw(SHAPES["4x4/2"])
+    first = faces(*case)
+    kept = [a.copy() for a in first]
+    faces(*draw(SHAPES["4x4/2"], seed=3))
+    for a, b in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.flags.writeable
+        assert a.flags.c_contiguous
+
+
+def test_integers_for_pairs():
+    x, w, *_ = draw(SHAPES["4x4/2"])
+    np.testing.assert_array_equal(convolve(x, w, 2, 1), convolve(x, w, (2, 2), (1, 1)))
+
+
+def test_using_algorithm_sets_what_auto_means(monkeypatch):
+    from tinygan.convolution import naive
+
+    x, w, *_ = draw(SHAPES["3x3"])
+    monkeypatch.setattr(naive, "convolve", lambda *a: "the loops")
+    with using_algorithm("naive"):
+        assert convolve(x, w) == "the loops"
+        with using_algorithm("im2col"):
+            assert convolve(x, w).shape == (2, 6, 6, 4)
+        assert convolve(x, w, algorithm="im2col").shape == (2, 6, 6, 4)
+    assert convolve(x, w).shape == (2, 6, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("algorithm: expected one of", lambda x, w: convolve(x, w, algorithm="fft")),
+        ("algorithm: expected one of", lambda x, w: using_algorithm("fft").__enter__()),
+        ("stride: expected", lambda x, w: convolve(x, w, stride=0)),
+        ("padding: expected", lambda x, w: convolve(x, w, padding=(1, 1, 1))),
+        ("padding: expected", lambda x, w: convolve(x, w, padding=0.5)),
+        (r"expected w of shape \(KH, KW, 3, O\)", lambda x, w: convolve(x, w[:, :, :2])),
+        (r"x of shape \(N, H, W, C\)", lambda x, w: convolve(x[0], w)),
+        ("no smaller than the 3×3 kernel", lambda x, w: convolve(x[:, :2], w)),
+        (
+            r"expected dy of shape \(2, 6, 6, 4\), got \(2, 8, 8, 4\)",
+            lambda x, w: convolve_grad_input(np.zeros((2, 8, 8, 4)), w, 1, 0, (8, 8)),
+        ),
+        ("expected dy of shape", lambda x, w: convolve_grad_weight(x, x, 1, 0, 3)),
+    ],
+)
+def test_clear_errors(message, call):
+    x, w, *_ = draw(SHAPES["3x3"])
+    with pytest.raises(ValueError, match=message):
+        call(x, w)

@@ -1,0 +1,220 @@
+r"""The one map behind every convolution and transposed convolution, and its two gradients.
+
+`convolve` is linear in ``x`` and in ``w``; with an upstream gradient ``dy`` there is one number,
+:math:`\sum y \cdot dy`, that is linear in all three.  Its gradients with respect to ``dy``, ``x``
+and ``w`` are `convolve`, `convolve_grad_input` and `convolve_grad_weight`.  A convolution layer
+uses them in this order; the transposed convolution is the adjoint map, so its forward pass *is*
+`convolve_grad_input` and its input gradient *is* `convolve`.
+
+The same three functions exist three times, each faster than the one before and checked against it:
+
+- `naive`: the definition, as loops;
+- `im2col`: one large matrix product;
+- `winograd`: fewer multiplications.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from tinygan.convolution import im2col, naive
+from tinygan.convolution.geometry import output_size
+
+__all__ = [
+    "convolve",
+    "convolve_grad_input",
+    "convolve_grad_weight",
+    "output_size",
+    "using_algorithm",
+]
+
+ALGORITHMS = ("auto", "naive", "im2col", "winograd")
+_default: ContextVar[str] = ContextVar("tinygan.convolution algorithm", default="auto")
+
+
+def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+    r"""Slide the kernels `w` over the images `x`.
+
+    Parameters
+    ----------
+    x : array (N, H, W, C)
+        Images, of any strides; zero outside their borders.
+    w : array (KH, KW, C, O)
+        Kernels.
+    stride, padding : int or pair of int
+        Step between windows, and how far they reach over the border, along height and width.
+    algorithm : {"auto", "naive", "im2col", "winograd"}
+        ``"auto"`` is what `using_algorithm` says and, outside of it, the fastest for the shape.
+        ``"winograd"`` has no form for some shapes and is then the same as ``"im2col"``.
+
+    Returns
+    -------
+    y : array (N, OH, OW, O)
+        With ``OH = output_size(H, KH, stride, padding)``; of the dtype of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or `algorithm` is none of the four.
+
+    Notes
+    -----
+    .. math:: y[n,i,j,o] = \sum_{k,l,c} x[n,\, s_h i + k - p_h,\, s_w j + l - p_w,\, c]\, w[k,l,c,o]
+
+    As in every deep-learning library the kernel is not flipped: in mathematics this is a
+    cross-correlation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(1, 1, 4, 1)
+    >>> convolve(x, np.array([1.0, 10.0]).reshape(1, 2, 1, 1)).ravel()
+    array([10., 21., 32.])
+    """
+    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    _check("convolve", x.shape, w.shape, None, stride, padding)
+    return _module(algorithm).convolve(x, w, stride, padding)
+
+
+def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto"):
+    r"""Return the gradient of `convolve` with respect to its images: the transposed convolution.
+
+    Parameters
+    ----------
+    dy : array (N, OH, OW, O)
+        Gradient of the result of `convolve`.
+    w : array (KH, KW, C, O)
+        Kernels.
+    stride, padding : int or pair of int
+        As for `convolve`.
+    input_size : pair of int
+        ``(H, W)``.  With a stride several sizes have the same ``(OH, OW)``, so it must be given.
+    algorithm : {"auto", "naive", "im2col", "winograd"}
+        As for `convolve`.
+
+    Returns
+    -------
+    dx : array (N, H, W, C)
+
+    Raises
+    ------
+    ValueError
+        As `convolve`.
+
+    Notes
+    -----
+    With :math:`L = \sum y \cdot dy`, the product rule on the sum of `convolve` leaves
+
+    .. math:: dx[n,h,v,c] = \sum_{i,j,k,l,o} dy[n,i,j,o]\, w[k,l,c,o]
+              \quad\text{over}\quad s_h i + k - p_h = h,\; s_w j + l - p_w = v.
+    """
+    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    input_size = _pair("input_size", input_size, 1)
+    x_shape = (len(dy), *input_size, w.shape[2])
+    _check("convolve_grad_input", x_shape, w.shape, dy.shape, stride, padding)
+    return _module(algorithm).convolve_grad_input(dy, w, stride, padding, input_size)
+
+
+def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto"):
+    r"""Return the gradient of `convolve` with respect to its kernels.
+
+    Parameters
+    ----------
+    x : array (N, H, W, C)
+        The images.
+    dy : array (N, OH, OW, O)
+        Gradient of the result of `convolve`.
+    stride, padding : int or pair of int
+        As for `convolve`.
+    kernel_size : pair of int
+        ``(KH, KW)``.
+    algorithm : {"auto", "naive", "im2col", "winograd"}
+        As for `convolve`.
+
+    Returns
+    -------
+    dw : array (KH, KW, C, O)
+
+    Raises
+    ------
+    ValueError
+        As `convolve`.
+
+    Notes
+    -----
+    .. math:: dw[k,l,c,o] =
+              \sum_{n,i,j} x[n,\, s_h i + k - p_h,\, s_w j + l - p_w,\, c]\, dy[n,i,j,o]
+    """
+    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    kernel_size = _pair("kernel_size", kernel_size, 1)
+    w_shape = (*kernel_size, x.shape[3], dy.shape[3])
+    _check("convolve_grad_weight", x.shape, w_shape, dy.shape, stride, padding)
+    return _module(algorithm).convolve_grad_weight(x, dy, stride, padding, kernel_size)
+
+
+@contextmanager
+def using_algorithm(algorithm: str):
+    """Within ``with using_algorithm("im2col"):`` every ``algorithm="auto"`` means this one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.ones((1, 5, 5, 2)), np.ones((3, 3, 2, 4))
+    >>> with using_algorithm("naive"):
+    ...     y = convolve(x, w)
+    >>> bool(np.allclose(y, convolve(x, w)))
+    True
+    """
+    _check_algorithm(algorithm)
+    token = _default.set(algorithm)
+    try:
+        yield
+    finally:
+        _default.reset(token)
+
+
+def _module(algorithm):
+    _check_algorithm(algorithm)
+    if algorithm == "auto":
+        algorithm = _default.get()
+    return naive if algorithm == "naive" else im2col
+
+
+def _check_algorithm(algorithm):
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+
+
+def _pair(name, value, least):
+    pair = (value, value) if not hasattr(value, "__len__") else tuple(value)
+    try:
+        whole = len(pair) == 2 and all(int(v) == v and v >= least for v in pair)
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{name}: expected one or two integers of at least {least}, got {value!r}")
+    return int(pair[0]), int(pair[1])
+
+
+def _check(name, x_shape, w_shape, dy_shape, stride, padding):
+    """Raise a ValueError unless the shapes belong to one convolution."""
+    if len(x_shape) != 4 or len(w_shape) != 4:
+        raise ValueError(
+            f"{name}: expected x of shape (N, H, W, C) and w of shape (KH, KW, C, O), "
+            f"got x {x_shape} and w {w_shape}"
+        )
+    if x_shape[3] != w_shape[2]:
+        raise ValueError(
+            f"{name}: expected w of shape (KH, KW, {x_shape[3]}, O) for x {x_shape}, got {w_shape}"
+        )
+    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
+    rows, columns = (output_size(*axis) for axis in sizes)
+    if rows < 1 or columns < 1:
+        raise ValueError(
+            f"{name}: expected images no smaller than the {w_shape[0]}×{w_shape[1]} kernel, "
+            f"got {x_shape[1]}×{x_shape[2]} with padding {padding}"
+        )
+    expected = (x_shape[0], rows, columns, w_shape[3])
+    if dy_shape is not None and tuple(dy_shape) != expected:
+        raise ValueError(f"{name}: expected dy of shape {expected}, got {tuple(dy_shape)}")

@@ -1,0 +1,75 @@
+"""Sizes, zero borders and slices: what every convolution algorithm needs before it multiplies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan.parallel import run, split, workspace
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Return the length of one axis after a convolution.
+
+    Examples
+    --------
+    >>> output_size(64, kernel=4, stride=2, padding=1)
+    32
+    """
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+def scratch(xp, name, shape, dtype):
+    """Return an uninitialised array that lives until this thread's next call with this `name`."""
+    return workspace(name, shape, dtype) if xp is np else xp.empty(shape, dtype)
+
+
+def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int, int, int]]:
+    """Divide ``images × rows`` into pieces ``(n0, n1, h0, h1)``.
+
+    A piece is a few whole images or, where one image has more than `rows_a_piece` rows, a few rows
+    of one image: in both cases a contiguous run of memory, and batches of one are divided too.
+    The pieces depend on the sizes alone.  On CuPy there is one piece, everything.
+    """
+    if xp is not np:
+        return [(0, images, 0, rows)]
+    if rows <= rows_a_piece:
+        return [(n0, n1, 0, rows) for n0, n1 in split(images, max(1, rows_a_piece // rows))]
+    step = -(-rows // -(-rows // max(1, rows_a_piece)))  # even pieces, not a small last one
+    return [(n, n + 1, h0, h1) for n in range(images) for h0, h1 in split(rows, step)]
+
+
+def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
+    """Call ``function(n0, n1, h0, h1)`` over the `pieces` on all cores; results in their order."""
+    todo = pieces(images, rows, rows_a_piece, xp)
+    return run([lambda piece=piece: function(*piece) for piece in todo])
+
+
+def padded(xp, x, n0, n1, top, bottom, left, right):
+    """Return rows `top` to `bottom` and columns `left` to `right` of images `n0` to `n1` of `x`.
+
+    The range may reach over the borders of `x`, where it holds zeros.  Where it does not, the
+    result is a view: do not write into it.
+    """
+    _, height, width, channels = x.shape
+    if top >= 0 and bottom <= height and left >= 0 and right <= width:
+        return x[n0:n1, top:bottom, left:right]
+    slab = scratch(xp, "padded", (n1 - n0, bottom - top, right - left, channels), x.dtype)
+    first, last = min(max(0, -top), bottom - top), max(min(bottom, height) - top, 0)
+    start, stop = min(max(0, -left), right - left), max(min(right, width) - left, 0)
+    last, stop = max(first, last), max(start, stop)
+    slab[:, :first] = 0
+    slab[:, last:] = 0
+    slab[:, first:last, :start] = 0
+    slab[:, first:last, stop:] = 0
+    slab[:, first:last, start:stop] = x[n0:n1, top + first : top + last, left + start : left + stop]
+    return slab
+
+
+def windows(xp, slab, kernel_size, stride, rows, columns):
+    """Return a view ``(N, rows, columns, KH, KW, C)`` of the windows of `slab`, nothing copied."""
+    n, h, w, c = slab.strides
+    return xp.lib.stride_tricks.as_strided(
+        slab,
+        (len(slab), rows, columns, *kernel_size, slab.shape[3]),
+        (n, h * stride[0], w * stride[1], h, w, c),
+    )
