@@ -114,7 +114,7 @@ def get_module(backend: str):
 
 
 def resolve_backend(name: str) -> str:
-    """Turn ``"auto"`` into ``"cupy"`` where a GPU works and ``"numpy"`` elsewhere; check the others.
+    """Turn ``"auto"`` into ``"cupy"`` where a GPU works and ``"numpy"`` elsewhere; check others.
 
     Raises
     ------

@@ -15,11 +15,13 @@ The same three functions exist three times, each faster than the one before and 
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from tinygan.convolution import im2col, naive
 from tinygan.convolution.geometry import output_size
+from tinygan.convolution.tally import count
 
 __all__ = [
     "convolve",
@@ -198,7 +200,7 @@ def _pair(name, value, least):
 
 
 def _check(name, x_shape, w_shape, dy_shape, stride, padding):
-    """Raise a ValueError unless the shapes belong to one convolution."""
+    """Raise a ValueError unless the shapes belong to one convolution; count its multiply–adds."""
     if len(x_shape) != 4 or len(w_shape) != 4:
         raise ValueError(
             f"{name}: expected x of shape (N, H, W, C) and w of shape (KH, KW, C, O), "
@@ -218,3 +220,4 @@ def _check(name, x_shape, w_shape, dy_shape, stride, padding):
     expected = (x_shape[0], rows, columns, w_shape[3])
     if dy_shape is not None and tuple(dy_shape) != expected:
         raise ValueError(f"{name}: expected dy of shape {expected}, got {tuple(dy_shape)}")
+    count(math.prod(expected[:3]), math.prod(w_shape))

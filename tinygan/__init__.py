@@ -1,0 +1,71 @@
+"""tinygan: generative adversarial networks from scratch, every gradient by hand.
+
+The layers, losses and optimiser are here at the top; the two papers' systems are in
+`tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
+"""
+
+from tinygan.backend import BackendError, asarray, asnumpy, get_xp
+from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
+from tinygan.initialise import initialise, normal
+from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
+from tinygan.layers import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    InstanceNorm2d,
+    LeakyReLU,
+    ReflectionPad2d,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Tanh,
+    Upsample,
+)
+from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.optim import Adam, linear_decay
+from tinygan.summary import summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Adam",
+    "BackendError",
+    "Backward",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Flatten",
+    "GradientError",
+    "GradientReport",
+    "InstanceNorm2d",
+    "Layer",
+    "LeakyReLU",
+    "Parameter",
+    "ReLU",
+    "ReflectionPad2d",
+    "Reshape",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "Upsample",
+    "asarray",
+    "asnumpy",
+    "bce",
+    "bce_with_logits",
+    "check_gradients",
+    "check_objective",
+    "frozen",
+    "get_xp",
+    "initialise",
+    "l1",
+    "linear_decay",
+    "minimax",
+    "non_saturating",
+    "normal",
+    "squared_error",
+    "summary",
+]

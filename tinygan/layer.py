@@ -1,0 +1,388 @@
+"""The protocol: what a layer is, how layers are put together, and the way back through them.
+
+The author of a layer writes two methods::
+
+    y, cache = layer.forward(x)         # cache: exactly what backward needs, nothing hidden on self
+    dx = layer.backward(dy, cache)      # adds into each Parameter's .grad, returns the input's
+
+The user of a layer calls it, and gets the way back with the result::
+
+    y, backward = layer(x)
+    dx = backward(dy)
+
+Each call owns its way back.  The same generator may be called three times before any of the three
+is walked, in any order, as CycleGAN does; what a call remembers is gone when it has been walked.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from tinygan.backend import asarray, asnumpy, get_xp
+
+__all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen"]
+
+
+class Parameter:
+    """An array that is learnt, and the gradient that has been gathered for it.
+
+    Parameters
+    ----------
+    data : ndarray
+        The initial values.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values.
+    grad : ndarray
+        The gradient, of the shape of `data`: zeros at first.  Every backward pass adds to it;
+        `zero_grad` clears it.
+    frozen : bool
+        True inside ``with frozen(...)``: a layer called now neither remembers what only this
+        parameter's gradient would need, nor computes that gradient on its way back.
+    """
+
+    __slots__ = ("data", "frozen", "grad")
+
+    def __init__(self, data):
+        self.data = data
+        self.grad = get_xp(data).zeros_like(data)
+        self.frozen = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero."""
+        self.grad.fill(0)
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class Layer:
+    """A function with parameters and a hand-written gradient.
+
+    A subclass defines ``forward(x) -> (y, cache)`` and ``backward(dy, cache) -> dx``.  Attributes
+    that are a `Parameter`, a `Layer`, or a list of layers are found by themselves, in the order in
+    which they were set.  A layer that contains layers also defines `predict`.
+
+    If `backward` takes a third argument ``input_gradient=True``, it may return None when that is
+    False: the caller does not need the gradient of the input (it is an image, say).
+    """
+
+    buffer_names: tuple[str, ...] = ()
+    """Names of attributes that are state but not learnt: running statistics, random state."""
+
+    _skips_input_gradient = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._skips_input_gradient = "input_gradient" in inspect.signature(cls.backward).parameters
+
+    def forward(self, x):
+        """Return ``(y, cache)``: the output, and what `backward` will need."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
+
+    def backward(self, dy, cache):
+        """Add to each ``Parameter.grad`` and return the gradient of the input."""
+        raise NotImplementedError(f"{type(self).__name__} does not define backward(dy, cache)")
+
+    def __call__(self, x):
+        """Return ``(y, backward)``, where ``backward(dy)`` returns the gradient of `x`."""
+        y, cache = self.forward(x)
+        return y, Backward(self, cache, y.shape)
+
+    def predict(self, x):
+        """Return the output at inference: no cache, running statistics, no dropout."""
+        for name, _ in self.children():
+            raise NotImplementedError(
+                f"{type(self).__name__} contains layers ({name}, …) and must define predict(x), "
+                "so that each of them predicts too"
+            )
+        return self.forward(x)[0]
+
+    # --- what is inside -----------------------------------------------------------------------
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """Yield ``(name, layer)`` for the layers directly inside this one, in definition order."""
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                for i, item in enumerate(value):
+                    if isinstance(item, Layer):
+                        yield f"{name}.{i}", item
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """Yield ``(dotted name, layer)`` for this layer (named ``""``) and all layers inside it."""
+        yield prefix.removesuffix("."), self
+        for name, child in self.children():
+            yield from child.walk(f"{prefix}{name}.")
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Return every parameter by its dotted name, in definition order; a shared one once."""
+        found, seen = {}, set()
+        for prefix, layer in self.walk():
+            for name, value in vars(layer).items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    found[f"{prefix}.{name}" if prefix else name] = value
+        return found
+
+    def parameters(self) -> list[Parameter]:
+        """Return every parameter, in definition order."""
+        return list(self.named_parameters().values())
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        """Return the arrays of state that are not learnt, by dotted name (not copies)."""
+        return {name: getattr(layer, short) for name, layer, short in self._buffer_places()}
+
+    def _buffer_places(self):
+        for prefix, layer in self.walk():
+            for short in layer.buffer_names:
+                yield (f"{prefix}.{short}" if prefix else short), layer, short
+
+    def zero_grad(self) -> None:
+        """Set every parameter's gradient to zero."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    # --- state --------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
+        state = {name: parameter.data for name, parameter in self.named_parameters().items()}
+        state.update(self.buffers())
+        return {name: np.array(asnumpy(array)) for name, array in state.items()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Set all parameters and buffers from `state`, keeping this layer's backend and dtype.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, or a shape differs.  Nothing is changed then.
+        """
+        parameters, buffers = self.named_parameters(), self.buffers()
+        expected = {name: parameter.data for name, parameter in parameters.items()} | buffers
+        missing = [name for name in expected if name not in state]
+        unknown = [name for name in state if name not in expected]
+        if missing or unknown:
+            raise ValueError(
+                f"load_state_dict: the state is not one of this network: "
+                f"missing {_some(missing)}, unknown {_some(unknown)}"
+            )
+        for name, array in expected.items():
+            if tuple(state[name].shape) != tuple(array.shape):
+                raise ValueError(
+                    f"load_state_dict: {name}: expected shape {tuple(array.shape)}, "
+                    f"got {tuple(state[name].shape)}"
+                )
+        for name, array in expected.items():
+            array[...] = get_xp(array).asarray(np.asarray(state[name], dtype=array.dtype))
+
+    def to(self, backend: str | None = None, dtype=None) -> Layer:
+        """Move all parameters and buffers to a backend, convert them to a dtype; return the layer.
+
+        Parameters
+        ----------
+        backend : {"numpy", "cupy"}, optional
+        dtype : {"float32", "float64"} or numpy dtype, optional
+            Buffers that are not floating point (a dropout's random state) stay as they are, on the
+            host.
+        """
+        if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"to: dtype: expected float32 or float64, got {dtype!r}")
+
+        def convert(array):
+            if array.dtype.kind != "f":
+                return array
+            if backend is not None:
+                array = asarray(array, backend)
+            return array if dtype is None else array.astype(dtype, copy=False)
+
+        for parameter in self.parameters():
+            parameter.data, parameter.grad = convert(parameter.data), convert(parameter.grad)
+        for _, layer, short in self._buffer_places():
+            setattr(layer, short, convert(getattr(layer, short)))
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def _some(names: list[str]) -> str:
+    return (
+        ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
+    )
+
+
+class Backward:
+    """The way back of one call: give it the output's gradient, get the input's.
+
+    It is walked once.  What the call remembered is let go of on the way, so that memory falls as
+    the gradient moves back through a network.
+    """
+
+    __slots__ = ("_cache", "_layer", "_shape", "_spent")
+
+    def __init__(self, layer: Layer, cache, shape: tuple[int, ...]):
+        self._layer, self._cache, self._shape, self._spent = layer, cache, shape, False
+
+    def __call__(self, dy, input_gradient: bool = True):
+        """Add to the parameters' gradients and return the gradient of the input.
+
+        Parameters
+        ----------
+        dy : ndarray
+            The gradient of the loss with respect to this call's output, of the output's shape.
+        input_gradient : bool
+            False: return None, and do not compute the input's gradient where that can be saved.
+        """
+        if self._spent:
+            raise RuntimeError(
+                f"{_brief(self._layer)}: this way back was already walked, and what it remembered "
+                "is gone; call the layer again for another one"
+            )
+        if tuple(dy.shape) != tuple(self._shape):
+            raise ValueError(
+                f"{_brief(self._layer)}: backward expected dy of the output's shape "
+                f"{tuple(self._shape)}, got {tuple(dy.shape)}"
+            )
+        cache, self._cache, self._spent = self._cache, None, True
+        if self._layer._skips_input_gradient:
+            return self._layer.backward(dy, cache, input_gradient=input_gradient)
+        dx = self._layer.backward(dy, cache)
+        return dx if input_gradient else None
+
+
+def _brief(layer: Layer) -> str:
+    return repr(layer) if "\n" not in repr(layer) else type(layer).__name__
+
+
+class Sequential(Layer):
+    """Layers one after another.
+
+    The backward pass is the chain rule: the ways back of the layers, last one first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygan import Conv2d, ReLU
+    >>> network = Sequential(Conv2d(3, 8, 3, padding=1), ReLU())
+    >>> y, backward = network(np.zeros((2, 16, 16, 3), np.float32))
+    >>> y.shape, backward(y).shape
+    ((2, 16, 16, 8), (2, 16, 16, 3))
+    """
+
+    def __init__(self, *layers: Layer):
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: layer {i}: expected a Layer, got {layer!r}")
+        self.layers = list(layers)
+
+    def children(self):
+        for i, layer in enumerate(self.layers):
+            yield str(i), layer
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    def forward(self, x):
+        ways_back = []
+        for layer in self.layers:
+            x, backward = layer(x)
+            ways_back.append(backward)
+        return x, ways_back
+
+    def backward(self, dy, ways_back, input_gradient=True):
+        while ways_back:
+            backward = ways_back.pop()  # popped, so that its cache dies once it has been walked
+            dy = backward(dy, input_gradient=input_gradient or bool(ways_back))
+        return dy
+
+    def predict(self, x):
+        for layer in self.layers:
+            x = layer.predict(x)
+        return x
+
+    def __repr__(self) -> str:
+        inside = "".join("    " + repr(layer).replace("\n", "\n    ") + ",\n" for layer in self)
+        return f"{type(self).__name__}(\n{inside})" if self.layers else f"{type(self).__name__}()"
+
+
+class Residual(Sequential):
+    r"""Layers in sequence, with their input added to their output: :math:`y = x + f(x)`.
+
+    Notes
+    -----
+    By the sum rule :math:`dx = dy + f'(x)^T dy`: the gradient flows back along both branches.
+
+    References
+    ----------
+    The residual layers of the translation generator ("Deep Fakes" using GANs, section 2.2).
+    """
+
+    def forward(self, x):
+        y, ways_back = super().forward(x)
+        if y.shape != x.shape:
+            raise ValueError(
+                f"Residual: expected its layers to keep the shape {x.shape} of their input, "
+                f"got an output of shape {y.shape}"
+            )
+        return x + y, ways_back
+
+    def backward(self, dy, ways_back, input_gradient=True):
+        dx = super().backward(dy, ways_back, input_gradient)
+        return dy + dx if input_gradient else None
+
+    def predict(self, x):
+        return x + super().predict(x)
+
+
+@contextmanager
+def frozen(*layers: Layer):
+    """Within the scope, calls of `layers` compute no parameter gradients on their way back.
+
+    The gradients of their inputs still flow.  What counts is the moment of the call: a call made
+    inside the scope may be walked back outside of it, and one made before stays as it was.
+
+    Examples
+    --------
+    The generator's half of a step, through a discriminator that is not to learn from it:
+
+    >>> import numpy as np
+    >>> from tinygan import Conv2d
+    >>> D = Conv2d(1, 1, 4)
+    >>> with frozen(D):
+    ...     score, score_backward = D(np.ones((1, 4, 4, 1), np.float32))
+    >>> dfake = score_backward(np.ones_like(score))
+    >>> float(abs(D.weight.grad).sum())
+    0.0
+    """
+    parameters = [parameter for layer in layers for parameter in layer.parameters()]
+    before = [parameter.frozen for parameter in parameters]
+    for parameter in parameters:
+        parameter.frozen = True
+    try:
+        yield
+    finally:
+        for parameter, was in zip(parameters, before, strict=True):
+            parameter.frozen = was

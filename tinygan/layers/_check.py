@@ -1,0 +1,53 @@
+"""Checks of what a layer was built with and called with, and the errors that say what was wrong."""
+
+from __future__ import annotations
+
+from tinygan.backend import get_xp
+
+
+def pair(value, name: str, minimum: int) -> tuple[int, int]:
+    """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or any(
+        isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values
+    ):
+        raise ValueError(
+            f"{name}: expected an integer of at least {minimum}, or a pair of them, got {value!r}"
+        )
+    return int(values[0]), int(values[1])
+
+
+def count(value, name: str) -> int:
+    """Check a number of channels or the like: a positive integer."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    return int(value)
+
+
+def images(layer, x, channels: int | None = None, like=None) -> None:
+    """Check that `x` is a batch of images ``(N, H, W, C)`` this layer can take.
+
+    `like` is the data of a parameter: `x` must be of the same library and dtype.
+    """
+    xp = get_xp(x=x) if like is None else get_xp(x=x, parameters=like)
+    if x.ndim != 4 or (channels is not None and x.shape[3] != channels):
+        wanted = "C" if channels is None else channels
+        raise ValueError(
+            f"{layer!r}: expected x of shape (N, H, W, {wanted}), got {tuple(x.shape)}"
+        )
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"{layer!r}: expected x of a floating-point dtype, got {x.dtype} "
+            "(images are float32 in [-1, 1])"
+        )
+    if like is not None and x.dtype != like.dtype:
+        raise TypeError(
+            f"{layer!r}: expected x of the layer's dtype {like.dtype}, got {x.dtype}; "
+            f"convert one of them: x.astype({xp.__name__}.{like.dtype}) or "
+            f"layer.to(dtype={str(x.dtype)!r})"
+        )
+
+
+def pair_text(values: tuple[int, int]) -> str:
+    """Return a pair as it is best read: one number where both are the same."""
+    return str(values[0]) if values[0] == values[1] else str(values)

@@ -1,0 +1,49 @@
+"""Arithmetic on whole arrays, in slices over all cores.
+
+An expression such as ``a * x + b`` written on whole arrays walks through memory once an operation.
+Written on slices that fit a core's cache it walks once in all, and every core has its share.
+"""
+
+from __future__ import annotations
+
+from tinygan.backend import get_xp
+from tinygan.parallel import for_slices
+
+SLICE = 1 << 16
+"""Elements of one slice: 256 KB of float32, so that a few of them fit a core's cache."""
+
+
+def elementwise(function, *arrays):
+    """Return a new array like the first one, which ``function(out, *parts)`` fills slice by slice.
+
+    Each of `arrays` has the same shape; the function gets flat parts of them and writes `out`.
+    """
+    xp = get_xp(*arrays)
+    out = xp.empty(arrays[0].shape, arrays[0].dtype)
+    flat, flat_out = [array.reshape(-1) for array in arrays], out.reshape(-1)
+
+    def fill(a, b):
+        function(flat_out[a:b], *(array[a:b] for array in flat))
+
+    for_slices(fill, flat_out.size, SLICE, xp)
+    return out
+
+
+def add_channels(y, b) -> None:
+    """Add ``b`` of shape ``(C,)`` to every pixel of `y` ``(N, H, W, C)``, in place."""
+    pixels = y.reshape(-1, y.shape[-1])
+
+    def add(start, stop):
+        pixels[start:stop] += b
+
+    for_slices(add, len(pixels), max(1, SLICE // y.shape[-1]), get_xp(y, b))
+
+
+def sum_channels(dy):
+    """Return the sum over all pixels, ``(N, H, W, C) -> (C,)``, added up in the order of slices."""
+    pixels = dy.reshape(-1, dy.shape[-1])
+    xp = get_xp(dy)
+    sums = for_slices(
+        lambda a, b: pixels[a:b].sum(axis=0), len(pixels), max(1, SLICE // dy.shape[-1]), xp
+    )
+    return xp.stack(sums).sum(axis=0)

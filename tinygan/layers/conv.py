@@ -1,0 +1,264 @@
+"""Convolution and transposed convolution as layers.
+
+Both are the same bilinear map (see `tinygan.convolution`).  With ``C`` the map from image to
+scores, `Conv2d` computes ``C x``; its gradient with respect to `x` is ``Cᵀ dy``.  `ConvTranspose2d`
+computes ``Cᵀ x``, so that its gradient is ``C dy``: three functions serve both layers.
+"""
+
+from __future__ import annotations
+
+from tinygan.convolution import (
+    convolve,
+    convolve_grad_input,
+    convolve_grad_weight,
+    output_size,
+)
+from tinygan.initialise import normal
+from tinygan.layer import Layer, Parameter
+from tinygan.layers import _check
+from tinygan.layers._elementwise import add_channels, sum_channels
+
+
+class Conv2d(Layer):
+    r"""Convolution of images with a learnt kernel.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        C and O, the channels of the input and of the output.
+    kernel_size : int or pair of int
+        (KH, KW), the height and width of the window.
+    stride, padding : int or pair of int
+        The step of the window, and the rows and columns of zeros put around the image.
+    bias : bool
+        Whether a learnt number is added to each output channel.
+    rng : int, numpy.random.Generator or None
+        Where the initial weights, N(0, 0.02²), are drawn from.
+
+    Attributes
+    ----------
+    weight : Parameter
+        w, of shape ``(KH, KW, in_channels, out_channels)``.
+    bias : Parameter or None
+        b, of shape ``(out_channels,)``, zeros at first.
+
+    Raises
+    ------
+    ValueError
+        If `x` is not of shape ``(N, H, W, in_channels)``, or the window does not fit into it.
+    TypeError
+        If `x` is not of the parameters' dtype and library.
+
+    Notes
+    -----
+    With stride s and padding p, and x zero outside the image,
+
+    .. math:: y_{nijo} = b_o + \sum_{a,b,c} x_{n,\,si+a-p,\,sj+b-p,\,c}\; w_{abco}.
+
+    y is linear in each of x, w and b, so the gradients are the same sum read from the other sides:
+
+    .. math::
+        dx_{nhwc} = \sum_{si+a-p=h,\;sj+b-p=w} \sum_o dy_{nijo}\, w_{abco}, \qquad
+        dw_{abco} = \sum_{n,i,j} x_{n,\,si+a-p,\,sj+b-p,\,c}\, dy_{nijo}, \qquad
+        db_o = \sum_{n,i,j} dy_{nijo}.
+
+    Like every deep-learning library this correlates: the kernel is not flipped.
+
+    References
+    ----------
+    The discriminators of both papers (DeepFake Generation … DCGAN, section II.A; "Deep Fakes"
+    using GANs, section 2.2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Conv2d(3, 64, kernel_size=4, stride=2, padding=1)
+    >>> y, backward = layer(np.zeros((16, 64, 64, 3), np.float32))
+    >>> y.shape
+    (16, 32, 32, 64)
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, *, rng=None
+    ):
+        self.in_channels = _check.count(in_channels, "Conv2d: in_channels")
+        self.out_channels = _check.count(out_channels, "Conv2d: out_channels")
+        self.kernel_size = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
+        self.stride = _check.pair(stride, "Conv2d: stride", 1)
+        self.padding = _check.pair(padding, "Conv2d: padding", 0)
+        self.weight = Parameter(
+            normal((*self.kernel_size, self.in_channels, self.out_channels), rng=rng)
+        )
+        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+
+    def forward(self, x):
+        w = self.weight.data
+        _check.images(self, x, self.in_channels, like=w)
+        for axis, name in ((0, "height"), (1, "width")):
+            size, kernel = x.shape[1 + axis], self.kernel_size[axis]
+            if output_size(size, kernel, self.stride[axis], self.padding[axis]) < 1:
+                raise ValueError(
+                    f"{self!r}: the window does not fit: expected a {name} of at least "
+                    f"{kernel - 2 * self.padding[axis]}, got x of shape {x.shape}"
+                )
+        y = convolve(x, w, self.stride, self.padding)
+        if self.bias is not None:
+            add_channels(y, self.bias.data)
+        return y, (None if self.weight.frozen else x, x.shape[1:3], *_frozen(self))
+
+    def backward(self, dy, cache, input_gradient=True):
+        x, input_size, weight_frozen, bias_frozen = cache
+        if not weight_frozen:
+            self.weight.grad += convolve_grad_weight(
+                x, dy, self.stride, self.padding, self.kernel_size
+            )
+        if not bias_frozen:
+            self.bias.grad += sum_channels(dy)
+        if not input_gradient:
+            return None
+        return convolve_grad_input(dy, self.weight.data, self.stride, self.padding, input_size)
+
+    def __repr__(self) -> str:
+        return f"Conv2d({_options(self)})"
+
+
+class ConvTranspose2d(Layer):
+    r"""Transposed convolution: the adjoint of `Conv2d`, which enlarges images.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        C and O, the channels of the input and of the output.
+    kernel_size : int or pair of int
+        (KH, KW), the height and width of the window.
+    stride, padding : int or pair of int
+        Those of the convolution that this layer is the adjoint of: the output is about `stride`
+        times as large as the input, with `padding` rows and columns cut off around it.
+    output_padding : int or pair of int
+        Added to the output's height and width on one side.  A convolution of stride s maps s
+        different sizes to the same one; this says which of them is meant.  Smaller than `stride`.
+    bias : bool
+        Whether a learnt number is added to each output channel.
+    rng : int, numpy.random.Generator or None
+        Where the initial weights, N(0, 0.02²), are drawn from.
+
+    Attributes
+    ----------
+    weight : Parameter
+        w, of shape ``(KH, KW, out_channels, in_channels)``: the very array of the convolution from
+        `out_channels` to `in_channels` that this layer is the adjoint of.
+    bias : Parameter or None
+        b, of shape ``(out_channels,)``, zeros at first.
+
+    Raises
+    ------
+    ValueError
+        If `x` is not of shape ``(N, H, W, in_channels)``, or nothing is left of the output.
+    TypeError
+        If `x` is not of the parameters' dtype and library.
+
+    Notes
+    -----
+    Each input pixel stamps the kernel, scaled by its value, on the output; stamps that overlap
+    add up:
+
+    .. math:: y_{nhwo} = b_o + \sum_{si+a-p=h,\;sj+b-p=w} \sum_c x_{nijc}\, w_{aboc}.
+
+    This is ``convolve_grad_input``, so with the roles exchanged the gradients are
+
+    .. math::
+        dx = \mathrm{convolve}(dy, w), \qquad
+        dw = \mathrm{convolve\_grad\_weight}(dy, x), \qquad
+        db_o = \sum_{n,h,w} dy_{nhwo}.
+
+    The output's height is ``(H − 1)·stride − 2·padding + KH + output_padding``.
+
+    References
+    ----------
+    "The inverse of convolution, called transposed convolution": DeepFake Generation … DCGAN,
+    section II.A.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = ConvTranspose2d(64, 3, kernel_size=4, stride=2, padding=1)
+    >>> y, backward = layer(np.zeros((16, 32, 32, 64), np.float32))
+    >>> y.shape
+    (16, 64, 64, 3)
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        bias=True,
+        *,
+        rng=None,
+    ):
+        self.in_channels = _check.count(in_channels, "ConvTranspose2d: in_channels")
+        self.out_channels = _check.count(out_channels, "ConvTranspose2d: out_channels")
+        self.kernel_size = _check.pair(kernel_size, "ConvTranspose2d: kernel_size", 1)
+        self.stride = _check.pair(stride, "ConvTranspose2d: stride", 1)
+        self.padding = _check.pair(padding, "ConvTranspose2d: padding", 0)
+        self.output_padding = _check.pair(output_padding, "ConvTranspose2d: output_padding", 0)
+        if any(o >= s for o, s in zip(self.output_padding, self.stride, strict=True)):
+            raise ValueError(
+                f"ConvTranspose2d: output_padding: expected less than the stride "
+                f"{_check.pair_text(self.stride)}, got {_check.pair_text(self.output_padding)}"
+            )
+        self.weight = Parameter(
+            normal((*self.kernel_size, self.out_channels, self.in_channels), rng=rng)
+        )
+        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+
+    def forward(self, x):
+        w = self.weight.data
+        _check.images(self, x, self.in_channels, like=w)
+        size = tuple(
+            (x.shape[1 + axis] - 1) * self.stride[axis]
+            - 2 * self.padding[axis]
+            + self.kernel_size[axis]
+            + self.output_padding[axis]
+            for axis in (0, 1)
+        )
+        if min(size) < 1:
+            raise ValueError(f"{self!r}: nothing is left of the output: its size would be {size}")
+        y = convolve_grad_input(x, w, self.stride, self.padding, size)
+        if self.bias is not None:
+            add_channels(y, self.bias.data)
+        return y, (None if self.weight.frozen else x, *_frozen(self))
+
+    def backward(self, dy, cache, input_gradient=True):
+        x, weight_frozen, bias_frozen = cache
+        if not weight_frozen:
+            self.weight.grad += convolve_grad_weight(
+                dy, x, self.stride, self.padding, self.kernel_size
+            )
+        if not bias_frozen:
+            self.bias.grad += sum_channels(dy)
+        if not input_gradient:
+            return None
+        return convolve(dy, self.weight.data, self.stride, self.padding)
+
+    def __repr__(self) -> str:
+        extra = f", output_padding={_check.pair_text(self.output_padding)}"
+        return f"ConvTranspose2d({_options(self, extra if any(self.output_padding) else '')})"
+
+
+def _frozen(layer) -> tuple[bool, bool]:
+    """Whether the gradients of weight and bias are not wanted, as of now."""
+    return layer.weight.frozen, layer.bias is None or layer.bias.frozen
+
+
+def _options(layer, extra: str = "") -> str:
+    text = f"{layer.in_channels}, {layer.out_channels}"
+    text += f", kernel_size={_check.pair_text(layer.kernel_size)}"
+    if layer.stride != (1, 1):
+        text += f", stride={_check.pair_text(layer.stride)}"
+    if layer.padding != (0, 0):
+        text += f", padding={_check.pair_text(layer.padding)}"
+    return text + extra + ("" if layer.bias is not None else ", bias=False")

@@ -1,0 +1,1 @@
+"""The two papers' systems: networks and one training step each, readable top to bottom."""

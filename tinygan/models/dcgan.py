@@ -1,0 +1,277 @@
+"""The deep convolutional GAN of the first paper: two networks and one step of their game.
+
+References
+----------
+Venkat, Richa, Rao, *DeepFake Generation in the world of Deep Convolutional Generative Adversarial
+Networks (DCGAN)*.  What the paper leaves open (kernel sizes, widths) follows Radford, Metz,
+Chintala, *Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks*, 2016, in the 4×4 form that has become usual.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan import losses
+from tinygan.backend import get_xp
+from tinygan.initialise import initialise
+from tinygan.layer import Layer, Sequential, frozen
+from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
+from tinygan.losses import bce_with_logits
+from tinygan.optim import Adam
+
+__all__ = ["discriminator", "draw_noise", "generator", "train_step"]
+
+IMAGE_SIZES = (16, 32, 64, 128, 256)
+GENERATOR_LOSSES = {"non_saturating": losses.non_saturating, "minimax": losses.minimax}
+
+
+def generator(
+    image_size: int = 64,
+    channels: int = 3,
+    noise_size: int = 200,
+    width: int = 64,
+    activation: str = "relu",
+    negative_slope: float = 0.2,
+    rng=None,
+) -> Sequential:
+    """Build G, which turns a noise vector into a picture.
+
+    A transposed convolution makes 4×4 pixels of the noise; each further one doubles the size and
+    halves the channels, down to `width`; the last makes the picture.  "Batch normalization layers
+    are used after the transpose convolution layer instead of the last layer", then the activation;
+    the picture goes through tanh.
+
+    Parameters
+    ----------
+    image_size : {16, 32, 64, 128, 256}
+        Height and width of the picture.
+    channels : {1, 3}
+        Grey or colour.
+    noise_size : int
+        The length of z.
+    width : int
+        Channels of the largest hidden layer.
+    activation : {"relu", "leaky_relu"}
+        The paper's first experiment uses ReLU, the others leaky ReLU.
+    negative_slope : float
+        Of the leaky ReLU.
+    rng : int, numpy.random.Generator or None
+        Where the initial weights are drawn from.
+
+    Returns
+    -------
+    Sequential
+        From ``(N, noise_size)`` to ``(N, image_size, image_size, channels)`` in [−1, 1].
+
+    References
+    ----------
+    DeepFake Generation … DCGAN, section II.A.
+
+    Examples
+    --------
+    >>> G = generator(image_size=64, noise_size=100)
+    >>> sum(parameter.size for parameter in G.parameters())
+    3576704
+    """
+    _check_sizes(image_size, channels)
+    if activation not in ("relu", "leaky_relu"):
+        raise ValueError(f"activation: expected 'relu' or 'leaky_relu', got {activation!r}")
+
+    def act() -> Layer:
+        return ReLU() if activation == "relu" else LeakyReLU(negative_slope)
+
+    wide = width * image_size // 8
+    layers = [
+        Reshape(1, 1, noise_size),
+        ConvTranspose2d(noise_size, wide, 4, bias=False),
+        BatchNorm2d(wide),
+        act(),
+    ]
+    while wide > width:
+        layers += [
+            ConvTranspose2d(wide, wide // 2, 4, stride=2, padding=1, bias=False),
+            BatchNorm2d(wide // 2),
+            act(),
+        ]
+        wide //= 2
+    layers += [ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), Tanh()]
+    return initialise(Sequential(*layers), rng)
+
+
+def discriminator(
+    image_size: int = 64,
+    channels: int = 3,
+    width: int = 64,
+    negative_slope: float = 0.2,
+    rng=None,
+) -> Sequential:
+    """Build D, which scores how real a picture looks.
+
+    The generator's mirror image: each convolution halves the size and doubles the channels from
+    `width` on; batch normalisation in between but not on the picture itself; the last convolution
+    sees the remaining 4×4 pixels whole.
+
+    Parameters
+    ----------
+    image_size : {16, 32, 64, 128, 256}
+    channels : {1, 3}
+    width : int
+        Channels of the first layer.
+    negative_slope : float
+        Of the leaky ReLU.
+    rng : int, numpy.random.Generator or None
+        Where the initial weights are drawn from.
+
+    Returns
+    -------
+    Sequential
+        From ``(N, image_size, image_size, channels)`` to scores ``(N,)``.  The paper's
+        probability is the sigmoid of the score: D(x) = σ(score).  The losses take the score,
+        which is the same mathematics and safe from overflow.
+
+    References
+    ----------
+    DeepFake Generation … DCGAN, section II.A.
+
+    Examples
+    --------
+    >>> D = discriminator(image_size=64)
+    >>> sum(parameter.size for parameter in D.parameters())
+    2765568
+    """
+    _check_sizes(image_size, channels)
+    layers = [Conv2d(channels, width, 4, stride=2, padding=1, bias=False)]
+    layers += [LeakyReLU(negative_slope)]
+    wide, size = width, image_size // 2
+    while size > 4:
+        layers += [
+            Conv2d(wide, 2 * wide, 4, stride=2, padding=1, bias=False),
+            BatchNorm2d(2 * wide),
+            LeakyReLU(negative_slope),
+        ]
+        wide, size = 2 * wide, size // 2
+    layers += [Conv2d(wide, 1, 4, bias=False), Reshape()]
+    return initialise(Sequential(*layers), rng)
+
+
+def draw_noise(count: int, noise_size: int, rng, distribution: str = "uniform") -> np.ndarray:
+    """Draw z, the generator's input.
+
+    Parameters
+    ----------
+    count, noise_size : int
+    rng : int or numpy.random.Generator
+    distribution : {"uniform", "normal"}
+        Uniform in [−1, 1], as the paper has it, or standard normal.
+
+    Returns
+    -------
+    ndarray
+        ``(count, noise_size)``, float32, in host memory.
+
+    References
+    ----------
+    "A 200-dimensional noise (uniform distribution between -1.0 to 1.0)": DeepFake Generation …
+    DCGAN, section II.A.
+    """
+    rng = np.random.default_rng(rng)
+    if distribution == "uniform":
+        return rng.random((count, noise_size), np.float32) * np.float32(2) - np.float32(1)
+    if distribution == "normal":
+        return rng.standard_normal((count, noise_size), np.float32)
+    raise ValueError(f"distribution: expected 'uniform' or 'normal', got {distribution!r}")
+
+
+def train_step(
+    G: Layer,
+    D: Layer,
+    adam_G: Adam,
+    adam_D: Adam,
+    x,
+    z,
+    *,
+    label_smoothing: float = 0.9,
+    generator_loss: str = "non_saturating",
+    instance_noise=None,
+) -> dict:
+    r"""Play one round: D learns to tell x from G(z), then G learns to pass for x.
+
+    Parameters
+    ----------
+    G, D : Layer
+    adam_G, adam_D : Adam
+        Over the parameters of G and of D.
+    x : ndarray
+        A batch of real pictures, ``(N, H, W, C)`` in [−1, 1].
+    z : ndarray
+        Noise, ``(N, noise_size)``.
+    label_smoothing : float
+        The target for real pictures in D's loss, instead of 1.
+    generator_loss : {"non_saturating", "minimax"}
+        −log D(G(z)) or log(1 − D(G(z))).
+    instance_noise : pair of ndarray, optional
+        Noise added to the real and to the generated pictures before D sees them, each of the
+        shape of `x`.
+
+    Returns
+    -------
+    dict
+        ``loss_D = loss_D_real + loss_D_fake``, ``loss_G``, and the means ``D_real`` of D(x) and
+        ``D_fake`` of D(G(z)) before D's update; scalars on the backend of `x`.
+
+    Notes
+    -----
+    D minimises :math:`-\tfrac1m \sum_i \log D(x^i) + \log(1 - D(G(z^i)))`, the negative of the
+    paper's total cost.  Real and generated pictures go through D as separate batches, since batch
+    normalisation would otherwise let each see the other's statistics.
+
+    References
+    ----------
+    DeepFake Generation … DCGAN, section II.C; adding noise to D's input, section IV.
+    """
+    noise_real, noise_fake = instance_noise if instance_noise is not None else (None, None)
+    fake, fake_backward = G(z)
+    seen_fake = _add(fake, noise_fake)
+
+    # D: maximise log D(x) + log(1 − D(G(z)))
+    adam_D.zero_grad()
+    score_real, real_backward = D(_add(x, noise_real))
+    loss_D_real, dscore = bce_with_logits(score_real, label_smoothing)
+    real_backward(dscore, input_gradient=False)
+    score_fake, score_backward = D(seen_fake)
+    loss_D_fake, dscore = bce_with_logits(score_fake, 0.0)
+    score_backward(dscore, input_gradient=False)
+    adam_D.step()
+
+    # G: maximise D(G(z)) of the D that has just learnt
+    adam_G.zero_grad()
+    with frozen(D):
+        score, score_backward = D(seen_fake)
+    loss_G, dscore = GENERATOR_LOSSES[generator_loss](score)
+    fake_backward(score_backward(dscore), input_gradient=False)
+    adam_G.step()
+
+    return {
+        "loss_D": loss_D_real + loss_D_fake,
+        "loss_D_real": loss_D_real,
+        "loss_D_fake": loss_D_fake,
+        "loss_G": loss_G,
+        "D_real": _probability(score_real).mean(),
+        "D_fake": _probability(score_fake).mean(),
+    }
+
+
+def _add(x, noise):
+    return x if noise is None else x + noise
+
+
+def _probability(score):
+    return (get_xp(score).tanh(score * 0.5) + 1) * 0.5
+
+
+def _check_sizes(image_size, channels):
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image_size: expected one of {IMAGE_SIZES}, got {image_size!r}")
+    if channels not in (1, 3):
+        raise ValueError(f"channels: expected 1 (grey) or 3 (colour), got {channels!r}")
