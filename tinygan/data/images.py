@@ -1,0 +1,215 @@
+"""One picture: read any file into a square of bytes, and write many as one tiled PNG."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from .errors import DataError
+
+__all__ = ["load_image", "save_grid", "to_uint8"]
+
+FITS = ("crop", "pad", "stretch")
+
+
+def load_image(
+    path: str | os.PathLike,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    crop: float | None = None,
+    fit: str = "crop",
+) -> np.ndarray:
+    """Read one picture file as bytes, the way the person who took it sees it.
+
+    The orientation noted in its EXIF data is applied, transparency is laid on white, 16-bit
+    values are scaled to 8 bits, and palette, grey and CMYK pictures become `channels` channels.
+    Of an animation or a document with several pages the first is read.
+
+    Parameters
+    ----------
+    path
+        JPEG, PNG, WebP, BMP, GIF, TIFF, or whatever else Pillow opens.
+    image_size : int or (int, int), optional
+        Side of the square to return, or (height, width), in pixels; by default the picture keeps
+        its size.
+    channels : {3, 1}
+        RGB or grey.
+    crop : float, optional
+        Side of a centred square to cut out first, as a fraction of the picture's *width*, in
+        (0, 1].  The usual CelebA face crop, 108 of 178 pixels, is ``108 / 178`` at any resolution.
+    fit : {"crop", "pad", "stretch"}
+        How a picture of another shape comes to `image_size`: its largest centred part is used,
+        it is laid on white whole, or it is stretched.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(H, W, channels)``.
+
+    Raises
+    ------
+    DataError
+        If an option makes no sense.
+    OSError or another exception of Pillow's
+        If the file is missing, damaged, cut short or no picture.
+    """
+    size = check_options(image_size, channels, crop, fit)
+    mode = "RGB" if channels == 3 else "L"
+    with Image.open(path) as picture:
+        if size is not None and picture.format == "JPEG":
+            # libjpeg decodes at 1/2, 1/4 or 1/8 for less work; keep twice what is needed
+            wanted = round(2 * max(size) / (crop or 1.0))
+            picture.draft(mode, (wanted, wanted))
+        picture.load()
+        picture = ImageOps.exif_transpose(picture)
+        picture = _to_mode(picture, mode)
+    if size is not None or crop is not None:
+        picture = _fit(picture, size, crop, fit)
+    pixels = np.asarray(picture)
+    return pixels if channels == 3 else pixels[:, :, None]
+
+
+def check_options(image_size, channels, crop, fit) -> tuple[int, int] | None:
+    """Raise a `DataError` for senseless options of `load_image`; return (height, width)."""
+    if channels not in (1, 3):
+        raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
+    if crop is not None and not 0 < crop <= 1:
+        raise DataError(f"crop: expected a fraction of the width in (0, 1], got {crop!r}")
+    if fit not in FITS:
+        raise DataError(f"fit: expected one of {', '.join(FITS)}, got {fit!r}")
+    if image_size is None:
+        return None
+    size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(s, int | np.integer) and s > 0 for s in size):
+        raise DataError(f"image_size: expected a positive number of pixels, got {image_size!r}")
+    return int(size[0]), int(size[1])
+
+
+def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if picture.mode == "F":  # floating-point TIFF: either 0..1 or 0..255
+        values = np.nan_to_num(np.asarray(picture))
+        values = values * 255 if values.max(initial=0) <= 1 else values
+        picture = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    elif picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it at 255
+        values = np.rint(np.asarray(picture).astype(np.float64) / 257)
+        picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _fit(picture: Image.Image, size, crop, fit) -> Image.Image:
+    width, height = picture.size
+    left, top, right, bottom = 0.0, 0.0, float(width), float(height)
+    if crop is not None:
+        side = min(crop * width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        right, bottom = left + side, top + side
+    if size is None:
+        return picture.crop((round(left), round(top), round(right), round(bottom)))
+    aspect = size[1] / size[0]
+    if fit == "crop":
+        w = min(right - left, (bottom - top) * aspect)
+        h = w / aspect
+        left, top = (left + right - w) / 2, (top + bottom - h) / 2
+        right, bottom = left + w, top + h
+    target = (size[1], size[0])
+    if fit == "pad":
+        scale = min(size[1] / (right - left), size[0] / (bottom - top))
+        target = (
+            max(1, round((right - left) * scale)),
+            max(1, round((bottom - top) * scale)),
+        )
+    box = (left, top, right, bottom)
+    if picture.size != target or box != (0, 0, *target):
+        picture = picture.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    if fit == "pad" and target != (size[1], size[0]):
+        page = Image.new(picture.mode, (size[1], size[0]), "white")
+        page.paste(picture, ((size[1] - target[0]) // 2, (size[0] - target[1]) // 2))
+        picture = page
+    return picture
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Return images of [−1, 1] as bytes 0..255, rounded and clipped; bytes stay as they are.
+
+    Examples
+    --------
+    >>> to_uint8(np.array([-1.0, 0.0, 1.0, 7.0]))
+    array([  0, 128, 255, 255], dtype=uint8)
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise DataError(f"to_uint8: expected floats in [-1, 1] or uint8, got {images.dtype}")
+    return np.clip(np.rint((np.nan_to_num(images) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def save_grid(
+    images: np.ndarray,
+    path: str | os.PathLike,
+    columns: int | None = None,
+    gutter: int = 2,
+) -> None:
+    """Write images as one PNG, row after row, with white gutters between and around them.
+
+    Parameters
+    ----------
+    images : array (N, H, W, C)
+        Floats in [−1, 1] or uint8; C is 3 or 1.
+    path
+        The file; it is replaced in one go, so that a reader never sees half a picture.
+    columns : int, optional
+        By default as many columns as make the picture about square.
+    gutter : int
+        Width of the gutters in pixels.
+    """
+    images = to_uint8(images)
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.shape[0]:
+        raise DataError(
+            f"save_grid: expected images of shape (N, H, W, 3 or 1), got {images.shape}"
+        )
+    count, height, width, channels = images.shape
+    if columns is None:
+        columns = int(np.ceil(np.sqrt(count * height / width)))
+    if columns < 1:
+        raise DataError(f"save_grid: expected columns of at least 1, got {columns}")
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    cells = np.full((rows * columns, height + gutter, width + gutter, channels), 255, np.uint8)
+    cells[:count, gutter:, gutter:] = images
+    cells = cells.reshape(rows, columns, height + gutter, width + gutter, channels)
+    page = np.full(
+        (rows * (height + gutter) + gutter, columns * (width + gutter) + gutter, channels),
+        255,
+        np.uint8,
+    )
+    page[: rows * (height + gutter), : columns * (width + gutter)] = cells.swapaxes(1, 2).reshape(
+        rows * (height + gutter), columns * (width + gutter), channels
+    )
+    save_png(page, path)
+
+
+def save_png(pixels: np.ndarray, path: str | os.PathLike) -> None:
+    """Write one picture, uint8 ``(H, W, 3 or 1)``, as a PNG in one go."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    handle, temporary = tempfile.mkstemp(suffix=".png", prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    try:
+        picture.save(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
