@@ -66,11 +66,11 @@ class Summary:
         ]
         rule = "-" * max(map(len, lines))
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-        lines.append(
-            "a training step holds "
-            f"{_size(self.bytes_state)} (parameters, gradients, Adam's moments) "
-            f"+ {_size(self.bytes_per_sample)} a sample (what the ways back remember)"
-        )
+        lines += [
+            f"a training step holds {_size(self.bytes_state)} of state "
+            "(parameters, gradients, Adam's moments)",
+            f"and {_size(self.bytes_per_sample)} a sample (what the ways back remember)",
+        ]
         return "\n".join(lines)
 
 
@@ -98,10 +98,14 @@ def summary(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     --------
     >>> from tinygan import Conv2d, ReLU, Sequential
     >>> result = summary(Sequential(Conv2d(3, 8, 3, padding=1), ReLU()), (16, 16, 3))
-    layer                                output shape    parameters  multiply–adds
-    ------------------------------------------------------------------------------
+    layer                                   output shape    parameters  multiply–adds
+    ---------------------------------------------------------------------------------
     Conv2d(3, 8, kernel_size=3, padding=1)  (N, 16, 16, 8)         224         55,296
-    ReLU()                               (N, 16, 16, 8)
+    ReLU()                                  (N, 16, 16, 8)
+    ---------------------------------------------------------------------------------
+    total                                                          224         55,296
+    a training step holds 3.6 kB of state (parameters, gradients, Adam's moments)
+    and 11.3 kB a sample (what the ways back remember)
     """
     result = summarise(network, input_shape)
     print(result)
@@ -179,4 +183,7 @@ def held_bytes(remembered) -> int:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.2f} GB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count / 1e3:,.1f} kB"

@@ -49,10 +49,12 @@ def moments(x):
 
     def of_block(groups, pixels):
         part = x[groups, pixels]
-        mean = part.mean(axis=1)
-        centred = part - mean[:, None]
+        first = part[:, :1]  # sums of small numbers are exact to more digits
+        centred = part - first
+        mean = centred.mean(axis=1)
+        centred -= mean[:, None]
         centred *= centred
-        return mean, centred.sum(axis=1)
+        return first[:, 0] + mean, centred.sum(axis=1)
 
     means, squares = [], []
     for row in _blocks(of_block, x):

@@ -1,0 +1,168 @@
+"""The protocol itself: finding what is inside, state, freezing, the way back."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygan import Conv2d, Dropout, Layer, Parameter, ReLU, Residual, Sequential, Tanh, frozen
+from tinygan.layers import BatchNorm2d
+
+
+class Scale(Layer):
+    """The smallest layer an author can write: two methods, no ``input_gradient``."""
+
+    def __init__(self, factor):
+        self.factor = Parameter(np.array([factor]))
+
+    def forward(self, x):
+        return self.factor.data * x, x
+
+    def backward(self, dy, cache):
+        self.factor.grad += (dy * cache).sum()
+        return self.factor.data * dy
+
+
+class Pair(Layer):
+    def __init__(self):
+        self.first, self.others = Scale(2.0), [Scale(3.0), Scale(4.0)]
+
+    def forward(self, x):
+        return x, None
+
+    def backward(self, dy, cache):
+        return dy
+
+
+def test_a_written_layer_works_in_a_network_and_its_input_gradient_can_be_dropped():
+    network = Sequential(Scale(2.0), Scale(5.0))
+    y, backward = network(np.array([1.0, 3.0]))
+    assert y.tolist() == [10.0, 30.0]
+    assert backward(np.array([1.0, 1.0]), input_gradient=False) is None
+    assert network[0].factor.grad.tolist() == [20.0]
+    assert network[1].factor.grad.tolist() == [8.0]
+
+
+def test_parameters_come_in_definition_order_with_dotted_names():
+    assert list(Pair().named_parameters()) == ["first.factor", "others.0.factor", "others.1.factor"]
+    network = Sequential(Conv2d(1, 2, 3), Residual(BatchNorm2d(2), Tanh()))
+    assert list(network.named_parameters()) == ["0.weight", "0.bias", "1.0.weight", "1.0.bias"]
+    assert list(network.buffers()) == ["1.0.running_mean", "1.0.running_var"]
+    assert list(network.state_dict()) == [*network.named_parameters(), *network.buffers()]
+
+
+def test_a_shared_layer_has_its_parameters_once():
+    shared = Scale(2.0)
+    network = Sequential(shared, shared)
+    assert len(network.parameters()) == 1
+    _, backward = network(np.array([3.0]))
+    backward(np.array([1.0]))
+    assert shared.factor.grad.tolist() == [12.0]  # d(f²·3)/df = 2·2·3
+
+
+def test_gradients_accumulate_until_cleared():
+    layer = Scale(2.0)
+    for _ in range(2):
+        _, backward = layer(np.array([3.0]))
+        backward(np.array([1.0]))
+    assert layer.factor.grad.tolist() == [6.0]
+    layer.zero_grad()
+    assert layer.factor.grad.tolist() == [0.0]
+
+
+def test_a_layer_with_layers_inside_must_define_predict():
+    with pytest.raises(NotImplementedError, match=r"Pair contains layers \(first, …\).*predict"):
+        Pair().predict(np.ones(2))
+
+
+def test_methods_that_were_not_written_are_named():
+    with pytest.raises(NotImplementedError, match=r"Layer does not define forward\(x\)"):
+        Layer()(np.ones(2))
+
+
+def test_sequential_refuses_what_is_no_layer():
+    with pytest.raises(TypeError, match="layer 1: expected a Layer, got 3"):
+        Sequential(ReLU(), 3)
+
+
+def test_residual_refuses_layers_that_change_the_shape():
+    with pytest.raises(ValueError, match=r"keep the shape \(1, 5, 5, 1\)"):
+        Residual(Conv2d(1, 1, 3))(np.zeros((1, 5, 5, 1), np.float32))
+
+
+def test_frozen_nests_and_is_undone_by_an_error():
+    layer = Scale(1.0)
+    with frozen(layer):
+        with frozen(layer):
+            pass
+        assert layer.factor.frozen
+    with pytest.raises(KeyError), frozen(layer):
+        raise KeyError
+    assert not layer.factor.frozen
+
+
+def test_what_a_call_remembers_dies_on_the_way_back():
+    alive = []
+
+    class Probe(Layer):
+        def forward(self, x):
+            cache = x.copy()
+            alive.append(weakref.ref(cache))
+            return x, cache
+
+        def backward(self, dy, cache):
+            gc.collect()
+            counts.append(sum(ref() is not None for ref in alive))
+            return dy
+
+    counts = []
+    _, backward = Sequential(Probe(), Probe(), Probe())(np.ones(3))
+    backward(np.ones(3))
+    assert counts == [3, 2, 1]
+    gc.collect()
+    assert all(ref() is None for ref in alive)
+
+
+def test_load_state_dict_changes_nothing_when_the_state_does_not_fit():
+    network = Sequential(Conv2d(1, 2, 3), BatchNorm2d(2))
+    before = network.state_dict()
+    wrong_shape = before | {"1.weight": np.zeros(3, np.float32)}
+    missing = {name: array for name, array in before.items() if name != "0.bias"}
+    for state, message in [
+        (wrong_shape, r"1\.weight: expected shape \(2,\), got \(3,\)"),
+        (missing, r"missing 0\.bias, unknown none"),
+        (before | {"extra": np.zeros(1)}, "missing none, unknown extra"),
+    ]:
+        changed = {name: array + 1 for name, array in state.items()}
+        with pytest.raises(ValueError, match=message):
+            network.load_state_dict(changed)
+        for name, array in network.state_dict().items():
+            np.testing.assert_array_equal(array, before[name])
+
+
+def test_state_dict_is_a_copy_and_loading_keeps_the_dtype():
+    layer = Conv2d(1, 1, 1).to(dtype="float64")
+    state = layer.state_dict()
+    state["weight"] += 5
+    assert layer.weight.data[0, 0, 0, 0] != state["weight"][0, 0, 0, 0]
+    layer.load_state_dict({name: array.astype(np.float32) for name, array in state.items()})
+    assert layer.weight.data.dtype == np.float64
+
+
+def test_to_converts_gradients_and_statistics_but_not_random_state():
+    network = Sequential(BatchNorm2d(2), Dropout(0.5, rng=0)).to(dtype=np.float64)
+    assert network[0].weight.grad.dtype == np.float64
+    assert network[0].running_var.dtype == np.float64
+    assert network[1].state.dtype == np.uint64
+    with pytest.raises(ValueError, match="expected float32 or float64, got 'int32'"):
+        network.to(dtype="int32")
+
+
+def test_repr_reads_like_the_code():
+    network = Sequential(Conv2d(1, 2, (3, 4), stride=2, bias=False), Residual(ReLU()))
+    assert repr(network) == (
+        "Sequential(\n"
+        "    Conv2d(1, 2, kernel_size=(3, 4), stride=2, bias=False),\n"
+        "    Residual(\n        ReLU(),\n    ),\n)"
+    )

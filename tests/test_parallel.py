@@ -1,0 +1,116 @@
+"""Slices, threads, scratch arrays, and the user's BLAS."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from tinygan import parallel
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request):
+    before = parallel.get_num_threads()
+    parallel.set_num_threads(request.param)
+    yield request.param
+    parallel.set_num_threads(before)
+
+
+def test_results_come_in_the_order_of_slices(threads):
+    assert parallel.for_slices(lambda a, b: (a, b), 10, 3) == [(0, 3), (3, 6), (6, 9), (9, 10)]
+
+
+def test_every_task_runs_once_and_uses_the_threads(threads):
+    seen, barrier = [], threading.Barrier(threads, timeout=30)
+
+    def task():
+        barrier.wait()  # passes only if as many tasks run at once as there are threads
+        seen.append(threading.get_ident())
+
+    parallel.run([task] * threads)
+    assert len(set(seen)) == threads
+
+
+def test_an_error_in_any_task_is_raised_and_leaves_the_pool_usable(threads):
+    def task(i):
+        if i == 7:
+            raise KeyError("seven")
+        return i
+
+    with pytest.raises(KeyError, match="seven"):
+        parallel.run([lambda i=i: task(i) for i in range(20)])
+    assert parallel.run([lambda i=i: task(i) for i in range(5)]) == list(range(5))
+
+
+def test_tasks_may_run_tasks(threads):
+    def outer(a, b):
+        return sum(parallel.for_slices(lambda c, d: d - c, 100, 7))
+
+    assert parallel.for_slices(outer, 4, 1) == [100] * 4
+
+
+def test_blas_is_single_threaded_inside_and_given_back(threads):
+    def blas():
+        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+    np.ones((4, 4)) @ np.ones((4, 4))
+    before = blas()
+    inside = parallel.run([blas] * 4)
+    assert all(min(counts) == 1 for counts in inside)
+    assert blas() == before
+    with pytest.raises(ZeroDivisionError):
+        parallel.run([lambda: 1 / 0] * 3)
+    assert blas() == before
+
+
+def test_a_workspace_is_kept_by_its_thread_and_name():
+    first = parallel.workspace("test a", (3, 5), np.float32)
+    second = parallel.workspace("test a", (5,), np.float64)
+    assert np.shares_memory(first, second)
+    assert second.dtype == np.float64
+    assert not np.shares_memory(first, parallel.workspace("test b", (3, 5), np.float32))
+    other = []
+    thread = threading.Thread(
+        target=lambda: other.append(parallel.workspace("test a", (3, 5), np.float32))
+    )
+    thread.start(), thread.join()
+    assert not np.shares_memory(first, other[0])
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_a_number_of_threads_is_a_positive_whole_number(count):
+    with pytest.raises(ValueError, match="expected a positive whole number"):
+        parallel.set_num_threads(count)
+
+
+def test_the_environment_sets_the_threads_and_a_wrong_value_is_named():
+    code = "from tinygan import parallel; print(parallel.get_num_threads())"
+    run = [sys.executable, "-c", code]
+    good = subprocess.run(
+        run, env=os.environ | {"TINYGAN_NUM_THREADS": "3"}, capture_output=True, text=True
+    )
+    assert good.stdout.strip() == "3"
+    bad = subprocess.run(
+        run, env=os.environ | {"TINYGAN_NUM_THREADS": "x"}, capture_output=True, text=True
+    )
+    assert "TINYGAN_NUM_THREADS: expected a positive whole number, got 'x'" in bad.stderr
+
+
+def test_a_forked_child_can_use_threads_too():
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    code = (
+        "import os, warnings; warnings.simplefilter('ignore')\n"
+        "from tinygan import parallel\n"
+        "parallel.set_num_threads(2)\n"
+        "f = lambda: parallel.for_slices(lambda a, b: b - a, 10, 2)\n"
+        "f(); child = os.fork()\n"
+        "if child == 0: os._exit(0 if f() == [2] * 5 else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0", done.stderr
