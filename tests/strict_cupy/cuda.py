@@ -1,0 +1,107 @@
+"""Devices, streams and memory pools of the stand-in: the names, and nothing that waits."""
+
+from __future__ import annotations
+
+import types
+
+from strict_cupy.array import OutOfMemoryError, ledger
+
+
+class Device:
+    def __init__(self, device=0):
+        self.id = device
+
+    compute_capability = "90"
+    mem_info = (60 << 30, 80 << 30)
+
+    @property
+    def attributes(self):
+        return {"MultiProcessorCount": 132}
+
+    def synchronize(self):
+        ledger.transfers.append("Device.synchronize")
+
+    def use(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+
+class Event:
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self.done = False
+
+    def record(self, stream=None):
+        self.done = True
+
+    def synchronize(self):
+        ledger.transfers.append("Event.synchronize")
+
+
+class Stream:
+    def __init__(self, null=False, non_blocking=False, ptds=False):
+        self.null = null
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def record(self, event=None):
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event):
+        assert event.done, "waiting for an event that was never recorded waits for nothing"
+
+    def synchronize(self):
+        ledger.transfers.append("Stream.synchronize")
+
+
+class MemoryPool:
+    def used_bytes(self):
+        return ledger.used
+
+    def total_bytes(self):
+        return ledger.peak
+
+    def free_all_blocks(self):
+        ledger.peak = ledger.used
+
+    def set_limit(self, size=None, fraction=None):
+        ledger.limit = int(size if size is not None else fraction * Device.mem_info[1])
+
+    def get_limit(self):
+        return ledger.limit
+
+
+POOL = MemoryPool()
+
+
+class PinnedMemoryPool:
+    def free_all_blocks(self):
+        pass
+
+
+PINNED_POOL = PinnedMemoryPool()
+
+
+def make_module() -> types.ModuleType:
+    module = types.ModuleType("cupy.cuda")
+    module.Device, module.Event, module.Stream = Device, Event, Stream
+    module.get_current_stream = lambda: Stream(null=True)
+    module.memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+    module.runtime = types.SimpleNamespace(
+        getDeviceCount=lambda: 1,
+        getDeviceProperties=lambda device: {"name": b"stand-in", "totalGlobalMem": 80 << 30},
+        runtimeGetVersion=lambda: 13000,
+        driverGetVersion=lambda: 13000,
+        CUDARuntimeError=RuntimeError,
+    )
+    return module
