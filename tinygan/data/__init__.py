@@ -4,11 +4,11 @@ Everything here is plain NumPy on the host; who trains moves the batches.  Image
 bytes ``(N, H, W, C)`` and leave as float32 in [−1, 1].
 """
 
-from .bags import BAG_CATEGORIES, bags
 from .batches import Batches, UnpairedBatches
 from .drawing import DrawnImages
+from .drawn_bags import BAG_CATEGORIES, bags
+from .drawn_faces import FACE_CATEGORIES, faces
 from .errors import DataError
-from .faces import FACE_CATEGORIES, faces
 from .folder import ImageFolder
 from .images import load_image, save_grid, to_uint8
 

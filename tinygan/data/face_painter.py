@@ -42,7 +42,7 @@ class FacePainter:
     Parameters
     ----------
     kinds : dict of str to (N,) int arrays
-        The properties of `tinygan.data.faces.FACE_CATEGORIES`.
+        The properties of `tinygan.data.FACE_CATEGORIES`.
     names : dict of str to tuple of str
         Their names.
     measures : dict of str to (N,) float32 arrays

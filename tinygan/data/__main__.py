@@ -1,0 +1,167 @@
+"""The command ``python -m tinygan.data``: download, split or draw a data set."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .download import BY_HAND, PUBLISHED, SERVER, download
+from .drawing import DrawnImages
+from .drawn_bags import bags
+from .drawn_faces import faces
+from .errors import DataError
+from .folder import find_images
+from .images import save_png
+from .output import new_folder
+from .split import LINKS, split
+
+__all__ = ["main", "make_parser"]
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
+    """Run the command; return its exit status, 2 for a mistake of the user's."""
+    options = make_parser(prog).parse_args(argv)
+    try:
+        options.run(options)
+    except (DataError, OSError) as error:
+        print(f"{prog} {options.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog} {options.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog, description="Get or make a data set to train on.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    about = "fetch a published data set, or unpack one that you fetched"
+    new = commands.add_parser("download", help=about, description=about.capitalize() + ".")
+    new.add_argument(
+        "name",
+        metavar="NAME",
+        help=f"downloaded: {', '.join(PUBLISHED)}; to be fetched by hand: {', '.join(BY_HAND)}",
+    )
+    new.add_argument("--out", metavar="DIR", help="the new folder (default: datasets/NAME)")
+    new.add_argument(
+        "--url",
+        default=SERVER,
+        help="another server's folder of archives, or the address of a .zip (default: %(default)s)",
+    )
+    new.add_argument("--sha256", metavar="HEX", help="checksum that the archive must have")
+    new.add_argument("--archive", metavar="FILE", help="unpack this zip file; download nothing")
+    new.set_defaults(run=_download)
+
+    about = "make trainA, trainB, testA and testB from two folders of pictures"
+    new = commands.add_parser("split", help=about, description=about.capitalize() + ".")
+    new.add_argument("a", metavar="A_DIR", help="pictures of domain A, at any depth")
+    new.add_argument("b", metavar="B_DIR", help="pictures of domain B, at any depth")
+    new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
+    new.add_argument(
+        "--test",
+        nargs=2,
+        type=int,
+        metavar=("N_A", "N_B"),
+        required=True,
+        help="how many pictures of each become test pictures; the second paper: 100 149",
+    )
+    new.add_argument("--seed", type=int, default=0, help="which ones they are (default: 0)")
+    new.add_argument(
+        "--link",
+        choices=list(LINKS),
+        nargs="?",
+        const="symbolic",
+        default="copy",
+        help="copy the files (default), or link to them (without a word: symbolic)",
+    )
+    new.add_argument(
+        "--copy", dest="link", action="store_const", const="copy", help="the same as --link copy"
+    )
+    new.set_defaults(run=_split)
+
+    about = "write a drawn data set as PNG files, with attributes.csv"
+    new = commands.add_parser("draw", help=about, description=about.capitalize() + ".")
+    new.add_argument("name", choices=("faces", "bags"))
+    new.add_argument(
+        "--count", type=int, default=1000, help="pictures; of bags, in each domain (default: 1000)"
+    )
+    new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
+    new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
+    new.add_argument("--channels", type=int, choices=(1, 3), default=3, help="(default: 3)")
+    new.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    new.add_argument(
+        "--test",
+        type=int,
+        default=100,
+        metavar="N",
+        help="bags only: pairs of test pictures, of the same number in both domains (default: 100)",
+    )
+    new.set_defaults(run=_draw)
+    return parser
+
+
+def _download(options) -> None:
+    path = download(options.name, options.out, options.url, options.sha256, options.archive)
+    parts = [p for p in sorted(path.iterdir()) if p.is_dir()]
+    held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
+    detail = ", ".join(f"{name} {count}" for name, count in held.items())
+    print(f"{path}: {len(find_images(path))} pictures{f' ({detail})' if detail else ''}")
+
+
+def _has_images(path: Path) -> bool:
+    try:
+        return bool(find_images(path))
+    except DataError:
+        return False
+
+
+def _split(options) -> None:
+    counts = split(
+        options.a, options.b, options.out, tuple(options.test), options.seed, options.link
+    )
+    print(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+def _draw(options) -> None:
+    size, seed, channels, n = options.image_size, options.seed, options.channels, options.count
+    if options.name == "faces":
+        parts = {"": (faces(n, size, seed, channels), 0)}
+    else:
+        parts = {
+            "trainA": (bags(n, size, seed, "handbag", channels), 0),
+            "trainB": (bags(n, size, seed, "backpack", channels, start=n), n),
+        }
+        if options.test:
+            for name, domain in (("testA", "handbag"), ("testB", "backpack")):
+                drawn = bags(options.test, size, seed, domain, channels, start=2 * n)
+                parts[name] = drawn, 2 * n
+    with new_folder(options.out) as folder:
+        for name, (drawn, first) in parts.items():
+            _write(drawn, first, folder / name)
+    print(f"{options.out}: {sum(len(drawn) for drawn, _ in parts.values())} pictures")
+
+
+def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
+    """Write pictures, named by their numbers, and a table of what is in them."""
+    folder.mkdir(exist_ok=True)
+    names = [f"{first + i:06}.png" for i in range(len(drawn))]
+    for name, image in zip(names, drawn.images, strict=True):
+        save_png(image, folder / name)
+    columns = {"file": names}
+    for attribute, values in drawn.attributes.items():
+        if kinds := drawn.categories.get(attribute):
+            columns[attribute] = [kinds[value] for value in values]
+        else:
+            columns[attribute] = [f"{value:.4f}" for value in values]
+    with open(folder / "attributes.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
