@@ -1,0 +1,170 @@
+"""The four networks of the CycleGAN: residual generators and discriminators of patches.
+
+References
+----------
+"Deep Fakes" using GANs, section 2.2.  What the paper leaves open (kernel sizes, widths,
+normalisation) follows the code published with Zhu, Park, Isola, Efros, *Unpaired Image-to-Image
+Translation using Cycle-Consistent Adversarial Networks*, 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan.initialise import initialise
+from tinygan.layer import Residual, Sequential
+from tinygan.layers import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    InstanceNorm2d,
+    LeakyReLU,
+    ReflectionPad2d,
+    ReLU,
+    Tanh,
+    Upsample,
+)
+
+__all__ = ["generator", "patch_discriminator"]
+
+NORMS = {"instance": InstanceNorm2d, "batch": BatchNorm2d}
+UPSAMPLINGS = ("transposed", "resize")
+
+
+def generator(
+    channels: int = 3,
+    width: int = 64,
+    downsamplings: int = 2,
+    residual_blocks: int = 6,
+    norm: str = "instance",
+    upsampling: str = "transposed",
+    dropout: float = 0.0,
+    rng=None,
+) -> Sequential:
+    """Build G (or F), which turns a picture of one domain into one of the other.
+
+    A 7×7 convolution, `downsamplings` stages that halve the size and double the channels,
+    `residual_blocks`, as many stages back up, and a 7×7 convolution through tanh.
+
+    Parameters
+    ----------
+    channels : int
+        3 for colour.
+    width : int
+        Channels of the first layer.
+    downsamplings : int
+        How many convolutions of stride 2.  The paper's "three down sampling layers, six residual
+        layers and three up sampling layers" are these defaults, the two 7×7 convolutions counted
+        among them; ``downsamplings=3`` builds the literal reading.
+    residual_blocks : int
+        6 for pictures of 128 pixels, 9 for 256, in Zhu et al.
+    norm : {"instance", "batch"}
+    upsampling : {"transposed", "resize"}
+        Transposed convolutions, or the repetition of pixels followed by a convolution, which
+        leaves no checkerboard.
+    dropout : float
+        The probability of a zero between the two convolutions of a residual block.
+    rng : int, numpy.random.Generator or None
+        Where the initial weights are drawn from.
+
+    Returns
+    -------
+    Sequential
+        From ``(N, H, W, channels)`` to the same shape in [−1, 1], for every H and W that
+        ``2**downsamplings`` divides.
+
+    References
+    ----------
+    "Deep Fakes" using GANs, section 2.2 and Figure 3.
+
+    Examples
+    --------
+    >>> G = generator(residual_blocks=6)
+    >>> sum(parameter.size for parameter in G.parameters())
+    7837699
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling: expected one of {UPSAMPLINGS}, got {upsampling!r}")
+    rng = np.random.default_rng(rng)
+    Norm, bias = _norm(norm)
+    wide = width
+    layers = [ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=bias), Norm(wide), ReLU()]
+    for _ in range(downsamplings):
+        layers += [Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
+        layers += [Norm(2 * wide), ReLU()]
+        wide *= 2
+    for _ in range(residual_blocks):
+        block = [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias), Norm(wide), ReLU()]
+        block += [Dropout(dropout, rng=rng)] if dropout else []
+        block += [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias), Norm(wide)]
+        layers += [Residual(*block)]
+    for _ in range(downsamplings):
+        half = wide // 2
+        if upsampling == "transposed":
+            up = ConvTranspose2d(wide, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
+            layers += [up, Norm(half), ReLU()]
+        else:
+            layers += [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias)]
+            layers += [Norm(half), ReLU()]
+        wide = half
+    layers += [ReflectionPad2d(3), Conv2d(width, channels, 7), Tanh()]
+    return initialise(Sequential(*layers), rng)
+
+
+def patch_discriminator(
+    channels: int = 3, width: int = 64, layers: int = 3, norm: str = "instance", rng=None
+) -> Sequential:
+    """Build D_X (or D_Y), which scores every patch of a picture for how real it looks.
+
+    4×4 convolutions: `layers` of stride 2, one of stride 1, and one of stride 1 that gives the
+    score.  Each score sees a patch only (70×70 pixels with three layers, 34×34 with two), so the
+    network judges texture and style, at any size of picture.
+
+    Parameters
+    ----------
+    channels : int
+        3 for colour.
+    width : int
+        Channels of the first layer; they double up to ``8 * width``.
+    layers : int
+        How many convolutions of stride 2.  The paper's discriminator of four convolutional layers
+        has two, the published one three.
+    norm : {"instance", "batch"}
+    rng : int, numpy.random.Generator or None
+        Where the initial weights are drawn from.
+
+    Returns
+    -------
+    Sequential
+        From ``(N, H, W, channels)`` to scores ``(N, H', W', 1)``, with no sigmoid: 14×14 of them
+        for a picture of 128×128 pixels and three layers.
+
+    References
+    ----------
+    "Deep Fakes" using GANs, section 2.2 and Figure 4.
+
+    Examples
+    --------
+    >>> D = patch_discriminator()
+    >>> sum(parameter.size for parameter in D.parameters())
+    2764737
+    """
+    if layers < 1:
+        raise ValueError(f"patch_discriminator: layers: expected at least 1, got {layers!r}")
+    Norm, bias = _norm(norm)
+    network = [Conv2d(channels, width, 4, stride=2, padding=1), LeakyReLU(0.2)]
+    wide = width
+    for stride in [2] * (layers - 1) + [1]:
+        before, wide = wide, min(2 * wide, 8 * width)
+        network += [Conv2d(before, wide, 4, stride=stride, padding=1, bias=bias)]
+        network += [Norm(wide), LeakyReLU(0.2)]
+    network += [Conv2d(wide, 1, 4, padding=1)]
+    return initialise(Sequential(*network), rng)
+
+
+def _norm(norm):
+    """Return the layer and whether convolutions before it have a bias (an affine norm has one)."""
+    if norm not in NORMS:
+        raise ValueError(f"norm: expected one of {tuple(NORMS)}, got {norm!r}")
+    return NORMS[norm], norm == "instance"
