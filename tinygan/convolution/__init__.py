@@ -19,7 +19,7 @@ import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from tinygan.convolution import im2col, naive
+from tinygan.convolution import im2col, naive, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
 
@@ -76,7 +76,7 @@ def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
     _check("convolve", x.shape, w.shape, None, stride, padding)
-    return _module(algorithm).convolve(x, w, stride, padding)
+    return _module(algorithm, w.shape, stride).convolve(x, w, stride, padding)
 
 
 def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto"):
@@ -115,7 +115,9 @@ def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto")
     input_size = _pair("input_size", input_size, 1)
     x_shape = (len(dy), *input_size, w.shape[2])
     _check("convolve_grad_input", x_shape, w.shape, dy.shape, stride, padding)
-    return _module(algorithm).convolve_grad_input(dy, w, stride, padding, input_size)
+    return _module(algorithm, w.shape, stride).convolve_grad_input(
+        dy, w, stride, padding, input_size
+    )
 
 
 def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto"):
@@ -152,7 +154,9 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto
     kernel_size = _pair("kernel_size", kernel_size, 1)
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
     _check("convolve_grad_weight", x.shape, w_shape, dy.shape, stride, padding)
-    return _module(algorithm).convolve_grad_weight(x, dy, stride, padding, kernel_size)
+    return _module(algorithm, w_shape, stride).convolve_grad_weight(
+        x, dy, stride, padding, kernel_size
+    )
 
 
 @contextmanager
@@ -176,10 +180,12 @@ def using_algorithm(algorithm: str):
         _default.reset(token)
 
 
-def _module(algorithm):
+def _module(algorithm, w_shape, stride):
     _check_algorithm(algorithm)
     if algorithm == "auto":
         algorithm = _default.get()
+    if algorithm == "winograd" and winograd.applies(kernel_size, stride):
+        return winograd
     return naive if algorithm == "naive" else im2col
 
 

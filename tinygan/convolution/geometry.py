@@ -47,11 +47,12 @@ def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
 def padded(xp, x, n0, n1, top, bottom, left, right):
     """Return rows `top` to `bottom` and columns `left` to `right` of images `n0` to `n1` of `x`.
 
-    The range may reach over the borders of `x`, where it holds zeros.  Where it does not, the
-    result is a view: do not write into it.
+    The range may reach over the borders of `x`, where it holds zeros.  A row of the result is
+    contiguous.  Where `x` allows both, the result is a view: do not write into it.
     """
     _, height, width, channels = x.shape
-    if top >= 0 and bottom <= height and left >= 0 and right <= width:
+    contiguous = x.strides[2:] == (channels * x.itemsize, x.itemsize) and min(x.strides) > 0
+    if contiguous and top >= 0 and bottom <= height and left >= 0 and right <= width:
         return x[n0:n1, top:bottom, left:right]
     slab = scratch(xp, "padded", (n1 - n0, bottom - top, right - left, channels), x.dtype)
     first, last = min(max(0, -top), bottom - top), max(min(bottom, height) - top, 0)

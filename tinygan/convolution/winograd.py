@@ -1,0 +1,358 @@
+r"""Convolution with fewer multiplications.
+
+One dimension, stride 1: `toom_cook` gives three matrices with
+
+.. math:: y = A^T[(G\,w) \odot (B^T d)],
+
+``m`` outputs of ``r`` taps from the ``n = m + r − 1`` inputs ``d`` they see, by ``n`` products.  In
+two dimensions apply it along the height and, inside, along the width: a *tile* of ``n × n`` inputs
+gives ``m × m`` outputs by ``n²`` products instead of ``m² r²``.  With channels each product becomes
+a matrix product over all the tiles of all images, one for each position ``(i, k)`` of the tile:
+
+.. math::
+    V_{ik} = \sum_{ab} B_{ai} B_{bk}\, d_{ab} \;(tiles × C), \quad
+    U_{ik} = \sum_{ab} G_{ia} G_{kb}\, w_{ab} \;(C × O), \quad
+    M_{ik} = V_{ik} U_{ik}, \quad
+    y_{ab} = \sum_{ik} A_{ia} A_{kb}\, M_{ik}.
+
+The two gradients are these lines transposed, read from right to left:
+
+.. math::
+    dM = A\,dy\,A^T, \quad dV_{ik} = dM_{ik} U_{ik}^T, \quad dd = B\,dV\,B^T, \qquad
+    dU_{ik} = V_{ik}^T dM_{ik}, \quad dw = G^T dU\,G,
+
+where ``dx`` is the sum of the ``dd`` of overlapping tiles.
+
+**Stride 2.**  Even and odd rows of ``x`` (its two *phases*) meet even and odd rows of ``w``: a 4-tap
+filter with stride 2 is two 2-tap filters with stride 1, added.  Along both axes that is a stride-1
+convolution of 2 × 2 taps over four times the channels ``(phase_h, phase_w, C)``.
+
+**Memory.**  The transforms are small matrices times long rows, in place of gathering: a tile's rows
+along the height are whole rows of ``x``, so ``Bᵀ`` along the height reads them where they lie, and
+along the width it writes ``V`` where the product wants it.  Results go straight to their rows of
+``y``.  Tiles are worked through in chunks whose ``V`` stays in the shared cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan.backend import get_xp
+from tinygan.convolution.geometry import for_pieces, output_size, padded, pieces, scratch
+from tinygan.convolution.toom_cook import transforms
+from tinygan.parallel import run, split
+
+# (kernel, stride) -> m: 3×3 by F(4,3), 4×4/2 as 2×2 taps by F(4,2), 4×4 by F(3,4); n is 6, 5, 6
+OUTPUTS = {(3, 1): 4, (4, 2): 4, (4, 1): 3}
+
+CHUNK_BYTES = 12 << 20  # of V (or dV), shared by all cores
+PIECE_BYTES = 256 << 10  # of the rows between the two transforms, in one core's cache
+
+
+def applies(kernel_size, stride) -> bool:
+    """Say whether there is a form for this kernel and stride."""
+    square = kernel_size[0] == kernel_size[1] and stride[0] == stride[1]
+    return square and (kernel_size[0], stride[0]) in OUTPUTS
+
+
+class _Tiling:
+    """The sizes of one convolution, and its matrices."""
+
+    def __init__(self, xp, dtype, images, input_size, channels, kernel_size, stride, padding, out):
+        self.xp, self.dtype = xp, dtype
+        self.s = stride[0]
+        self.r = kernel_size[0] // self.s
+        self.m = OUTPUTS[kernel_size[0], self.s]
+        self.n = self.m + self.r - 1
+        self.A, self.G, self.B = (xp.asarray(a, dtype) for a in transforms(self.m, self.r))
+        self.images, self.H, self.W, self.C, self.O = images, *input_size, channels, out
+        self.K = self.s**2 * channels
+        self.padding = padding
+        sizes = zip(input_size, kernel_size, stride, padding, strict=True)
+        self.OH, self.OW = (output_size(*axis) for axis in sizes)
+        self.TH, self.TW = -(-self.OH // self.m), -(-self.OW // self.m)
+        self.width = self.s * (self.TW * self.m + self.r - 1)  # of the input under all tiles
+
+    def chunks(self):
+        """Return pieces of (images, rows of tiles)."""
+        a_row = self.n**2 * self.TW * max(self.K, self.O) * np.dtype(self.dtype).itemsize
+        return pieces(self.images, self.TH, max(1, CHUNK_BYTES // a_row), self.xp)
+
+    def rows_a_piece(self, channels, least=1):
+        a_row = self.n * self.TW * self.m * channels * np.dtype(self.dtype).itemsize
+        return max(least, PIECE_BYTES // a_row)
+
+
+def convolve(x, w, stride, padding):
+    """Return ``y`` from ``x`` and ``w``."""
+    xp = get_xp(x=x, w=w)
+    t = _tiling(xp, x, w, len(x), x.shape[1:3], w.shape, stride, padding)
+    U = _transform_weight(t, w)
+    y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
+    for n0, n1, t0, t1 in t.chunks():
+        V = _transform_input(t, x, n0, n1, t0, t1)
+        tiles = (n1 - n0) * (t1 - t0) * t.TW
+        M = scratch(xp, "M", (t.n, t.n, tiles, t.O), t.dtype)
+        _multiply(t, V.reshape(t.n, t.n, tiles, t.K), U, M)
+        _transform_output(t, M, y, n0, n1, t0, t1)
+    return y
+
+
+def convolve_grad_input(dy, w, stride, padding, input_size):
+    """Return ``dx`` from ``dy`` and ``w``."""
+    xp = get_xp(dy=dy, w=w)
+    t = _tiling(xp, dy, w, len(dy), input_size, w.shape, stride, padding)
+    U = _transform_weight(t, w).transpose(0, 1, 3, 2)
+    seen = t.width - padding[1] >= t.W and t.s * (t.TH * t.m + t.r - 1) - padding[0] >= t.H
+    dx = (xp.empty if seen else xp.zeros)((t.images, t.H, t.W, t.C), t.dtype)
+    for n0, n1, t0, t1 in t.chunks():
+        before = max(0, t0 - 1)  # the row of tiles that reaches into the first one of this chunk
+        dM = _transform_output_gradient(t, dy, n0, n1, before, t1)
+        tiles = (n1 - n0) * (t1 - before) * t.TW
+        dV = scratch(xp, "V", (t.n, tiles, t.n, t.K), t.dtype)
+        _multiply(t, dM.reshape(t.n, t.n, tiles, t.O), U, dV.transpose(0, 2, 1, 3))
+        _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before)
+    return dx
+
+
+def convolve_grad_weight(x, dy, stride, padding, kernel_size):
+    """Return ``dw`` from ``x`` and ``dy``."""
+    xp = get_xp(x=x, dy=dy)
+    w_shape = (*kernel_size, x.shape[3], dy.shape[3])
+    t = _tiling(xp, x, dy, len(x), x.shape[1:3], w_shape, stride, padding)
+    dU = scratch(xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
+    for number, (n0, n1, t0, t1) in enumerate(t.chunks()):
+        V = _transform_input(t, x, n0, n1, t0, t1)
+        dM = _transform_output_gradient(t, dy, n0, n1, t0, t1)
+        tiles = (n1 - n0) * (t1 - t0) * t.TW
+        V = V.reshape(t.n, t.n, tiles, t.K).transpose(0, 1, 3, 2)
+        dM = dM.reshape(t.n, t.n, tiles, t.O)
+        _multiply(t, V, dM, dU, add=number > 0)
+    return _transform_weight_gradient(t, dU, w_shape)
+
+
+def _tiling(xp, a, b, images, input_size, w_shape, stride, padding):
+    dtype = xp.result_type(a, b)
+    kernel_size, channels, out_channels = w_shape[:2], w_shape[2], w_shape[3]
+    return _Tiling(
+        xp, dtype, images, input_size, channels, kernel_size, stride, padding, out_channels
+    )
+
+
+def _multiply(t, left, right, out, add=False):
+    """Set ``out[i, k] = left[i, k] @ right[i, k]``, or add it, for every position of a tile."""
+
+    def product(i, k, a, b):
+        to = out[i, k, a:b]
+        if add:
+            part = scratch(t.xp, "product", to.shape, t.dtype)
+            to += t.xp.matmul(left[i, k, a:b], right[i, k], out=part)
+        else:
+            t.xp.matmul(left[i, k, a:b], right[i, k], out=to)
+
+    if t.xp is not np:
+        if add:
+            out += t.xp.matmul(left, right)
+        else:
+            out[...] = t.xp.matmul(left, right)
+        return
+    rows = out.shape[2]
+    halves = split(rows, -(-rows // 2)) if rows >= 256 else [(0, rows)]
+    run(
+        [
+            lambda i=i, k=k, a=a, b=b: product(i, k, a, b)
+            for i in range(t.n)
+            for k in range(t.n)
+            for a, b in halves
+        ]
+    )
+
+
+def _transform_input(t, x, n0, n1, t0, t1):
+    """Return ``V[i, k, image, tile row, tile, phase_h, (phase_w, C)]``."""
+    V = scratch(t.xp, "V", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.s, t.s * t.C), t.dtype)
+    BT = t.B.T.copy()
+    m, n, s, p = t.m, t.n, t.s, t.padding
+
+    def piece(a0, a1, b0, b1):
+        top, bottom = s * m * (t0 + b0) - p[0], s * (m * (t0 + b1) + t.r - 1) - p[0]
+        slab = padded(t.xp, x, n0 + a0, n0 + a1, top, bottom, -p[1], t.width - p[1])
+        image, row, _, item = slab.strides
+        rows = _view(  # rows of a tile, of one phase: every s-th row of the slab
+            t.xp,
+            slab,
+            (a1 - a0, b1 - b0, s, n, t.width * t.C),
+            (image, m * s * row, row, s * row, item),
+        )
+        part = scratch(t.xp, "rows", rows.shape, t.dtype)
+        t.xp.matmul(BT, rows, out=part)
+        columns = _columns(t, part, n, s * t.C)  # (image, tile row, phase_h, i, tile, j, ·)
+        t.xp.matmul(BT, columns, out=V[:, :, a0:a1, b0:b1].transpose(2, 3, 5, 0, 4, 1, 6))
+
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K), t.xp)
+    return V
+
+
+def _transform_output(t, M, y, n0, n1, t0, t1):
+    """Write the rows of ``y`` under tiles `t0` to `t1`: ``Aᵀ M A``."""
+    M = M.reshape(t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O)
+    AT = t.A.T.copy()
+    m = t.m
+
+    def piece(a0, a1, b0, b1):
+        columns = M[:, :, a0:a1, b0:b1].transpose(2, 3, 0, 4, 1, 5)
+        part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, t.n, t.TW, m, t.O), t.dtype)
+        t.xp.matmul(AT, columns, out=part)
+        part = part.reshape(a1 - a0, b1 - b0, t.n, t.TW * m * t.O)
+        h0, h1 = m * (t0 + b0), min(t.OH, m * (t0 + b1))
+        to = y[n0 + a0 : n0 + a1, h0:h1]
+        if h1 == m * (t0 + b1) and t.OW == t.TW * m:
+            t.xp.matmul(AT, part, out=to.reshape(a1 - a0, b1 - b0, m, t.OW * t.O))
+        else:  # tiles overhang
+            whole = scratch(t.xp, "whole", (a1 - a0, (b1 - b0) * m, t.TW * m, t.O), t.dtype)
+            t.xp.matmul(AT, part, out=whole.reshape(a1 - a0, b1 - b0, m, t.TW * m * t.O))
+            to[...] = whole[:, : h1 - h0, : t.OW]
+
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
+
+
+def _transform_output_gradient(t, dy, n0, n1, t0, t1):
+    """Return ``dM[i, k, image, tile row, tile, O] = A dy Aᵀ``."""
+    dM = scratch(t.xp, "M", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O), t.dtype)
+    m = t.m
+
+    def piece(a0, a1, b0, b1):
+        top, bottom = m * (t0 + b0), m * (t0 + b1)
+        slab = padded(t.xp, dy, n0 + a0, n0 + a1, top, bottom, 0, m * t.TW)
+        image, row, _, item = slab.strides
+        rows = _view(
+            t.xp,
+            slab,
+            (a1 - a0, b1 - b0, m, t.TW * m * t.O),
+            (image, m * row, row, item),
+        )
+        part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, t.n, t.TW, m, t.O), t.dtype)
+        t.xp.matmul(t.A, rows, out=part.reshape(a1 - a0, b1 - b0, t.n, t.TW * m * t.O))
+        t.xp.matmul(t.A, part, out=dM[:, :, a0:a1, b0:b1].transpose(2, 3, 0, 4, 1, 5))
+
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
+    return dM
+
+
+def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
+    """Write the rows of ``dx`` from tile row `t0` to `t1`: ``B dV Bᵀ``, overlaps added.
+
+    ``dV[i, image, tile row, tile, k, phase_h, (phase_w, C)]`` begins at tile row `before`.
+    """
+    m, n, s, p = t.m, t.n, t.s, t.padding
+    dV = dV.reshape(n, n1 - n0, t1 - before, t.TW, n, s, s * t.C)
+
+    def piece(a0, a1, b0, b1):
+        first = max(0, t0 + b0 - 1)  # tile row
+        columns = dV[:, a0:a1, first - before : t0 + b1 - before].transpose(1, 5, 2, 0, 3, 4, 6)
+        length = t1_rows = t0 + b1 - first  # rows of tiles
+        part = scratch(
+            t.xp, "rows", (a1 - a0, s, length, n, t.width // s, s * t.C), t.dtype
+        )  # (image, phase_h, tile row, i, column, ·)
+        _overlap_add(t, columns, part)
+        # rows (tile row, i) -> rows of the padded input
+        rows = part.reshape(a1 - a0, s, 1, t1_rows, n, t.width * t.C)
+        slab = scratch(t.xp, "slab", (a1 - a0, m * t1_rows + t.r - 1, s, t.width * t.C), t.dtype)
+        _overlap_add(t, rows, slab.transpose(0, 2, 1, 3)[:, :, None])
+        slab = slab.reshape(a1 - a0, -1, t.width, t.C)
+        top = s * m * first - p[0]  # row of x that the slab begins with
+        h0 = max(0, s * m * (t0 + b0) - p[0])
+        h1 = s * m * (t0 + b1) - p[0] if t0 + b1 < t.TH else top + slab.shape[1]
+        h1 = max(h0, min(t.H, h1))
+        columns = slice(p[1], min(t.width, p[1] + t.W))
+        to = dx[n0 + a0 : n0 + a1, h0:h1, : columns.stop - columns.start]
+        to[...] = slab[:, h0 - top : h1 - top, columns]
+
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K, least=4), t.xp)
+
+
+def _overlap_add(t, tiles, out):
+    """Apply ``B`` to ``tiles[…, tile, n, ·]`` and add the overlapping results into ``out[…, ·, ·]``.
+
+    Tile ``j`` reaches ``n`` entries from ``m·j`` on, so the ``m`` entries of one tile are a matrix
+    product with the rows of the tile before and its own, which lie next to one another.
+    """
+    m, n, count = t.m, t.n, tiles.shape[-3]
+    tail = t.B[m:]  # what a tile adds beyond its own m entries
+    both = t.xp.zeros((m, 2 * n), t.dtype)
+    both[: n - m, :n] = tail
+    both[:, n:] = t.B[:m]
+    t.xp.matmul(t.B[:m], tiles[..., 0, :, :], out=out[..., :m, :])
+    if count > 1:
+        pairs = _view(
+            t.xp,
+            tiles,
+            (*tiles.shape[:-3], count - 1, 2 * n, tiles.shape[-1]),
+            tiles.strides,
+        )
+        body = out[..., m : m * count, :]
+        step = body.strides[-2]
+        body = _view(
+            t.xp,
+            body,
+            (*body.shape[:-2], count - 1, m, body.shape[-1]),
+            (*body.strides[:-2], m * step, step, body.strides[-1]),
+        )
+        t.xp.matmul(both, pairs, out=body)
+    t.xp.matmul(tail, tiles[..., -1, :, :], out=out[..., m * count :, :])
+
+
+def _columns(t, part, count, channels):
+    """Return a view of `part`'s last axis as overlapping tiles ``(…, TW, count, channels)``."""
+    item = part.strides[-1]
+    return _view(
+        t.xp,
+        part,
+        (*part.shape[:-1], t.TW, count, channels),
+        (*part.strides[:-1], t.m * channels * item, channels * item, item),
+    )
+
+
+def _view(xp, array, shape, strides):
+    return xp.lib.stride_tricks.as_strided(array, shape, strides)
+
+
+def _transform_weight(t, w):
+    """Return ``U[i, k, (phase_h, phase_w, C), O] = G w Gᵀ``."""
+    U = scratch(t.xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
+    G2 = t.xp.kron(t.G, t.G)
+    flat = U.reshape(t.n**2, t.K * t.O)
+
+    def block(phase_h, phase_w, c0, c1):
+        taps = scratch(t.xp, "taps", (t.r, t.r, c1 - c0, t.O), t.dtype)
+        taps[...] = w[phase_h :: t.s, phase_w :: t.s, c0:c1]
+        at = (phase_h * t.s + phase_w) * t.C
+        to = flat[:, (at + c0) * t.O : (at + c1) * t.O]
+        t.xp.matmul(G2, taps.reshape(t.r**2, -1), out=to)
+
+    _for_blocks(t, block)
+    return U
+
+
+def _transform_weight_gradient(t, dU, w_shape):
+    """Return ``dw = Gᵀ dU G``."""
+    dw = t.xp.empty(w_shape, t.dtype)
+    G2T = t.xp.kron(t.G, t.G).T.copy()
+    flat = dU.reshape(t.n**2, t.K * t.O)
+
+    def block(phase_h, phase_w, c0, c1):
+        taps = scratch(t.xp, "taps", (t.r, t.r, c1 - c0, t.O), t.dtype)
+        at = (phase_h * t.s + phase_w) * t.C
+        part = flat[:, (at + c0) * t.O : (at + c1) * t.O]
+        t.xp.matmul(G2T, part, out=taps.reshape(t.r**2, -1))
+        dw[phase_h :: t.s, phase_w :: t.s, c0:c1] = taps
+
+    _for_blocks(t, block)
+    return dw
+
+
+def _for_blocks(t, function):
+    """Call ``function(phase_h, phase_w, c0, c1)`` over blocks of the input channels."""
+    size = max(1, PIECE_BYTES // (4 * t.r**2 * t.O)) if t.xp is np else t.C
+    blocks = [(h, v, c0, c1) for h in range(t.s) for v in range(t.s) for c0, c1 in split(t.C, size)]
+    run([lambda block=block: function(*block) for block in blocks])
