@@ -184,9 +184,11 @@ def _module(algorithm, w_shape, stride):
     _check_algorithm(algorithm)
     if algorithm == "auto":
         algorithm = _default.get()
-    if algorithm == "winograd" and winograd.applies(kernel_size, stride):
-        return winograd
-    return naive if algorithm == "naive" else im2col
+    if algorithm == "naive":
+        return naive
+    # with few channels the transforms cost more than they save
+    wanted = algorithm == "winograd" or (algorithm == "auto" and min(w_shape[2:]) >= 16)
+    return winograd if wanted and winograd.applies(w_shape[:2], stride) else im2col
 
 
 def _check_algorithm(algorithm):

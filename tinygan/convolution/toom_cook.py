@@ -12,7 +12,7 @@ point :math:`\infty` stands for the leading coefficient: its row is :math:`(0, �
 
 **From products to convolutions.**  The coefficients are :math:`c_{i+k} = \sum a_i b_k`.  Fix
 :math:`b`: then :math:`a \mapsto c` is a linear map, and its transpose takes ``n`` numbers
-:math:`d` to the ``m`` numbers :math:`y_i = \sum_k d_{i+k}\, b_k`: exactly the convolution of a layer.
+:math:`d` to the ``m`` numbers :math:`y_i = \sum_k d_{i+k}\, b_k`: the convolution of a layer.
 Transpose the formula factor by factor:
 
 .. math::
@@ -60,7 +60,7 @@ def transforms(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     G, BT = [], []
     for p in points:
         others = [q for q in points if q != p]
-        # the polynomial that is zero at all the other points: one row of W⁻ᵀ, but for its value at p
+        # the polynomial that is zero at all other points: a row of W⁻ᵀ, up to its value at p
         row = _with_roots(others)
         value = sum(c * p**i for i, c in enumerate(row))
         BT.append([*row, Fraction(0)])

@@ -23,9 +23,9 @@ The two gradients are these lines transposed, read from right to left:
 
 where ``dx`` is the sum of the ``dd`` of overlapping tiles.
 
-**Stride 2.**  Even and odd rows of ``x`` (its two *phases*) meet even and odd rows of ``w``: a 4-tap
-filter with stride 2 is two 2-tap filters with stride 1, added.  Along both axes that is a stride-1
-convolution of 2 × 2 taps over four times the channels ``(phase_h, phase_w, C)``.
+**Stride 2.**  Even and odd rows of ``x`` (its two *phases*) meet even and odd rows of ``w``: a
+4-tap filter with stride 2 is two 2-tap filters with stride 1, added.  Along both axes that is a
+stride-1 convolution of 2 × 2 taps over four times the channels ``(phase_h, phase_w, C)``.
 
 **Memory.**  The transforms are small matrices times long rows, in place of gathering: a tile's rows
 along the height are whole rows of ``x``, so ``Bᵀ`` along the height reads them where they lie, and
@@ -206,7 +206,7 @@ def _transform_output(t, M, y, n0, n1, t0, t1):
         part = part.reshape(a1 - a0, b1 - b0, t.n, t.TW * m * t.O)
         h0, h1 = m * (t0 + b0), min(t.OH, m * (t0 + b1))
         to = y[n0 + a0 : n0 + a1, h0:h1]
-        if h1 == m * (t0 + b1) and t.OW == t.TW * m:
+        if h1 == m * (t0 + b1) and t.TW * m == t.OW:
             t.xp.matmul(AT, part, out=to.reshape(a1 - a0, b1 - b0, m, t.OW * t.O))
         else:  # tiles overhang
             whole = scratch(t.xp, "whole", (a1 - a0, (b1 - b0) * m, t.TW * m, t.O), t.dtype)
@@ -272,7 +272,7 @@ def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
 
 
 def _overlap_add(t, tiles, out):
-    """Apply ``B`` to ``tiles[…, tile, n, ·]`` and add the overlapping results into ``out[…, ·, ·]``.
+    """Apply ``B`` to ``tiles[…, tile, n, ·]``; add the overlapping results into ``out[…, ·, ·]``.
 
     Tile ``j`` reaches ``n`` entries from ``m·j`` on, so the ``m`` entries of one tile are a matrix
     product with the rows of the tile before and its own, which lie next to one another.
