@@ -1,0 +1,1 @@
+"""Pictures from a trained DCGAN: the command ``python -m tinygan.generate``."""

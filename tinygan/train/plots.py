@@ -1,0 +1,69 @@
+"""``losses.png``: the curves of a run, as the papers' figures have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.train.files import replaced
+
+__all__ = ["plot_losses"]
+
+_POINTS = 1500  # more could not be told apart at the size of the figure
+
+
+def plot_losses(rows: list[dict], curves: dict[str, dict[str, str]], path: Path) -> None:
+    """Draw metrics over the steps, one panel above the other.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows of ``metrics.jsonl``.
+    curves : dict of str to dict
+        Title of a panel → {label of a curve: metric}.
+    path : Path
+        The PNG; it is replaced in one go.
+
+    Notes
+    -----
+    Each curve is drawn pale as it is, and strong as a running mean over about a fortieth of it.
+    The figure is made without pyplot, whose global state belongs to whoever imported us.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1 + 3.2 * len(curves)), layout="constrained")
+    FigureCanvasAgg(figure)
+    steps = np.array([row["step"] for row in rows])
+    for axes, (title, lines) in zip(
+        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves.items(), strict=True
+    ):
+        for i, (label, name) in enumerate(lines.items()):
+            values = np.array([row[name] for row in rows], float)
+            x, y = _thinned(steps, values)
+            axes.plot(x, y, color=f"C{i}", alpha=0.25, linewidth=0.8)
+            axes.plot(x, _smoothed(y), color=f"C{i}", linewidth=1.6, label=label)
+        axes.set(title=title, xlabel="step", ylabel="loss")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper right")
+    with replaced(path) as beside:
+        figure.savefig(beside, format="png", dpi=100)
+
+
+def _thinned(x, y):
+    group = -(-len(x) // _POINTS)
+    if group <= 1:
+        return x, y
+    ends = np.arange(0, len(x), group)
+    counts = np.diff(np.append(ends, len(x)))
+    return np.add.reduceat(x, ends) / counts, np.add.reduceat(y, ends) / counts
+
+
+def _smoothed(y):
+    """Return the running mean; at both ends over as much as there is."""
+    half = max(1, len(y) // 80)
+    total = np.concatenate([[0.0], np.cumsum(y)])
+    i = np.arange(len(y))
+    low, high = np.maximum(i - half, 0), np.minimum(i + half + 1, len(y))
+    return (total[high] - total[low]) / (high - low)

@@ -1,0 +1,104 @@
+"""How training is going: a bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+
+from tqdm import tqdm
+
+__all__ = ["Progress", "duration"]
+
+_SECONDS_BETWEEN_LINES = 5.0
+_SMOOTHING = 0.1  # share of the newest step in the running mean of the seconds a step takes
+
+
+class Progress:
+    """Shows losses, speed, time left and the share of time spent waiting for data.
+
+    Parameters
+    ----------
+    labels : dict of str to str
+        The metrics to show, and what to call them.
+    total, start : int
+        Steps in all, steps done before.
+    batch_size : int
+    terminal : bool, optional
+        Whether to draw a bar; by default, whether standard error is a terminal.
+    """
+
+    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None):
+        self.labels, self.total, self.batch_size = labels, total, batch_size
+        self._seconds: float | None = None
+        self._begun = self._last = time.perf_counter()
+        self._bar = None
+        if sys.stderr.isatty() if terminal is None else terminal:
+            self._bar = tqdm(
+                total=total,
+                initial=start,
+                unit="step",
+                file=Careful(sys.stderr),
+                dynamic_ncols=True,
+                bar_format="{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt} [{remaining} left"
+                "{postfix}]",
+            )
+
+    def update(self, row: dict, waited: float) -> None:
+        """Take note of one more step: its metrics, and the seconds waited for data so far."""
+        now, seconds = time.perf_counter(), row["seconds"]
+        if self._seconds is None or row["step"] < 5:  # the first steps also warm up
+            self._seconds = seconds
+        self._seconds += _SMOOTHING * (seconds - self._seconds)
+        parts = [f"{label} {row[name]:.3g}" for name, label in self.labels.items()]
+        parts.append(f"{self.batch_size / max(self._seconds, 1e-9):.3g} images/s")
+        share = 100 * waited / max(now - self._begun, 1e-9)
+        waiting = f"{share:.1f} % waiting for data"
+        if self._bar is not None:
+            self._bar.set_postfix_str(", ".join([*parts, waiting]), refresh=False)
+            self._bar.update()
+            return
+        last = row["step"] == self.total
+        if last or row["step"] == 1 or now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            left = duration((self.total - row["step"]) * self._seconds)
+            head = f"step {row['step']:>{len(str(self.total))}}/{self.total}"
+            line = "  ".join([head, f"epoch {row['epoch']}", *parts, f"{left} left", waiting])
+            print(line, file=Careful(sys.stdout), flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``m:ss`` or ``h:mm:ss``.
+
+    Examples
+    --------
+    >>> duration(75), duration(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class Careful:
+    """A stream whose other end may go away (a closed terminal, ``| head``): training goes on."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)

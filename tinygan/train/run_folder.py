@@ -1,0 +1,218 @@
+"""The folder that holds everything about one training run.
+
+::
+
+    runs/dcgan-faces-20260131-142500/
+        config.json                    what was asked for, resolved, and with what it is computed
+        metrics.jsonl                  one line a step
+        losses.png                     the curves of those lines
+        samples/step-000100.png        what the networks make, from the same noise each time
+        checkpoints/step-000250.safetensors
+        .lock                          held by the process that trains here
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tinygan.train.checkpoint import checkpoint_paths, read_info
+from tinygan.train.errors import CheckpointError, UserError
+from tinygan.train.files import BESIDE, read_json, write_json
+from tinygan.train.metrics_file import MetricsFile
+
+__all__ = ["RunFolder", "find_checkpoint", "read_config"]
+
+FORMAT = "tinygan run 1"
+
+
+class RunFolder:
+    """A run's folder while it is being trained in.
+
+    Make one with `create` or `reopen`.  It is locked against a second process until `close`; the
+    operating system lets go of the lock of a process that was killed.
+
+    Attributes
+    ----------
+    path : Path
+    metrics : MetricsFile
+        There once `open_metrics` was called.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.metrics: MetricsFile | None = None
+        self._lock = FileLock(path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"{path}: another process is training in this run folder; stop it first"
+            ) from None
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    @classmethod
+    def create(cls, path: Path, config: dict) -> RunFolder:
+        """Make the folder and write its ``config.json``.
+
+        Raises
+        ------
+        UserError
+            If it is there and not empty, or cannot be written.
+        """
+        check_free(path)
+        made = [p for p in (path, *path.parents) if not p.exists()]
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        try:
+            run = cls(path)
+        except BaseException:
+            _remove_empty(made)
+            raise
+        run._made = made
+        try:
+            check_free(path)  # again, now that no other process can come between
+            for folder in (run.samples, run.checkpoints):
+                folder.mkdir(exist_ok=True)
+            run.write_config(config)
+        except BaseException as error:
+            run.close()
+            run.remove_if_unused()
+            if isinstance(error, OSError):
+                raise _unwritable(path, error) from None
+            raise
+        return run
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """Take up a folder again that `create` has made."""
+        read_config(path)  # says so if it is no run folder
+        run = cls(path)
+        try:
+            for folder in (run.samples, run.checkpoints):
+                folder.mkdir(exist_ok=True)
+            for folder in (run.path, run.samples, run.checkpoints):
+                for unfinished in folder.glob(f".*{BESIDE}"):
+                    unfinished.unlink()
+        except OSError as error:
+            run.close()
+            raise _unwritable(path, error) from None
+        return run
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def write_config(self, config: dict) -> None:
+        write_json(self.path / "config.json", {"format": FORMAT, **config})
+
+    def open_metrics(self, keep_steps: int) -> MetricsFile:
+        """Open ``metrics.jsonl`` with the lines of its first `keep_steps` steps."""
+        self.metrics = MetricsFile(self.path / "metrics.jsonl", keep_steps)
+        return self.metrics
+
+    def prune(self, keep: int, best_step: int | None) -> None:
+        """Delete all checkpoints but the last `keep` and the best."""
+        for step, path in checkpoint_paths(self.checkpoints)[keep:]:
+            if step != best_step:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self.metrics is not None:
+            self.metrics.close()
+        self._lock.release()
+
+    def remove_if_unused(self) -> None:
+        """Delete the folder if it was made for this run and no step was ever finished in it."""
+        metrics = self.path / "metrics.jsonl"
+        if getattr(self, "_made", None) is None or (metrics.exists() and metrics.stat().st_size):
+            return
+        inside = [self.path / "config.json", metrics, self.path / ".lock"]
+        with suppress(OSError):
+            for file in inside:
+                file.unlink(missing_ok=True)
+        _remove_empty([self.samples, self.checkpoints, *self._made])
+
+
+def check_free(path: Path) -> None:
+    """Raise a UserError if `path` cannot become a new run's folder."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"--out {path}: expected a folder, this is a file")
+    try:
+        inside = sorted(p.name for p in path.iterdir()) if path.exists() else []
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    inside = [name for name in inside if name != ".lock"]
+    if inside:
+        run = (path / "config.json").exists()
+        advice = f"continue it with --resume {path}, or name another" if run else "name another"
+        raise UserError(f"--out {path}: this folder is not empty ({inside[0]}, …); {advice}")
+
+
+def default_path(system: str, data: str) -> Path:
+    """Return a fresh ``runs/dcgan-faces-<date-time>``."""
+    stem = f"{system}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, count = Path("runs") / stem, 1
+    while path.exists():
+        count += 1
+        path = Path("runs") / f"{stem}-{count}"
+    return path
+
+
+def read_config(path: Path) -> dict:
+    """Return a run's ``config.json``; a UserError says what is wrong with it."""
+    if not path.exists():
+        raise UserError(f"{path}: no such run folder")
+    file = path / "config.json"
+    if not file.is_file():
+        raise UserError(f"{path}: not a run folder: there is no config.json in it")
+    try:
+        config = read_json(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise UserError(f"{file}: not the configuration of a run of this tinygan")
+    return config
+
+
+def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
+    """Return the newest checkpoint of a run that can be read, or None if it has none.
+
+    Those that cannot be read are named by calling `say`.
+
+    Raises
+    ------
+    CheckpointError
+        If there are checkpoints but none can be read.
+    """
+    found = checkpoint_paths(path / "checkpoints")
+    for _, file in found:
+        try:
+            read_info(file)
+        except CheckpointError as error:
+            say(str(error))
+        else:
+            return file
+    if found:
+        raise CheckpointError(f"{path}: none of its {len(found)} checkpoints can be read")
+    return None
+
+
+def _remove_empty(folders) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written: {error.strerror or error}")
