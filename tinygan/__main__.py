@@ -5,43 +5,40 @@ Each is also a module of its own, ``python -m tinygan.COMMAND``; it is loaded wh
 
 from __future__ import annotations
 
-import runpy
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 
 COMMANDS = {
     "train": "train a network on pictures",
     "generate": "make pictures with a trained DCGAN",
-    "data": "download, split and look at data sets",
+    "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "backend": "show which array libraries and devices were found",
 }
 
 
-def main() -> None:
-    """Run the command that the first word names."""
-    arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help"):
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that the first word of `argv` names, and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    name = argv[0] if argv else "--help"
+    if name in ("-h", "--help"):
         print("usage: tinygan COMMAND ...\n\ncommands:")
-        for name, what in COMMANDS.items():
-            print(f"  {name:<12}{what}")
+        for command, what in COMMANDS.items():
+            print(f"  {command:<12}{what}")
         print("\n'tinygan COMMAND --help' explains each.")
-        raise SystemExit(0)
-    if arguments[0] in ("-V", "--version"):
-        try:
-            print(f"tinygan {version('tinygan')}")
-        except PackageNotFoundError:
-            print("tinygan, not installed")
-        raise SystemExit(0)
-    if arguments[0] not in COMMANDS:
+        return 0
+    if name in ("-V", "--version"):
+        print(f"tinygan {import_module('tinygan').__version__}")
+        return 0
+    if name not in COMMANDS:
         print(
-            f"tinygan: error: {arguments[0]!r} is no command; there are {', '.join(COMMANDS)}",
+            f"tinygan: error: {name!r} is no command; there are {', '.join(COMMANDS)}",
             file=sys.stderr,
         )
-        raise SystemExit(2)
-    sys.argv = [f"tinygan {arguments[0]}", *arguments[1:]]
-    runpy.run_module(f"tinygan.{arguments[0]}", run_name="__main__")
+        return 2
+    command = import_module(f"tinygan.{name}.__main__")
+    return command.main(argv[1:], prog=f"tinygan {name}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

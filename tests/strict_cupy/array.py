@@ -125,8 +125,12 @@ class ndarray:
 
     # --- device to host: allowed, and counted -------------------------------------------------
 
-    def get(self):
-        return self._fetch("get")
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        array = self._fetch("get" if blocking else "get without waiting")
+        if out is None:
+            return array
+        out[...] = array
+        return out
 
     def _fetch(self, cause):
         ledger.transfers.append(cause)

@@ -95,6 +95,7 @@ PINNED_POOL = PinnedMemoryPool()
 def make_module() -> types.ModuleType:
     module = types.ModuleType("cupy.cuda")
     module.Device, module.Event, module.Stream = Device, Event, Stream
+    module.alloc_pinned_memory = bytearray
     module.get_current_stream = lambda: Stream(null=True)
     module.memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
     module.runtime = types.SimpleNamespace(

@@ -16,10 +16,10 @@ from tinygan.parallel import get_num_threads
 GIB = 1 << 30
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.backend") -> int:
     """Print the report and return 0: a machine without a GPU is no error."""
     argparse.ArgumentParser(
-        prog="python -m tinygan.backend",
+        prog=prog,
         description="Print which array libraries were found, on what device, and whether tinygan "
         "can use them.",
     ).parse_args(argv)

@@ -133,4 +133,4 @@ def _parser(prog: str) -> Parser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(prog=sys.argv[0] if " " in sys.argv[0] else "python -m tinygan.generate"))
+    sys.exit(main())

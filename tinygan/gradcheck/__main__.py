@@ -9,10 +9,10 @@ from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.gradcheck") -> int:
     """Run the command and return its exit status: 0 right, 1 wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m tinygan.gradcheck",
+        prog=prog,
         description="Check every hand-written gradient of tinygan against central differences.",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the directions (default 0)")

@@ -22,8 +22,11 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -
                 file=sys.stderr,
             )
             return 2
+    elif argv and argv[0] in ("-h", "--help"):
+        print(f"What can be trained: {', '.join(SYSTEMS)}; {prog} NAME --help explains each.")
+        print(f"Without a name it is {name}:\n")
     return run_command(import_module(SYSTEMS[name]).COMMAND, argv, f"{prog} {name}")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -83,7 +83,7 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
     for name, optimiser in system.optimisers.items():
         arrays |= {f"{name}/{key}": value for key, value in optimiser.state_dict().items()}
     arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def read_info(path: Path) -> dict:

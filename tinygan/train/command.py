@@ -104,6 +104,7 @@ def parse(command: Command, argv: list[str], prog: str) -> dict:
 def _parser(command: Command, prog: str) -> Parser:
     parser = Parser(
         prog=prog,
+        usage="%(prog)s [--data DIR] [--out DIR] [options]\n       %(prog)s --resume RUN",
         description=f"Train {command.title}.",
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),

@@ -41,7 +41,7 @@ def available_bytes(backend: str) -> int | None:
     """Return the bytes that this process can still take, or None where it is not known."""
     if backend == "cupy":
         cupy = get_module("cupy")
-        free, _ = cupy.cuda.runtime.memGetInfo()
+        free, _ = cupy.cuda.Device().mem_info
         pool = cupy.get_default_memory_pool()
         return free + pool.total_bytes() - pool.used_bytes()
     limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]

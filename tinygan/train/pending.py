@@ -23,10 +23,9 @@ class Pending:
         if xp is np:
             self._values = list(metrics.values())
             return
-        import cupyx
-
         self._stacked = xp.stack(list(metrics.values()))  # held until it has been copied
-        self._values = cupyx.empty_pinned(self._stacked.shape, self._stacked.dtype)
+        pinned = xp.cuda.alloc_pinned_memory(self._stacked.nbytes)
+        self._values = np.frombuffer(pinned, self._stacked.dtype, len(metrics))
         self._stacked.get(out=self._values, blocking=False)
         self._event = xp.cuda.Event()
         self._event.record()

@@ -1,0 +1,140 @@
+"""Pictures from a trained DCGAN."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from training import train
+
+from tinygan.generate.__main__ import draw, find_run, main
+from tinygan.train.checkpoint import load_system
+from tinygan.train.dcgan_system import DCGAN
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("generate") / "run"
+    assert train("--steps", 2, "--out", out) == 0
+    return out
+
+
+def generate(*words) -> int:
+    return main([*map(str, words), "--backend", "numpy"])
+
+
+def cells(path, columns, size=16, gutter=2):
+    """Cut a grid into its pictures."""
+    grid = np.asarray(Image.open(path))
+    rows, step = (grid.shape[0] - gutter) // (size + gutter), size + gutter
+    assert grid.shape[1] == columns * step + gutter
+    return [
+        grid[r * step + gutter : (r + 1) * step, c * step + gutter : (c + 1) * step]
+        for r in range(rows)
+        for c in range(columns)
+    ]
+
+
+def test_it_makes_as_many_pictures_as_asked_for(run, tmp_path, capsys):
+    assert generate(run, "--count", 10, "--columns", 4, "--out", tmp_path / "a.png") == 0
+    found = cells(tmp_path / "a.png", 4)
+    assert len(found) == 12
+    assert all((cell == 255).all() == (i >= 10) for i, cell in enumerate(found))
+    assert len({cell.tobytes() for cell in found[:10]}) == 10
+    assert str(tmp_path / "a.png") in capsys.readouterr().out
+
+
+def test_the_pictures_are_those_of_the_trained_generator(run, tmp_path):
+    assert generate(run, "--count", 3, "--columns", 3, "--out", tmp_path / "a.png") == 0
+    options, checkpoint = find_run(run)
+    system = DCGAN(options)
+    load_system(checkpoint, system)
+    images = system.networks["G"].predict(draw(options, 3, 3, 0, False))
+    expected = np.rint((images + 1) * 127.5)
+    for cell, image in zip(cells(tmp_path / "a.png", 3), expected, strict=True):
+        assert np.abs(cell - image).max() <= 1
+
+
+def test_the_seed_decides(run, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        words = ["--count", 4, "--columns", 4, "--seed", seed]
+        assert generate(run, *words, "--out", tmp_path / f"{name}.png") == 0
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "normal"])
+def test_interpolation_walks_from_one_noise_to_another(distribution):
+    options = {"noise_size": 50, "noise": distribution}
+    z = draw(options, 12, 6, 3, True).reshape(2, 6, 50)
+    ends = draw(options, 4, 1, 3, False).reshape(2, 2, 50)
+    np.testing.assert_allclose(z[:, [0, -1]], ends, atol=1e-5)
+    steps = np.linalg.norm(np.diff(z, axis=1), axis=-1)
+    np.testing.assert_allclose(steps, steps[:, :1].repeat(5, 1), rtol=0.25)
+    if distribution == "normal":  # an arc keeps the length, a straight way would lose 30 %
+        length = np.linalg.norm(z, axis=-1)
+        assert length.min() > 0.95 * length[:, [0, -1]].min()
+
+
+def test_one_checkpoint_alone_is_enough(run, tmp_path):
+    [checkpoint] = (run / "checkpoints").iterdir()
+    moved = tmp_path / "elsewhere.safetensors"
+    moved.write_bytes(checkpoint.read_bytes())
+    assert generate(moved, "--count", 4, "--out", tmp_path / "a.png") == 0
+    assert generate(run, "--count", 4, "--out", tmp_path / "b.png") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_nothing_is_overwritten_without_force(run, tmp_path, capsys):
+    out = tmp_path / "mine.png"
+    out.write_text("mine")
+    assert generate(run, "--count", 2, "--out", out) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+    assert generate(run, "--count", 2, "--out", out, "--force") == 0
+    assert Image.open(out).format == "PNG"
+
+
+def bad_runs(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "fresh").mkdir()
+    config = {"format": "tinygan run 1", "system": "dcgan"}
+    (tmp_path / "fresh" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "other").mkdir()
+    config["system"] = "cyclegan"
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "text.safetensors").write_text("no tensors in here")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "no such run folder"),
+        (["empty"], "not a run folder"),
+        (["fresh"], "no checkpoint yet"),
+        (["other"], "expected the run of a dcgan, got one of a cyclegan"),
+        (["text.safetensors"], "cannot be read as a checkpoint"),
+        (["fresh", "--count", "0"], "--count"),
+        (["fresh", "--out", "grid.jpeg"], "expected the name of a .png file"),
+        (["fresh", "--out", "empty/"], "expected the name of a .png file"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_clear_line(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    bad_runs(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert generate(*words) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_on_cupy(run, tmp_path, strict_cupy):
+    assert generate(run, "--count", 4, "--out", tmp_path / "cpu.png") == 0
+    assert (
+        main([str(run), "--count", "4", "--out", str(tmp_path / "gpu.png"), "--backend=cupy"]) == 0
+    )
+    a, b = (np.asarray(Image.open(tmp_path / f"{x}.png"), int) for x in ("cpu", "gpu"))
+    assert np.abs(a - b).max() <= 1
