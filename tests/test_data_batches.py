@@ -66,6 +66,13 @@ def test_resuming_at_a_step_gives_the_same_batches(start):
             np.testing.assert_array_equal(next(resumed), whole.batch(step))
 
 
+def test_memory_mapped_images_give_plain_batches(tmp_path):
+    np.save(tmp_path / "a.npy", numbered(6))
+    images = np.load(tmp_path / "a.npy", mmap_mode="r")
+    x, y = UnpairedBatches(images, images, 2, load_size=4, image_size=4).batch(0)
+    assert type(Batches(images, 3).batch(0)) is type(x) is type(y) is np.ndarray
+
+
 def test_seeds_differ():
     images = numbered(50)
     orders = {tuple(numbers(Batches(images, 50, seed=s).batch(0))) for s in range(10)}

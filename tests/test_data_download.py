@@ -260,7 +260,9 @@ def test_by_hand(place, capsys):
         )
     )
     assert main(["download", "celebrity-100k", "--archive", "got.zip", "--out", "faces"]) == 0
-    assert "3 pictures" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "3 pictures" in out
+    assert "published celebrity-100k has 100000" in err
     assert sorted(os.listdir(place / "faces")) == ["0.jpg", "1.jpg", "2.jpg"]
     assert (place / "got.zip").exists()
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .download import BY_HAND, PUBLISHED, SERVER, download
+from .download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from .drawing import DrawnImages
 from .drawn_bags import bags
 from .drawn_faces import faces
@@ -109,7 +109,10 @@ def _download(options) -> None:
     parts = [p for p in sorted(path.iterdir()) if p.is_dir()]
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
     detail = ", ".join(f"{name} {count}" for name, count in held.items())
-    print(f"{path}: {len(find_images(path))} pictures{f' ({detail})' if detail else ''}")
+    found, published = len(find_images(path)), PICTURES.get(options.name)
+    print(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
+    if published and found != published:
+        print(f"note: the published {options.name} has {published} pictures", file=sys.stderr)
 
 
 def _has_images(path: Path) -> bool:

@@ -220,4 +220,4 @@ def _check_images(images, name: str) -> np.ndarray:
         raise DataError(f"{name}: expected a uint8 array of shape (N, H, W, C), got {what}")
     if not len(images):
         raise DataError(f"{name}: expected at least one image, got none")
-    return images
+    return np.asarray(images)  # a plain view of a memory-mapped array, so that batches are plain

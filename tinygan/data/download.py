@@ -11,7 +11,7 @@ from .cache import cache_directory
 from .errors import DataError
 from .output import check_new
 
-__all__ = ["BY_HAND", "PUBLISHED", "SERVER", "download"]
+__all__ = ["BY_HAND", "PICTURES", "PUBLISHED", "SERVER", "download"]
 
 SERVER = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 """Where Zhu et al. publish the data sets of the CycleGAN paper, ``NAME.zip`` each."""
@@ -43,6 +43,9 @@ BY_HAND = {
     ),
 }
 """Data sets that have no direct link, and where they are to be had."""
+
+PICTURES = {"celeba": 202_599, "celebrity-100k": 100_000}
+"""How many pictures a data set has, where its authors say so."""
 
 
 def download(

@@ -75,15 +75,16 @@ class FacePainter:
         self.background(page)
         x, y = m["shift_x"], m["shift_y"] + 0.08
         head = page.moved(x, y, m["tilt"], m["zoom"])
-        self.hair_behind(head)
+        hairline, strands = self.hairline(head.x), self.strands(head.x, head.y)
+        self.hair_behind(head, strands)
         self.shoulders(page.moved(x * 0.6, y, 0 * x, m["zoom"]))
-        self.head(head)
+        self.head(head, hairline)
         turned = head.moved(m["turn"] * 0.045, 0, 0, 1)
         self.beard(turned.window(-0.75, 0.75, -0.05, 1))
         self.nose(turned.window(-0.45, 0.45, -0.25, 0.75))
         self.mouth(turned.window(-0.5, 0.5, 0.2, 1))
         self.eyes(turned.window(-0.75, 0.75, -0.4, 0.6))
-        self.hair_in_front(head)
+        self.hair_in_front(head, hairline, strands)
         self.brows(turned.window(-0.75, 0.75, -0.55, 0.4))
         self.glasses(turned.window(-0.85, 0.85, -0.45, 0.65))
 
@@ -103,7 +104,7 @@ class FacePainter:
         shine = np.exp(-(((v + 0.52 - u * u * 0.5) / 0.13) ** 2))
         return 0.95 + 0.09 * waves + 0.22 * shine
 
-    def hair_behind(self, c: Canvas) -> None:
+    def hair_behind(self, c: Canvas, strands) -> None:
         a, b, u, v = self.m["face_width"], self.m["face_height"], c.x, c.y
         # hair that falls to `length`
         length = self.by("hair_style", -0.1, bob=0.62, long=1.25)
@@ -118,7 +119,7 @@ class FacePainter:
         )
         bun = ellipse(u - self.side * 0.02, v + b * 1.16, 0.21, 0.17)
         cover += c.inside(bun) * self.by("hair_style", bun=1)
-        dim = self.strands(u, v) * 0.78
+        dim = strands * 0.78
         c.paint(cover, [h * dim for h in self.hair])
 
     def shoulders(self, c: Canvas) -> None:
@@ -136,7 +137,7 @@ class FacePainter:
         width = a * (1 - self.m["jaw"] * low * low)
         return ellipse(u, v, width, b), width
 
-    def head(self, c: Canvas) -> None:
+    def head(self, c: Canvas, hairline) -> None:
         m, u, v = self.m, c.x, c.y
         a, b = m["face_width"], m["face_height"]
         ears = ellipse(np.abs(u) - a * 0.98, v - 0.05, 0.075, 0.13)
@@ -147,7 +148,7 @@ class FacePainter:
         light = 0.63 + 0.40 * nz + 0.10 * nx * m["light"] - 0.07 * ny
         x, y = np.abs(u - m["turn"] * 0.045) - m["eye_distance"], v - EYE_LEVEL
         light -= 0.11 * np.exp(-(x * x * 45 + y * y * 70))  # the sockets of the eyes
-        light -= 0.10 * smooth_step(v - self.hairline(u), 0.16, 0.0)  # the shadow of the hair
+        light -= 0.10 * smooth_step(v - hairline, 0.16, 0.0)  # the shadow of the hair
         x, y = x - 0.03, v - 0.24
         blush = np.exp(-(x * x * 60 + y * y * 75)) * 0.16
         red, green, blue = (s * light for s in self.skin)
@@ -165,14 +166,15 @@ class FacePainter:
         line += ripple * np.sin(u * 25 + self.phase)
         return line * self.m["face_height"]
 
-    def hair_in_front(self, c: Canvas) -> None:
+    def hair_in_front(self, c: Canvas, hairline, strands) -> None:
         u, v = c.x, c.y
         volume = self.by("hair_style", 1.10, cropped=1.05, curly=1.12, bun=1.04)
         cap = ellipse(u, v + 0.01, self.m["face_width"] * volume, self.m["face_height"] * volume)
         ends = self.by("hair_style", 0.02, bob=0.55, long=0.9)
-        shape = np.maximum(np.maximum(cap, (v - self.hairline(u)) * 0.75), v - ends)
-        bright = self.strands(u, v)
-        c.paint(c.inside(shape) * self.by("hair_style", 1, bald=0), [h * bright for h in self.hair])
+        shape = np.maximum(np.maximum(cap, (v - hairline) * 0.75), v - ends)
+        c.paint(
+            c.inside(shape) * self.by("hair_style", 1, bald=0), [h * strands for h in self.hair]
+        )
 
     def beard(self, c: Canvas) -> None:
         u, v = c.x, c.y

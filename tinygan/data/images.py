@@ -60,7 +60,7 @@ def load_image(
     size = check_options(image_size, channels, crop, fit)
     mode = "RGB" if channels == 3 else "L"
     with Image.open(path) as picture:
-        if size is not None and picture.format == "JPEG":
+        if size is not None and picture.format in ("JPEG", "MPO"):
             # libjpeg decodes at 1/2, 1/4 or 1/8 for less work; keep twice what is needed
             wanted = round(2 * max(size) / (crop or 1.0))
             picture.draft(mode, (wanted, wanted))
