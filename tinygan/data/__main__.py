@@ -15,7 +15,7 @@ from .drawn_faces import faces
 from .errors import DataError
 from .folder import find_images
 from .images import save_png
-from .output import new_folder
+from .output import check_new, new_folder
 from .split import LINKS, split
 
 __all__ = ["main", "make_parser"]
@@ -130,6 +130,7 @@ def _split(options) -> None:
 
 
 def _draw(options) -> None:
+    check_new(options.out)  # before the time it takes to draw
     size, seed, channels, n = options.image_size, options.seed, options.channels, options.count
     if options.name == "faces":
         parts = {"": (faces(n, size, seed, channels), 0)}
