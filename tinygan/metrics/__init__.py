@@ -1,0 +1,51 @@
+"""How good are the pictures?  Distances between sets of images, diversity, memory, known answers.
+
+=========================  ==================================================================
+`frechet_distance`         between two sets of features, as if both were Gaussian
+`kernel_distance`          between two sets of features, without that assumption and unbiased
+`sliced_wasserstein`       between the details of pictures, size after size
+`diversity`                how like one another the pictures of one set are
+`nearest_neighbours`       is a picture new, or a training picture again?
+`AttributeProbe`           on drawn sets: which kinds of everything are made, and how often
+`translation_error`        on drawn pairs: how far from the true translation
+=========================  ==================================================================
+
+Features are pluggable: any function from images to an array ``(N, D)``.  `RandomFeatures` is
+built in and needs no download; `OnnxFeatures` runs a network of the user's.
+
+Everything is computed on the host in float64 where it matters; pictures are ``(N, H, W, C)``,
+uint8 or float in [−1, 1].
+"""
+
+from .attributes import AttributeProbe, Coverage
+from .features import RandomFeatures
+from .frechet import frechet_distance, gaussian_distance
+from .kernel import kernel_distance
+from .neighbours import Neighbours, memorised, nearest_neighbours
+from .onnx_features import OnnxFeatures
+from .similarity import diversity, ms_ssim, ssim
+from .subsets import Estimate, over_halves
+from .translation import TranslationError, translation_error
+from .wasserstein import sliced_wasserstein, sliced_wasserstein_points
+
+__all__ = [
+    "AttributeProbe",
+    "Coverage",
+    "Estimate",
+    "Neighbours",
+    "OnnxFeatures",
+    "RandomFeatures",
+    "TranslationError",
+    "diversity",
+    "frechet_distance",
+    "gaussian_distance",
+    "kernel_distance",
+    "memorised",
+    "ms_ssim",
+    "nearest_neighbours",
+    "over_halves",
+    "sliced_wasserstein",
+    "sliced_wasserstein_points",
+    "ssim",
+    "translation_error",
+]
