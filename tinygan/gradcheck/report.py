@@ -4,7 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["GradientError", "GradientReport", "TensorCheck"]
+import numpy as np
+
+__all__ = ["CAUSES", "Cause", "GradientError", "GradientReport", "TensorCheck"]
+
+CAUSES = (
+    "constant factor",
+    "transposed",
+    "missing term",
+    "wrong axis",
+    "missing gradient",
+    "assigned",
+    "input overwritten",
+    "upstream overwritten",
+    "output overwritten",
+    "shared cache",
+    "flipped kernel",
+    "stride or padding",
+    "wrong mask",
+    "wrong tensor",
+    "upstream ignored",
+    "float32",
+    "wrong shape",
+    "exception",
+    "wrong output",
+)
+"""The kinds of mistake that a check can name."""
 
 
 class GradientError(AssertionError):
@@ -13,6 +38,28 @@ class GradientError(AssertionError):
     def __init__(self, report: GradientReport):
         super().__init__(str(report))
         self.report = report
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A mistake that explains what was seen.
+
+    Attributes
+    ----------
+    kind : str
+        One of `CAUSES`.
+    tensor : str
+        Whose gradient it spoils, or which array is concerned.
+    text : str
+        One sentence for the reader.
+    """
+
+    kind: str
+    tensor: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} [{self.tensor}]: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +81,12 @@ class TensorCheck:
     count : int
         How many elements or directions were compared.
     method : {"elements", "directions"}
+    problem : str
+        Why nothing could be compared (a wrong shape, say), or the empty string.
+    kinks : int
+        How many elements lie on a kink, where the slopes of both sides were accepted.
+    analytic_gradient, numeric_gradient : ndarray or None
+        The whole gradients, where all elements were compared.
     """
 
     name: str
@@ -45,6 +98,10 @@ class TensorCheck:
     numeric: float
     count: int
     method: str
+    problem: str = ""
+    kinks: int = 0
+    analytic_gradient: np.ndarray | None = field(default=None, repr=False, compare=False)
+    numeric_gradient: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def ratio(self) -> float:
@@ -52,12 +109,16 @@ class TensorCheck:
         return self.analytic / self.numeric if self.numeric else float("nan")
 
     def __str__(self) -> str:
+        verdict = "ok   " if self.ok else "WRONG"
+        if self.problem:
+            return f"{verdict} {self.name} {self.shape}: {self.problem}"
         place = f"worst at {self.index}" if self.index is not None else "worst direction"
+        kinks = f"; {self.kinks} on a kink, slopes of both sides accepted" if self.kinks else ""
         return (
-            f"{'ok   ' if self.ok else 'WRONG'} {self.name} {self.shape}: "
+            f"{verdict} {self.name} {self.shape}: "
             f"{place}: analytic {self.analytic:.9g}, numeric {self.numeric:.9g}, "
             f"ratio {self.ratio:.6g}, relative error {self.error:.2g} "
-            f"({self.count} {self.method})"
+            f"({self.count} {self.method}{kinks})"
         )
 
 
@@ -70,14 +131,23 @@ class GradientReport:
     subject : str
         What was checked.
     checks : list of TensorCheck
+    causes : list of Cause
+        The mistakes that the evidence singles out, the likeliest first.  A wrong gradient that
+        several mistakes would explain equally well has none.
     """
 
     subject: str
     checks: list[TensorCheck] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        return all(check.ok for check in self.checks)
+        return all(check.ok for check in self.checks) and not self.causes
+
+    @property
+    def cause(self) -> Cause | None:
+        """The likeliest cause, if any is known."""
+        return self.causes[0] if self.causes else None
 
     @property
     def worst(self) -> TensorCheck:
@@ -85,5 +155,16 @@ class GradientReport:
         return max(self.checks, key=lambda check: (not check.ok, check.error))
 
     def __str__(self) -> str:
-        verdict = "gradients agree" if self.ok else "gradients disagree with differences"
-        return "\n".join([f"{self.subject}: {verdict}", *(f"  {check}" for check in self.checks)])
+        if self.ok:
+            verdict = "gradients agree"
+        elif all(check.ok for check in self.checks):
+            verdict = "gradients agree, but the protocol is broken"
+        else:
+            verdict = "gradients disagree with differences"
+        return "\n".join(
+            [
+                f"{self.subject}: {verdict}",
+                *(f"  {check}" for check in self.checks),
+                *(f"  likely cause: {cause}" for cause in self.causes),
+            ]
+        )

@@ -1,0 +1,224 @@
+"""Experiments that need no derivative: what does the code under test do to its surroundings?
+
+Each is an observation that a right implementation cannot produce: an array that changed, a way
+back that depends on what was called after it, a gradient that forgot what it held before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan.backend import asnumpy
+from tinygan.gradcheck.report import Cause
+from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject
+
+NOISE = 1e-10
+"""Relative noise above which numbers have been through less than double precision."""
+
+
+def overwriting(subject: Subject, dy) -> list[Cause]:
+    """Whether the arguments, the upstream gradient or the returned output are written to."""
+    causes = []
+    call = subject.call()
+    causes += _changed(subject, call, "forward")
+    upstream = subject.upstream(dy)
+    before = asnumpy(upstream).copy()
+    try:
+        subject.walk(call, upstream)
+    except BackwardError:
+        return causes
+    known = {cause.tensor for cause in causes}
+    causes += [c for c in _changed(subject, call, "backward") if c.tensor not in known]
+    if not _same(asnumpy(upstream), before):
+        causes.append(
+            Cause(
+                "upstream overwritten",
+                "dy",
+                "backward writes into dy, which belongs to the caller (another branch may still "
+                "need it); work on a copy",
+            )
+        )
+    elif not causes and not _same(_host(call.output), call.y):
+        causes.append(
+            Cause(
+                "output overwritten",
+                "y",
+                "backward writes into the output that forward returned, which the caller still "
+                "holds; keep a copy in the cache or work on a new array",
+            )
+        )
+    return causes
+
+
+def _changed(subject, call, when):
+    return [
+        Cause(
+            "input overwritten",
+            name,
+            f"{when} writes into {name}, which belongs to the caller; work on a copy",
+        )
+        for name, array in call.given.items()
+        if not _same(asnumpy(array), subject.tensors[name])
+    ]
+
+
+def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
+    """Whether parameters' gradients are added to what was gathered before."""
+    if subject.layer is None:
+        return []
+    before = {n: rng.standard_normal(t.shape) for n, t in subject.tensors.items() if n != "x"}
+    after = subject.walk(subject.call(), subject.upstream(dy), before)
+    causes = []
+    for name, start in before.items():
+        alone, got = gradients[name], after[name]
+        if got is None or got.shape != start.shape or not np.any(alone):
+            continue
+        if _close(got, alone) and not _close(got, start + alone):
+            causes.append(
+                Cause(
+                    "assigned",
+                    name,
+                    f"backward sets {name}.grad instead of adding to it: what an earlier call "
+                    "gathered is lost; write grad += …",
+                )
+            )
+    return causes
+
+
+def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
+    """Whether a second forward call changes the way back of the first."""
+    other = {name: _rearranged(value) for name, value in subject.tensors.items()}
+    other = {n: v if n == "x" or n == next(iter(other)) else subject.tensors[n] for n, v in
+             other.items()}
+    for second_first in (False, True):
+        try:
+            first = subject.call()
+            second = subject.call(other, restore=False)
+        except NotCheckable:
+            return []
+        if subject.layer is not None:  # the second call's parameters are the first one's again
+            for name, parameter in subject._parameters.items():
+                parameter.data = first.given[name]
+        if not _same(_host(first.output), first.y):
+            return [
+                Cause(
+                    "shared cache",
+                    "y",
+                    "a second forward call changes the output of the first: both use one array; "
+                    "allocate the output anew in every call",
+                )
+            ]
+        try:
+            if second_first:
+                subject.walk(second, subject.upstream(dy))
+            got = subject.walk(first, subject.upstream(dy))
+        except BackwardError:
+            got = {name: None for name in gradients}
+        for name, alone in gradients.items():
+            if alone is None:
+                continue
+            if got[name] is None or not _close(got[name], alone):
+                return [
+                    Cause(
+                        "shared cache",
+                        name,
+                        "a second forward call changes the gradients of the first: what backward "
+                        "needs is kept on the layer or in a global instead of in the cache that "
+                        "forward returns",
+                    )
+                ]
+    return []
+
+
+def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
+    """Return the relative noise of the output, and causes where float32 was used.
+
+    Along a line of seven points a millionth apart, fourth differences of a smooth function vanish;
+    what is left of them is rounding (Moré, Wild, *Estimating Computational Noise*, 2011).
+    """
+    dtype = getattr(subject.call().output, "dtype", None)
+
+    def outputs(line):
+        return [subject.call(values).y for values in line]
+
+    def gradients(line):
+        found = []
+        for scale, values in zip(1 + 1e-6 * np.arange(7), line, strict=True):
+            got = subject.walk(subject.call(values), subject.upstream(dy * scale))
+            found.append(np.concatenate([np.ravel(g) for g in got.values() if g is not None]))
+        return found
+
+    forward = _noise(subject, outputs, rng)
+    low_output = dtype is not None and dtype in (np.float32, np.float16)
+    if forward > NOISE or low_output:
+        return max(forward, 1e-8), [
+            Cause(
+                "float32",
+                "y",
+                "the output is computed in float32 although the input is float64: create arrays "
+                "with the input's dtype (zeros_like, dtype=x.dtype)",
+            )
+        ]
+    try:
+        walked = subject.walk(subject.call(), subject.upstream(dy))
+        low = [n for n, g in walked.items() if g is not None and g.dtype in (np.float32, np.float16)]
+        if not low and _noise(subject, gradients, rng) <= NOISE:
+            return forward, []
+    except (BackwardError, ValueError):
+        return forward, []
+    return forward, [
+        Cause(
+            "float32",
+            ", ".join(low) or "gradients",
+            "the gradient goes through float32 although everything it is computed from is "
+            "float64: create arrays with dy's dtype and keep the cache as it is",
+        )
+    ]
+
+
+def _noise(subject, compute, rng) -> float:
+    """Return the noise of ``compute(line)``, the least of two lines: a kink is not on both."""
+    return min(_noise_along_line(subject, compute, rng, offset) for offset in (1e-5, -2.3e-5))
+
+
+def _noise_along_line(subject, compute, rng, offset):
+    direction = {
+        n: rng.standard_normal(v.shape) * (np.abs(v) + 0.1 * np.abs(v).mean())
+        for n, v in subject.tensors.items()
+    }
+    line = [
+        {n: v + (offset + 1e-6 * k) * direction[n] for n, v in subject.tensors.items()}
+        for k in range(7)
+    ]
+    with np.errstate(all="ignore"):
+        values = np.array([np.ravel(v) for v in compute(line)])
+        fourth = np.diff(values, n=4, axis=0) / np.sqrt(70)
+        noise = np.sqrt((fourth**2).mean(axis=0))
+        size = np.abs(values[0])
+    scale = max(size.max(initial=0), 1e-300)
+    relative = np.sort(np.nan_to_num(noise / scale))
+    if not relative.size:
+        return 0.0
+    # one output in twenty must be noisy, and two at least: a kink makes one so
+    return float(relative[-max(min(2, relative.size), relative.size // 20)])
+
+
+def _rearranged(value):
+    """Return other numbers of the same range."""
+    flat = np.roll(value.ravel(), 1)[::-1].reshape(value.shape)
+    return flat if not np.array_equal(flat, value) else value * 0.75
+
+
+def _host(output):
+    return np.array(asnumpy(output) if hasattr(output, "dtype") else output, np.float64)
+
+
+def _same(a, b):
+    return a.shape == b.shape and np.array_equal(a, b, equal_nan=True)
+
+
+def _close(a, b):
+    if a.shape != b.shape:
+        return False
+    size = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
+    return bool(np.abs(a - b).max(initial=0) <= 1e-6 * size)

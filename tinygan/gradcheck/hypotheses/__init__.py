@@ -1,0 +1,51 @@
+"""Hypotheses about a wrong gradient, each a test that the numbers pass or fail."""
+
+from tinygan.gradcheck.hypotheses.axes import wrong_axis
+from tinygan.gradcheck.hypotheses.conv import stride_or_padding
+from tinygan.gradcheck.hypotheses.elementwise import elementwise
+from tinygan.gradcheck.hypotheses.norm import normalisation
+from tinygan.gradcheck.hypotheses.order import (
+    flipped,
+    from_another_tensor,
+    jacobian_transposed,
+    permuted_axes,
+    shifted,
+    wrong_shape,
+)
+from tinygan.gradcheck.hypotheses.residue import residue
+from tinygan.gradcheck.hypotheses.scale import (
+    constant_factor,
+    missing,
+    swapped,
+    upstream_ignored,
+)
+from tinygan.gradcheck.hypotheses.upstream import (
+    contributions,
+    not_linear,
+    upstream_rearranged,
+)
+
+HYPOTHESES = [
+    (0, missing),
+    (0, upstream_ignored),
+    (0, wrong_shape),
+    (1, constant_factor),
+    (1, swapped),
+    (1, permuted_axes),
+    (1, flipped),
+    (1, wrong_axis),
+    (1, stride_or_padding),
+    (1, normalisation),
+    (0, upstream_rearranged),
+    (2, elementwise),
+    (2, residue),
+    (2, jacobian_transposed),
+    (2, from_another_tensor),
+    (2, shifted),
+    (2, contributions),
+    (3, not_linear),
+]
+"""Each with the rank of the simplest match it can give; the cheap and simple ones first."""
+
+FOR_WRONG_SHAPES = [(0, missing), (0, wrong_shape), (1, wrong_axis)]
+"""Those that can be told from a gradient of a wrong shape."""

@@ -1,0 +1,175 @@
+"""Convolutions: recognised by their numbers, then compared with every near miss of their gradient.
+
+The forward pass is tried as a convolution or transposed convolution in every usual order of axes.
+Once it is known which one it is, the gradient is computed with a stride or a padding that is one
+off, and compared with what the code returned.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from tinygan.gradcheck.evidence import Evidence, Match
+
+# orders of the axes of images and of weights that turn them into (N, H, W, C) and (KH, KW, C, O)
+IMAGES = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 2, 3, 1)}
+WEIGHTS = {
+    "KH KW C O": (0, 1, 2, 3),
+    "KH KW O C": (0, 1, 3, 2),
+    "O C KH KW": (2, 3, 1, 0),
+    "C O KH KW": (2, 3, 0, 1),
+}
+
+
+def stride_or_padding(evidence: Evidence, name):
+    """The gradient of a convolution with another stride or padding."""
+    known = _recognise(evidence)
+    if known is None or name not in (known.image, known.weight):
+        return []
+    right, found = evidence.right(name), evidence.analytic(name)
+    if found[0].shape != right[0].shape:
+        return []
+    near = [
+        (s, p)
+        for s in product(*(range(max(1, k - 1), k + 2) for k in known.stride))
+        for p in product(*(range(max(0, k - 2), k + 3) for k in known.padding))
+    ]
+    near.sort(key=lambda sp: _distance(sp, known))
+    for stride, padding in near:
+        if (stride, padding) == (known.stride, known.padding):
+            continue
+        predicted = [known.gradient(name, dy, stride, padding) for dy in evidence.dys]
+        if evidence.explains(name, predicted):
+            what = []
+            if stride != known.stride:
+                what.append(f"stride {_short(stride)} where it is {_short(known.stride)}")
+            if padding != known.padding:
+                what.append(f"padding {_short(padding)} where it is {_short(known.padding)}")
+            text = f"the gradient of {name} is computed with {' and '.join(what)}"
+            return [Match("stride or padding", text, 1)]
+    return []
+
+
+def _distance(candidate, known):
+    return sum(
+        abs(a - b)
+        for new, old in zip(candidate, (known.stride, known.padding), strict=True)
+        for a, b in zip(new, old, strict=True)
+    )
+
+
+def _short(pair):
+    return str(pair[0]) if pair[0] == pair[1] else str(pair)
+
+
+class _Convolution:
+    """A recognised convolution: images x, weights w, stride and padding.
+
+    `transposed` means that the forward pass is the adjoint of a convolution with these weights.
+    """
+
+    def __init__(self, image, weight, x, w, orders, stride, padding, transposed):
+        self.image, self.weight = image, weight
+        self.x, self.w = x, w  # in the order NHWC and (KH, KW, C, O) of the plain convolution
+        self.orders, self.stride, self.padding = orders, stride, padding
+        self.transposed = transposed
+
+    def gradient(self, name, dy, stride, padding):
+        images, weights = self.orders
+        dy = dy.transpose(images)
+        small, large = (self.x, dy) if self.transposed else (dy, self.x)
+        if name == self.weight:
+            dw = correlate(large, small, stride, padding, self.w.shape[:2])
+            return dw.transpose(np.argsort(weights))
+        if self.transposed:
+            dx = gather(dy, self.w, stride, padding, self.x.shape[1:3])
+        else:
+            dx = scatter(dy, self.w, stride, padding, self.x.shape[1:3])
+        return dx.transpose(np.argsort(images))
+
+
+def _recognise(evidence) -> _Convolution | None:
+    if hasattr(evidence, "_convolution"):
+        return evidence._convolution
+    evidence._convolution = None
+    tensors = evidence.subject.tensors
+    four = [n for n, v in tensors.items() if v.ndim == 4]
+    if evidence.y.ndim != 4 or len(four) < 2:
+        return None
+    image, weight = four[:2]
+    for images, weights in product(IMAGES.values(), WEIGHTS.values()):
+        x, y = tensors[image].transpose(images), evidence.y.transpose(images)
+        w = tensors[weight].transpose(weights)
+        for transposed in (False, True):
+            small, large = (x, y) if transposed else (y, x)
+            if w.shape[2:] != (large.shape[3], small.shape[3]):
+                continue
+            for stride, padding in _geometries(small.shape, large.shape, w.shape):
+                if transposed:
+                    mine = scatter(x, w, stride, padding, y.shape[1:3])
+                else:
+                    mine = gather(x, w, stride, padding, y.shape[1:3])
+                rest = y - mine
+                if np.abs(rest - rest[:1, :1, :1]).max() < 1e-9 * (1 + np.abs(y).max()):
+                    evidence._convolution = _Convolution(
+                        image, weight, x, w, (images, weights), stride, padding, transposed
+                    )
+                    return evidence._convolution
+    return None
+
+
+def _geometries(small, large, kernel):
+    """Yield the strides and paddings with which `large` may become `small`."""
+    axes = []
+    for axis in (1, 2):
+        axes.append(
+            [
+                (s, p)
+                for s in range(1, 5)
+                for p in range(kernel[axis - 1])
+                if 0 <= large[axis] + 2 * p - kernel[axis - 1] - s * (small[axis] - 1) < s
+            ]
+        )
+    for (s, p), (t, q) in sorted(product(*axes), key=lambda c: (c[0] != c[1], c)):
+        yield (s, t), (p, q)
+
+
+def _window(size, rows, k, stride, padding):
+    """Return which output rows see, at offset `k`, which rows of an image of `size` rows."""
+    source = np.arange(rows) * stride + k - padding
+    inside = (source >= 0) & (source < size)
+    return np.flatnonzero(inside), source[inside]
+
+
+def _offsets(w_shape, large, small, stride, padding):
+    for a in range(w_shape[0]):
+        i, h = _window(large[0], small[0], a, stride[0], padding[0])
+        for b in range(w_shape[1]):
+            j, v = _window(large[1], small[1], b, stride[1], padding[1])
+            yield a, b, np.ix_(i, j), np.ix_(h, v)
+
+
+def gather(x, w, stride, padding, size):
+    """Return the convolution of x (N, H, W, C) with w (KH, KW, C, O), of `size` rows and columns."""
+    y = np.zeros((len(x), *size, w.shape[3]))
+    for a, b, (i, j), (h, v) in _offsets(w.shape, x.shape[1:3], size, stride, padding):
+        y[:, i, j] += x[:, h, v] @ w[a, b]
+    return y
+
+
+def scatter(dy, w, stride, padding, size):
+    """Return its adjoint: each pixel of dy stamps the kernel onto an image of `size`."""
+    x = np.zeros((len(dy), *size, w.shape[2]))
+    for a, b, (i, j), (h, v) in _offsets(w.shape, size, dy.shape[1:3], stride, padding):
+        x[:, h, v] += dy[:, i, j] @ w[a, b].T
+    return x
+
+
+def correlate(x, dy, stride, padding, kernel):
+    """Return the gradient of the weights, (KH, KW, C, O)."""
+    dw = np.zeros((*kernel, x.shape[3], dy.shape[3]))
+    for a, b, (i, j), (h, v) in _offsets(kernel, x.shape[1:3], dy.shape[1:3], stride, padding):
+        dw[a, b] = np.einsum("nijc,nijo->co", x[:, h, v], dy[:, i, j])
+    return dw

@@ -1,0 +1,188 @@
+"""Functions of one number at a time: their derivative against the one that was written."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from tinygan.gradcheck.evidence import Evidence, Match
+
+
+def elementwise(evidence: Evidence, name):
+    """A wrong mask, a wrong slope, a missing factor or term, a wrong tensor."""
+    derivative = _derivative(evidence, name)
+    if derivative is None:
+        return []
+    right, found = derivative
+    levels = _levels(right)
+    if levels is not None and len(levels) > 1:
+        return _piecewise(evidence, name, right, found, levels)
+    return _smooth(evidence, name, right, found[0]) if evidence.linear else []
+
+
+def _derivative(evidence, name):
+    """Return the true derivative of every element and, for each dy, the one that was used."""
+    shape = evidence.subject.tensors[name].shape
+    found = evidence.analytic(name)
+    if any(g is None or g.shape != shape for g in found):
+        return None
+    jacobian = evidence.jacobian(name)
+    if evidence.is_loss:
+        return jacobian.sum(axis=1), [g.ravel() for g in found]
+    if jacobian.shape[0] != jacobian.shape[1]:
+        return None
+    off = jacobian - np.diag(np.diag(jacobian))
+    if np.abs(off).max(initial=0) > 1e-6 * np.abs(jacobian).max(initial=0):
+        return None
+    return np.diag(jacobian), [
+        g.ravel() / dy.ravel() for g, dy in zip(found, evidence.dys, strict=True)
+    ]
+
+
+def _levels(values):
+    """Return the few values that `values` takes, or None if there are more than three."""
+    levels = np.unique(np.round(values / max(np.abs(values).max(), 1e-300), 5))
+    return levels * np.abs(values).max() if len(levels) <= 3 else None
+
+
+def _piecewise(evidence, name, right, found, levels):
+    size = np.abs(right).max()
+
+    def near(a, b):
+        return np.abs(a - b) <= 1e-4 * size
+
+    used = np.concatenate(found)
+    known = np.any([near(used, level) for level in levels], axis=0)
+    if known.all():
+        if _levels(used) is not None and len(_levels(used)) == 1:
+            text = f"the same slope {used[0]:.4g} is used everywhere: no mask is applied"
+            return [Match("wrong mask", text, 2)]
+        return [Match("wrong mask", _which_mask(evidence, right, found, levels), 2)]
+    # right where the slope is one value, wrong by a constant where it is another
+    first = found[0]
+    wrong = [level for level in levels if not near(first[near(right, level)], level).all()]
+    if len(wrong) == 1 and evidence.linear:
+        got = first[near(right, wrong[0])]
+        if near(got, got[0]).all():
+            text = f"where the slope is {wrong[0]:.4g}, {got[0]:.4g} is used"
+            kind = "missing term" if near(got[0], 0) else "constant factor"
+            return [Match(kind, text, 2)]
+    low, high = levels[0], levels[-1]
+    values = _levels(first)
+    if values is not None and evidence.linear and len(values) == len(levels) == 2:
+        # other slopes, at exchanged places
+        if all(len(set(np.round(first[near(right, level)], 4))) == 1 for level in levels):
+            pairs = ", ".join(
+                f"{first[near(right, level)][0]:.4g} for {level:.4g}" for level in (high, low)
+            )
+            return [Match("constant factor", f"wrong slopes: {pairs}", 3)]
+    return []
+
+
+def _which_mask(evidence, right, found, levels):
+    """Say which tensor the mask was taken from, if one fits."""
+    high = levels[-1]
+    masks = [np.abs(f - high) <= 1e-4 * np.abs(high) for f in found]
+    true = np.abs(right - high) <= 1e-4 * np.abs(high)
+    if all(np.array_equal(m, ~true) for m in masks):
+        return "the mask is inverted"
+    if all(np.array_equal(m, dy.ravel() > 0) for m, dy in zip(masks, evidence.dys, strict=True)):
+        return "the mask is taken from dy (dy > 0) instead of from x"
+    if all(np.array_equal(m, dy.ravel() < 0) for m, dy in zip(masks, evidence.dys, strict=True)):
+        return "the mask is taken from dy (dy < 0) instead of from x"
+    return "the slopes are the right numbers at wrong places: the mask is not that of x"
+
+
+def _smooth(evidence, name, right, found):
+    """Write both derivatives as sums of a few simple functions of x, y and t, and compare."""
+    terms = _terms(evidence, name)
+    tolerance = evidence.tolerance
+    for label, factor in _factors(evidence, name).items():
+        product = found * factor
+        if np.isfinite(product).all() and _equal(product, right, tolerance):
+            return [Match("missing term", f"the factor {label} is missing", 2)]
+        product = right * factor
+        if np.isfinite(product).all() and _equal(product, found, tolerance):
+            return [Match("constant factor", f"there is a factor {label} too many", 3)]
+    fit = _fit(right, terms, tolerance)
+    if fit is None:
+        return []
+    names, coefficients = fit
+    for old, new in (("y", "x"), ("x", "y"), ("x", "t"), ("y", "t")):
+        renamed = [n.replace(old, new) for n in names]
+        if renamed != list(names) and all(n in terms for n in renamed):
+            predicted = sum(c * terms[n] for c, n in zip(coefficients, renamed, strict=True))
+            if _equal(predicted, found, tolerance):
+                text = f"the derivative is taken at {new} where it should be at {old}"
+                return [Match("wrong tensor", text, 2)]
+    basis = np.stack([terms[n] for n in names], axis=1)
+    got, *_ = np.linalg.lstsq(basis, found, rcond=None)
+    if not _equal(basis @ got, found, tolerance):
+        return []
+    ratio = got / coefficients
+    ok = np.abs(ratio - 1) < 1e-3
+    if ok.any() and (np.abs(ratio[~ok]) < 1e-6).all():
+        text = "missing: " + ", ".join(n for n, fine in zip(names, ok, strict=True) if not fine)
+        return [Match("missing term", text, 2)]
+    if ok.any():
+        wrong = [
+            f"{r:.3g} times the term {n}" for n, r, k in zip(names, ratio, ok, strict=True) if not k
+        ]
+        return [Match("constant factor", f"a term is off: {', '.join(wrong)}", 3)]
+    return []
+
+
+def _values(evidence, name):
+    x = evidence.subject.tensors[name].ravel()
+    values = {"x": x}
+    if not evidence.is_loss:
+        values["y"] = evidence.y.ravel()
+    others = {**evidence.subject.tensors, **evidence.subject.extras}
+    for other, value in others.items():
+        if other != name and value.size in (x.size, 1):
+            values["t"] = np.broadcast_to(np.asarray(value, np.float64).ravel(), x.shape)
+            break
+    return values
+
+
+def _terms(evidence, name):
+    values = _values(evidence, name)
+    terms = {"1": np.ones_like(values["x"])}
+    for a, value in values.items():
+        terms[a] = value
+        terms[f"{a}²"] = value * value
+    for a, b in combinations(values, 2):
+        terms[f"{a}·{b}"] = values[a] * values[b]
+    x = values["x"]
+    terms["1/x"], terms["1/(1−x)"] = 1 / x, 1 / (1 - x)
+    if "t" in values:
+        t = values["t"]
+        terms["t/x"], terms["(1−t)/(1−x)"] = t / x, (1 - t) / (1 - x)
+        terms["t/(1−x)"], terms["sign(x−t)"] = t / (1 - x), np.sign(x - t)
+    terms["sigmoid(x)"] = 0.5 * (np.tanh(x / 2) + 1)
+    return {n: t for n, t in terms.items() if np.isfinite(t).all() and np.any(t)}
+
+
+def _factors(evidence, name):
+    found = {}
+    for a, value in _values(evidence, name).items():
+        found |= {a: value, f"(1 − {a})": 1 - value, f"(1 + {a})": 1 + value}
+        found |= {f"{a}(1 − {a})": value * (1 - value), f"(1 − {a}²)": 1 - value * value}
+        found |= {f"1/{a}": 1 / value, f"1/({a}(1 − {a}))": 1 / (value * (1 - value))}
+    return found
+
+
+def _fit(right, terms, tolerance):
+    """Return the fewest terms that add up to `right` exactly, with their coefficients."""
+    for count in (1, 2):
+        for names in combinations(terms, count):
+            basis = np.stack([terms[n] for n in names], axis=1)
+            coefficients, *_ = np.linalg.lstsq(basis, right, rcond=None)
+            if _equal(basis @ coefficients, right, tolerance) and (coefficients != 0).all():
+                return names, coefficients
+    return None
+
+
+def _equal(a, b, tolerance):
+    return bool(np.abs(a - b).max(initial=0) <= tolerance * np.abs(b).max(initial=0))
