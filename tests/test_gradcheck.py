@@ -94,7 +94,7 @@ def test_a_gradient_of_another_shape_is_refused():
         def backward(self, dy, cache):
             return super().backward(dy, cache).sum(axis=0)
 
-    with pytest.raises(ValueError, match=r"gradient of x has shape \(3,\), expected \(2, 3\)"):
+    with pytest.raises(GradientError, match=r"gradient has shape \(3,\), expected \(2, 3\)"):
         check_gradients(Summed(), normal(2, 3))
 
 

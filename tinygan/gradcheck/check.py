@@ -23,11 +23,12 @@ import numpy as np
 
 from tinygan.backend import asnumpy
 from tinygan.gradcheck import experiments
+from tinygan.gradcheck.adapters import make_subject
 from tinygan.gradcheck.compare import Comparison
 from tinygan.gradcheck.diagnose import diagnose
 from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.report import Cause, GradientError, GradientReport, TensorCheck
-from tinygan.gradcheck.subject import BackwardError, NotCheckable, make_subject
+from tinygan.gradcheck.subject import BackwardError, NotCheckable
 from tinygan.layer import Layer
 
 __all__ = ["check_gradients"]

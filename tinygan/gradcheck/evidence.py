@@ -71,7 +71,7 @@ class Evidence:
         """Whether two lists of arrays are equal up to rounding."""
         if any(p.shape != q.shape for p, q in zip(a, b, strict=True)):
             return False
-        size = max(max(np.abs(p).max(initial=0), np.abs(q).max(initial=0)) for p, q in zip(a, b))
+        size = max(np.abs(p).max(initial=0) for p in (*a, *b))
         worst = max(np.abs(p - q).max(initial=0) for p, q in zip(a, b, strict=True))
         return bool(worst <= self.tolerance * size)
 
@@ -102,6 +102,15 @@ class Evidence:
             if not self.close([got], [first - 2 * second]):
                 return False
         return True
+
+    def forward_is_linear(self, name) -> bool:
+        """Whether the slope along a direction is the same at another place: no mask, no curve."""
+        tensors, value = self.subject.tensors, self.subject.tensors[name]
+        other = self.subject.with_tensors({**tensors, name: -value[::-1]})
+        v = self.rng.standard_normal(value.shape)
+        here = self.numeric.along(name, v).value
+        there = Numeric(other, other.call().y, self.numeric.step).along(name, v).value
+        return self.close([here], [there])
 
     @cached_property
     def _analytic_jacobians(self):

@@ -15,6 +15,8 @@ from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject
 NOISE = 1e-10
 """Relative noise above which numbers have been through less than double precision."""
 
+LOW = (np.float32, np.float16)
+
 
 def overwriting(subject: Subject, dy) -> list[Cause]:
     """Whether the arguments, the upstream gradient or the returned output are written to."""
@@ -87,9 +89,8 @@ def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
 
 def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
     """Whether a second forward call changes the way back of the first."""
-    other = {name: _rearranged(value) for name, value in subject.tensors.items()}
-    other = {n: v if n == "x" or n == next(iter(other)) else subject.tensors[n] for n, v in
-             other.items()}
+    x = next(iter(subject.tensors))
+    other = {**subject.tensors, x: _rearranged(subject.tensors[x])}
     for second_first in (False, True):
         try:
             first = subject.call()
@@ -142,14 +143,17 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
         return [subject.call(values).y for values in line]
 
     def gradients(line):
-        found = []
+        found, sizes = [], None
         for scale, values in zip(1 + 1e-6 * np.arange(7), line, strict=True):
             got = subject.walk(subject.call(values), subject.upstream(dy * scale))
-            found.append(np.concatenate([np.ravel(g) for g in got.values() if g is not None]))
+            parts = [np.ravel(g) for g in got.values() if g is not None]
+            if sizes is None:  # small gradients are as telling as large ones
+                sizes = [np.abs(part).max(initial=0) or 1.0 for part in parts]
+            found.append(np.concatenate([p / s for p, s in zip(parts, sizes, strict=True)]))
         return found
 
     forward = _noise(subject, outputs, rng)
-    low_output = dtype is not None and dtype in (np.float32, np.float16)
+    low_output = dtype is not None and dtype in LOW
     if forward > NOISE or low_output:
         return max(forward, 1e-8), [
             Cause(
@@ -161,7 +165,7 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
         ]
     try:
         walked = subject.walk(subject.call(), subject.upstream(dy))
-        low = [n for n, g in walked.items() if g is not None and g.dtype in (np.float32, np.float16)]
+        low = [n for n, g in walked.items() if g is not None and g.dtype in LOW]
         if not low and _noise(subject, gradients, rng) <= NOISE:
             return forward, []
     except (BackwardError, ValueError):

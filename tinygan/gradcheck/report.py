@@ -12,6 +12,7 @@ CAUSES = (
     "constant factor",
     "transposed",
     "missing term",
+    "extra term",
     "wrong axis",
     "missing gradient",
     "assigned",

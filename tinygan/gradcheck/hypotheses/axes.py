@@ -47,11 +47,14 @@ def wrong_axis(evidence: Evidence, name):
 
 def _same_numbers(evidence, totals, found, shape, right):
     """Whether `found` holds `totals`, as they are, reshaped or broadcast, and is not right."""
+    if found[0].shape == totals[0].shape[::-1] != totals[0].shape:
+        totals = [t.T for t in totals]
     if found[0].shape == totals[0].shape:
         equal = evidence.close(totals, found)
     elif found[0].size == totals[0].size:
-        equal = evidence.close([t.reshape(f.shape) for t, f in zip(totals, found, strict=True)],
-                               found)
+        equal = evidence.close(
+            [t.reshape(f.shape) for t, f in zip(totals, found, strict=True)], found
+        )
     else:
         try:
             spread = [np.broadcast_to(t, f.shape) for t, f in zip(totals, found, strict=True)]

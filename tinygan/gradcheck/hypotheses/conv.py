@@ -31,16 +31,11 @@ def stride_or_padding(evidence: Evidence, name):
     right, found = evidence.right(name), evidence.analytic(name)
     if found[0].shape != right[0].shape:
         return []
-    near = [
-        (s, p)
-        for s in product(*(range(max(1, k - 1), k + 2) for k in known.stride))
-        for p in product(*(range(max(0, k - 2), k + 3) for k in known.padding))
-    ]
-    near.sort(key=lambda sp: _distance(sp, known))
-    for stride, padding in near:
-        if (stride, padding) == (known.stride, known.padding):
+    for stride, padding in _near(known.stride, known.padding):
+        predicted = [known.gradient(name, evidence.dys[0], stride, padding)]
+        if not evidence.close(predicted, found[:1]):
             continue
-        predicted = [known.gradient(name, dy, stride, padding) for dy in evidence.dys]
+        predicted += [known.gradient(name, dy, stride, padding) for dy in evidence.dys[1:]]
         if evidence.explains(name, predicted):
             what = []
             if stride != known.stride:
@@ -52,12 +47,15 @@ def stride_or_padding(evidence: Evidence, name):
     return []
 
 
-def _distance(candidate, known):
-    return sum(
-        abs(a - b)
-        for new, old in zip(candidate, (known.stride, known.padding), strict=True)
-        for a, b in zip(new, old, strict=True)
-    )
+def _near(stride, padding):
+    """Yield strides and paddings that are off, on both axes or on one, the nearest first."""
+    steps = sorted(product((0, -1, 1), (0, -1, 1, -2, 2)), key=lambda c: abs(c[0]) + abs(c[1]))
+    for ds, dp in steps[1:]:
+        for axes in ((1, 1), (1, 0), (0, 1)):
+            s = tuple(k + ds * a for k, a in zip(stride, axes, strict=True))
+            p = tuple(k + dp * a for k, a in zip(padding, axes, strict=True))
+            if min(s) >= 1 and min(p) >= 0:
+                yield s, p
 
 
 def _short(pair):
@@ -152,7 +150,7 @@ def _offsets(w_shape, large, small, stride, padding):
 
 
 def gather(x, w, stride, padding, size):
-    """Return the convolution of x (N, H, W, C) with w (KH, KW, C, O), of `size` rows and columns."""
+    """Return the convolution of x (N, H, W, C) with w (KH, KW, C, O); `size` is the output's."""
     y = np.zeros((len(x), *size, w.shape[3]))
     for a, b, (i, j), (h, v) in _offsets(w.shape, x.shape[1:3], size, stride, padding):
         y[:, i, j] += x[:, h, v] @ w[a, b]

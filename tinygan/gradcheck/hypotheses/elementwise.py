@@ -17,7 +17,9 @@ def elementwise(evidence: Evidence, name):
     right, found = derivative
     levels = _levels(right)
     if levels is not None and len(levels) > 1:
-        return _piecewise(evidence, name, right, found, levels)
+        matches = _piecewise(evidence, name, right, found, levels)
+        if matches:
+            return matches
     return _smooth(evidence, name, right, found[0]) if evidence.linear else []
 
 
@@ -28,8 +30,9 @@ def _derivative(evidence, name):
     if any(g is None or g.shape != shape for g in found):
         return None
     jacobian = evidence.jacobian(name)
-    if evidence.is_loss:
-        return jacobian.sum(axis=1), [g.ravel() for g in found]
+    if evidence.y.size == 1:
+        scales = [float(dy.sum()) for dy in evidence.dys]
+        return jacobian[:, 0], [g.ravel() / s for g, s in zip(found, scales, strict=True)]
     if jacobian.shape[0] != jacobian.shape[1]:
         return None
     off = jacobian - np.diag(np.diag(jacobian))
@@ -70,13 +73,12 @@ def _piecewise(evidence, name, right, found, levels):
             return [Match(kind, text, 2)]
     low, high = levels[0], levels[-1]
     values = _levels(first)
-    if values is not None and evidence.linear and len(values) == len(levels) == 2:
-        # other slopes, at exchanged places
-        if all(len(set(np.round(first[near(right, level)], 4))) == 1 for level in levels):
-            pairs = ", ".join(
-                f"{first[near(right, level)][0]:.4g} for {level:.4g}" for level in (high, low)
-            )
-            return [Match("constant factor", f"wrong slopes: {pairs}", 3)]
+    if values is None or not evidence.linear or len(values) != 2 or len(levels) != 2:
+        return []
+    got = [first[near(right, level)] for level in (high, low)]
+    if all(near(g, g[0]).all() for g in got):
+        text = f"wrong slopes: {got[0][0]:.4g} for {high:.4g}, {got[1][0]:.4g} for {low:.4g}"
+        return [Match("constant factor", text, 3)]
     return []
 
 
@@ -102,14 +104,15 @@ def _smooth(evidence, name, right, found):
         product = found * factor
         if np.isfinite(product).all() and _equal(product, right, tolerance):
             return [Match("missing term", f"the factor {label} is missing", 2)]
+    for label, factor in _factors(evidence, name).items():
         product = right * factor
         if np.isfinite(product).all() and _equal(product, found, tolerance):
-            return [Match("constant factor", f"there is a factor {label} too many", 3)]
+            return [Match("extra term", f"there is a factor {label} too many", 2)]
     fit = _fit(right, terms, tolerance)
     if fit is None:
         return []
     names, coefficients = fit
-    for old, new in (("y", "x"), ("x", "y"), ("x", "t"), ("y", "t")):
+    for old, new in (("y", "x"), ("x", "y"), ("sigmoid(x)", "x"), ("x", "sigmoid(x)")):
         renamed = [n.replace(old, new) for n in names]
         if renamed != list(names) and all(n in terms for n in renamed):
             predicted = sum(c * terms[n] for c, n in zip(coefficients, renamed, strict=True))
@@ -136,7 +139,7 @@ def _smooth(evidence, name, right, found):
 def _values(evidence, name):
     x = evidence.subject.tensors[name].ravel()
     values = {"x": x}
-    if not evidence.is_loss:
+    if evidence.y.size == x.size > 1:
         values["y"] = evidence.y.ravel()
     others = {**evidence.subject.tensors, **evidence.subject.extras}
     for other, value in others.items():
@@ -170,6 +173,15 @@ def _factors(evidence, name):
         found |= {a: value, f"(1 − {a})": 1 - value, f"(1 + {a})": 1 + value}
         found |= {f"{a}(1 − {a})": value * (1 - value), f"(1 − {a}²)": 1 - value * value}
         found |= {f"1/{a}": 1 / value, f"1/({a}(1 − {a}))": 1 / (value * (1 - value))}
+    shape = evidence.subject.tensors[name].shape
+    for other, value in evidence.subject.tensors.items():
+        if other == name or value.size == 1 or not np.all(value):
+            continue
+        try:
+            spread = np.broadcast_to(value, shape).ravel()
+        except ValueError:
+            continue
+        found |= {other: spread, f"1/{other}": 1 / spread}
     return found
 
 

@@ -30,44 +30,70 @@ def normalisation(evidence: Evidence, name):
         return []
     right, found = evidence.right(name), evidence.analytic(name)
     for axes in _subsets(x.ndim):
-        if np.prod([x.shape[a] for a in axes]) < 4:
+        count = int(np.prod([x.shape[a] for a in axes]))
+        if count < 4:
             continue
-        true = _fit(_ways(x, evidence.dys, axes, axes), right, axes, evidence.tolerance)
-        if true is None or not _normalises(true, x, evidence.dys, axes):
-            continue
-        got = _fit(_ways(x, evidence.dys, axes, axes), found, axes, evidence.tolerance)
-        if got is not None:
-            return _compare(true, got, int(np.prod([x.shape[a] for a in axes])))
-        for other in _subsets(x.ndim):
-            if other == axes:
-                continue
-            for label, mean_axes, var_axes in (
-                ("mean(dy)", other, axes),
-                ("mean(dy·x̂)", axes, other),
-                ("both means", other, other),
-            ):
-                ways = _ways(x, evidence.dys, mean_axes, var_axes, axes)
-                got = _fit(ways, found, axes, evidence.tolerance)
-                if got is not None:
-                    text = f"{label} in dx: taken over axes {other}; take it over axes {axes}"
-                    return [Match("wrong axis", text, 2)]
-        for label, plain in (("x", x), ("y", evidence.y)):
-            ways = _ways(x, evidence.dys, axes, axes, axes, plain)
-            if _fit(ways, found, axes, evidence.tolerance) is not None:
-                text = f"the way through the variance uses {label} where x̂ is due"
-                return [Match("wrong tensor", text, 2)]
-        return []
+        for dys in _weighted(evidence, x):
+            true = _fit(_ways(dys, _centred(x, axes), axes), right, axes, evidence.tolerance)
+            if true is not None and _normalises(true, x, axes):
+                return _against(evidence, x, dys, axes, count, true, found)
     return []
 
 
-def _ways(x, dys, mean_axes, var_axes, axes=None, plain=None):
-    axes = var_axes if axes is None else axes
-    centred = x - x.mean(axis=axes, keepdims=True) if plain is None else plain
+def _against(evidence, x, dys, axes, count, true, found):
+    """Fit the analytic gradient with the same three ways, then with likely variants of them."""
+    tolerance = evidence.tolerance
+    xhat = _centred(x, axes) * _spread(np.sqrt(np.abs(true[:, 2] / true[:, 0])), x, axes)
+    true = _fit(_ways(dys, xhat, axes), evidence.right(evidence.input_name), axes, tolerance)
+    got = _fit(_ways(dys, xhat, axes), found, axes, tolerance)
+    if got is not None and true is not None:
+        return _compare(true, got, count)
+    for other in _subsets(x.ndim):
+        if other == axes:
+            continue
+        for label, mean_axes, var_axes in (
+            ("mean(dy)", other, axes),
+            ("mean(dy·x̂)", axes, other),
+            ("both means", other, other),
+        ):
+            ways = _ways(dys, xhat, mean_axes, var_axes)
+            if _fit(ways, found, axes, tolerance) is not None:
+                text = f"in dx, {label} is taken over axes {other}; take it over axes {axes}"
+                return [Match("wrong axis", text, 1)]
+    for label, plain in (("x", x), ("y", evidence.y), ("x − mean", _centred(x, axes))):
+        for outer, inner in ((plain, plain), (plain, xhat), (xhat, plain)):
+            ways = _ways(dys, outer, axes, axes, inner)
+            if _fit(ways, found, axes, tolerance) is not None:
+                text = f"in dx, the way through the variance uses {label} where x̂ is due"
+                return [Match("wrong tensor", text, 1)]
+    return []
+
+
+def _weighted(evidence, x):
+    """Yield dy as it is, and times each parameter that has a number for every feature."""
+    yield evidence.dys
+    for value in evidence.subject.tensors.values():
+        if value.shape == x.shape[1:] or (value.ndim == 1 and value.size == x.shape[-1]):
+            yield [dy * value for dy in evidence.dys]
+
+
+def _centred(x, axes):
+    return x - x.mean(axis=axes, keepdims=True)
+
+
+def _spread(values, x, axes):
+    """Return one value for each group as an array that broadcasts against x."""
+    return values.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
+
+
+def _ways(dys, xhat, mean_axes, var_axes=None, inner=None):
+    var_axes = mean_axes if var_axes is None else var_axes
+    inner = xhat if inner is None else inner
     return [
         [
             dy,
-            np.broadcast_to(dy.mean(axis=mean_axes, keepdims=True), x.shape),
-            centred * (dy * centred).mean(axis=var_axes, keepdims=True),
+            np.broadcast_to(dy.mean(axis=mean_axes, keepdims=True), dy.shape),
+            xhat * (dy * inner).mean(axis=var_axes, keepdims=True),
         ]
         for dy in dys
     ]
@@ -96,12 +122,14 @@ def _fit(ways, gradients, axes, tolerance):
     return result
 
 
-def _normalises(fit, x, dys, axes):
+def _normalises(fit, x, axes):
     """Whether both means take part."""
     a = np.abs(fit[:, 0]).max()
     variance = x.var(axis=axes).mean()
-    return a > 0 and np.abs(fit[:, 1]).min() > 1e-3 * a and np.abs(fit[:, 2]).min() > (
-        1e-3 * a / variance
+    return (
+        a > 0
+        and np.abs(fit[:, 1]).min() > 1e-3 * a
+        and np.abs(fit[:, 2]).min() > (1e-3 * a / variance)
     )
 
 
@@ -124,13 +152,14 @@ def _compare(true, got, count):
                 if abs(c / count - 1) < 1e-3:
                     label = f"{count}, the number of values: a sum in place of a mean"
                 parts.append(f"{WAYS[i]} is off by {label}")
-            return [Match("constant factor", "in dx, " + "; ".join(parts), 2)]
+            return [Match("constant factor", "in dx, " + "; ".join(parts), 1)]
+        return []
     if np.allclose(ratios, ratios[:, :1], rtol=1e-3):
         text = (
             "each channel is off by a factor of its own: γ or the standard deviation is missing "
             "or there twice"
         )
-        return [Match("missing term", text, 2)]
+        return [Match("missing term", text, 1)]
     return []
 
 

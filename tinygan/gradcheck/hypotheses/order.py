@@ -78,12 +78,8 @@ def flipped(evidence: Evidence, name):
 def from_another_tensor(evidence: Evidence, name):
     """The right gradient of a forward pass whose other tensor was flipped or transposed."""
     subject, matches = evidence.subject, []
-    directions = [
-        evidence.rng.standard_normal(subject.tensors[name].shape) for _ in range(4)
-    ]
-    found = [
-        [float((g * v).sum()) for v in directions] for g in evidence.analytic(name)
-    ]
+    directions = [evidence.rng.standard_normal(subject.tensors[name].shape) for _ in range(4)]
+    found = [[float((g * v).sum()) for v in directions] for g in evidence.analytic(name)]
     for other, value in subject.tensors.items():
         if other == name or value.ndim < 2:
             continue

@@ -51,11 +51,15 @@ def upstream_ignored(evidence: Evidence, name):
 
 
 def swapped(evidence: Evidence, name):
-    """The gradient is that of another tensor."""
+    """The gradients of two tensors are exchanged."""
     shape = evidence.subject.tensors[name].shape
     for other, value in evidence.subject.tensors.items():
-        if other != name and value.shape == shape and evidence.explains(
-            name, evidence.right(other)
+        if (
+            other != name
+            and value.shape == shape
+            and evidence.given[0][other] is not None
+            and evidence.explains(name, evidence.right(other))
+            and evidence.explains(other, evidence.right(name))
         ):
             text = f"this is the gradient of {other}: are the two exchanged?"
             return [Match("wrong tensor", text, 1)]
@@ -103,8 +107,12 @@ def _name_factor(evidence, name, c) -> str:
 def _sizes(evidence, name):
     """Return the numbers that gradients are wrongly multiplied by, simplest first."""
     found = {"−1 (the sign)": -1.0, "2": 2.0, "1/2": 0.5, "−2": -2.0, "−1/2": -0.5}
-    shapes = [("NHWC" if evidence.subject.tensors[evidence.input_name].ndim == 4 else "NDEF",
-               evidence.subject.tensors[evidence.input_name].shape)]
+    shapes = [
+        (
+            "NHWC" if evidence.subject.tensors[evidence.input_name].ndim == 4 else "NDEF",
+            evidence.subject.tensors[evidence.input_name].shape,
+        )
+    ]
     if np.ndim(evidence.y):
         letters = ("N", "OH", "OW", "O") if evidence.y.ndim == 4 else ("N", "O", "P", "Q")
         shapes.append((letters, evidence.y.shape))

@@ -140,11 +140,7 @@ def contributions(evidence: Evidence, name):
 def _dropped(evidence, name, there, dropped):
     """Everything that arrives is right, but something is left out."""
     kept = there & ~dropped
-    rows = there.any(axis=1)
-    last = np.array([_last(evidence.y.shape, row) for row in there[rows]])
-    if len(last) and all(
-        _last_window(evidence.y.shape, k) == end for k, end in zip(kept[rows], last, strict=True)
-    ):
+    if _last_wins(evidence.y.shape, there, kept):
         text = (
             "where windows overlap only the last one's contribution is left: they overwrite (=) "
             "each other where they should add up (+=)"
@@ -154,7 +150,8 @@ def _dropped(evidence, name, there, dropped):
     whole = (~kept[:, outputs]).all()
     some = np.array_equal(outputs, there.any(axis=0))
     share = dropped.sum() / there.sum()
-    if whole and not some and _scattered(outputs.reshape(evidence.y.shape)):
+    masks = not evidence.forward_is_linear(name)
+    if masks and whole and not some and _scattered(outputs.reshape(evidence.y.shape)):
         text = "some outputs pass no gradient although they should: the mask is a wrong one"
         return Match("wrong mask", text, 3)
     text = (
@@ -164,19 +161,23 @@ def _dropped(evidence, name, there, dropped):
     return Match("missing term", text, 3)
 
 
-def _last(shape, row):
-    """Return the last output position (all axes but channels) that a row of the Jacobian has."""
-    index = np.unravel_index(np.flatnonzero(row), shape)
-    positions = list(zip(*index[:-1], strict=True)) if len(shape) > 1 else list(zip(*index))
-    return max(positions)
+def _last_wins(shape, there, kept):
+    """Whether of all positions (without channels) that touch an element only the last is left."""
+    several = False
+    for possible, left in zip(there, kept, strict=True):
+        positions, remaining = _positions(shape, possible), _positions(shape, left)
+        if not positions:
+            continue
+        if remaining != {max(positions)}:
+            return False
+        several |= len(positions) > 1
+    return several
 
 
-def _last_window(shape, row):
-    if not row.any():
-        return None
+def _positions(shape, row):
     index = np.unravel_index(np.flatnonzero(row), shape)
-    positions = set(zip(*index[:-1], strict=True)) if len(shape) > 1 else set(zip(*index))
-    return next(iter(positions)) if len(positions) == 1 else None
+    places = index[:-1] if len(shape) == 4 else index
+    return {tuple(map(int, place)) for place in zip(*places, strict=True)}
 
 
 def _scattered(outputs):
