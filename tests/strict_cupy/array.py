@@ -177,6 +177,10 @@ class ndarray:
     T = property(lambda self: wrap(self._memory.T))
 
     @property
+    def data(self):
+        return _Pointer(self._memory.ctypes.data)
+
+    @property
     def flags(self):
         return _Flags(self._memory.flags)
 
@@ -243,6 +247,13 @@ class _Flags:
         self.c_contiguous = flags.c_contiguous
         self.f_contiguous = flags.f_contiguous
         self.owndata = flags.owndata
+
+
+class _Pointer:
+    """As `cupy.cuda.MemoryPointer`, of which only the address is used."""
+
+    def __init__(self, address):
+        self.ptr = address
 
 
 def _operators():

@@ -1,0 +1,94 @@
+"""Compiling the CUDA sources and launching their kernels."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["SOURCES", "disabled", "launch", "source", "usable"]
+
+THREADS = 256
+"""Threads of a block; as in ``common.cu``."""
+
+SOURCES = ("common", "activation", "convolution", "normalisation", "padding", "loss", "adam")
+
+_TYPES = {"f": ("float", np.float32), "d": ("double", np.float64)}
+_MOST_ELEMENTS = 1 << 30  # the kernels count elements in 32 bits
+_enabled: ContextVar[bool] = ContextVar("tinygan.kernels enabled", default=True)
+
+
+def usable(*arrays) -> bool:
+    """Return whether the kernels can take these arrays; the plain version takes everything.
+
+    They take CuPy arrays that lie in memory without gaps, all float32 or all float64.
+    """
+    first = arrays[0]
+    if isinstance(first, np.ndarray) or not _enabled.get():
+        return False
+    cupy = sys.modules.get("cupy")
+    return (
+        hasattr(cupy, "RawModule")
+        and first.dtype.char in _TYPES
+        and all(
+            isinstance(array, cupy.ndarray)
+            and array.dtype == first.dtype
+            and array.flags.c_contiguous
+            and 0 < array.size < _MOST_ELEMENTS
+            for array in arrays
+        )
+    )
+
+
+@contextmanager
+def disabled():
+    """Within the scope the plain version of everything runs, to compare the kernels with it."""
+    token = _enabled.set(False)
+    try:
+        yield
+    finally:
+        _enabled.reset(token)
+
+
+def launch(name: str, dtype, grid: tuple[int, ...], *arguments, block=(THREADS,)) -> None:
+    """Run the kernel `name`, compiled for `dtype`, on ``grid`` blocks.
+
+    Integers are passed as ``int``, floats as numbers of `dtype`, None as a null pointer.
+    """
+    char = np.dtype(dtype).char
+    real = _TYPES[char][1]
+    passed = []
+    for argument in arguments:
+        if argument is None:
+            argument = np.uint64(0)
+        elif isinstance(argument, int):
+            argument = np.int32(argument)
+        elif isinstance(argument, float):
+            argument = real(argument)
+        passed.append(argument)
+    _kernel(sys.modules["cupy"], char, name)(grid, block, tuple(passed))
+
+
+def blocks(elements: int) -> tuple[int]:
+    """Return the grid with a thread for each element."""
+    return (-(-elements // THREADS),)
+
+
+def source() -> str:
+    """Return the text of all kernels, one translation unit."""
+    here = Path(__file__).parent
+    return "\n".join((here / f"{name}.cu").read_text(encoding="utf-8") for name in SOURCES)
+
+
+@cache
+def _module(cupy, char):
+    return cupy.RawModule(code=source(), options=("--std=c++17", f"-DREAL={_TYPES[char][0]}"))
+
+
+@cache
+def _kernel(cupy, char, name):
+    return _module(cupy, char).get_function(name)

@@ -1,0 +1,175 @@
+// Normalisation of x (G, M, C) over the M pixels of each group and channel.
+//
+// A reduction runs in two kernels.  In the first, blockIdx = (channels, parts of the pixels, group)
+// and a block of blockDim.x channels x blockDim.y pixels, 256 threads in all, reduces its part to
+// one value a channel; the second merges the parts in their order.
+
+// Merge (n_b, mean_b, m2_b) into (n_a, mean_a, m2_a); m2 is the sum of squared distances to the
+// mean (Chan, Golub, LeVeque).
+__device__ inline void merge_moments(
+    REAL &n_a, REAL &mean_a, REAL &m2_a, REAL n_b, REAL mean_b, REAL m2_b
+) {
+    if (n_b == 0) return;
+    REAL n = n_a + n_b, delta = mean_b - mean_a;
+    mean_a += delta * (n_b / n);
+    m2_a += m2_b + delta * delta * (n_a * n_b / n);
+    n_a = n;
+}
+
+// mean and m2 (G, parts, C) of each part, by one pass over x (Welford).  With a single part, m2 is
+// divided by M: these are mean and variance.
+KERNEL moments_of_parts(
+    const REAL *x, REAL *mean_out, REAL *m2_out, int pixels, int channels, int part
+) {
+    __shared__ REAL counts[THREADS], means[THREADS], m2s[THREADS];
+    int c = blockIdx.x * blockDim.x + threadIdx.x;
+    int first = blockIdx.y * part;
+    int last = first + part < pixels ? first + part : pixels;
+    int me = threadIdx.y * blockDim.x + threadIdx.x;
+    REAL count = 0, mean = 0, m2 = 0;
+    if (c < channels) {
+        const REAL *group = x + (long long)blockIdx.z * pixels * channels + c;
+        for (int m = first + threadIdx.y; m < last; m += blockDim.y) {
+            REAL value = group[(long long)m * channels];
+            count += 1;
+            REAL delta = value - mean;
+            mean += delta / count;
+            m2 += delta * (value - mean);
+        }
+    }
+    counts[me] = count;
+    means[me] = mean;
+    m2s[me] = m2;
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half) {
+            int other = me + half * blockDim.x;
+            merge_moments(
+                counts[me], means[me], m2s[me], counts[other], means[other], m2s[other]
+            );
+        }
+    }
+    if (threadIdx.y == 0 && c < channels) {
+        long long at = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
+        mean_out[at] = means[me];
+        m2_out[at] = gridDim.y == 1 ? m2s[me] / pixels : m2s[me];
+    }
+}
+
+// mean and var (G, C) from those of the parts; one thread a group and channel.
+KERNEL moments_of_all(
+    const REAL *means, const REAL *m2s, REAL *mean_out, REAL *var_out, int groups, int channels,
+    int pixels, int part, int parts
+) {
+    int at = flat_index();
+    if (at >= groups * channels) return;
+    int g = at / channels, c = at % channels;
+    REAL count = 0, mean = 0, m2 = 0;
+    for (int p = 0; p < parts; p++) {
+        int first = p * part;
+        int n = first + part < pixels ? part : pixels - first;
+        long long from = ((long long)g * parts + p) * channels + c;
+        merge_moments(count, mean, m2, REAL(n), means[from], m2s[from]);
+    }
+    mean_out[at] = mean;
+    var_out[at] = m2 / count;
+}
+
+// running <- (1 - momentum) * running + momentum * new, for the mean and the unbiased variance.
+KERNEL move_running(
+    const REAL *mean, const REAL *var, REAL *running_mean, REAL *running_var, REAL momentum,
+    REAL unbias, int channels
+) {
+    int c = flat_index();
+    if (c >= channels) return;
+    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+    running_var[c] = (1 - momentum) * running_var[c] + momentum * (unbias * var[c]);
+}
+
+// y = (x - mean) * scale + beta, with rstd = 1 / sqrt(var + eps) and scale = rstd * gamma, which the
+// first pixel's threads also write down (G, C).  gamma and beta may be null.
+KERNEL normalise(
+    const REAL *x, const REAL *mean, const REAL *var, const REAL *gamma, const REAL *beta, REAL *y,
+    REAL *rstd_out, REAL *scale_out, REAL eps, int pixels, int channels, int n
+) {
+    int at = flat_index();
+    if (at >= n) return;
+    int pixel = at / channels, c = at % channels;
+    int g = pixel / pixels;
+    int gc = g * channels + c;
+    REAL rstd = 1 / sqrt(var[gc] + eps);
+    REAL scale = gamma ? rstd * gamma[c] : rstd;
+    y[at] = (x[at] - mean[gc]) * scale + (beta ? beta[c] : REAL(0));
+    if (pixel % pixels == 0) {
+        rstd_out[gc] = rstd;
+        scale_out[gc] = scale;
+    }
+}
+
+// sum of dy and sum of dy * (x - mean) of each part (G, parts, C).  Without x only the first.
+KERNEL sums_of_parts(
+    const REAL *dy, const REAL *x, const REAL *mean, REAL *sum_out, REAL *product_out, int pixels,
+    int channels, int part
+) {
+    __shared__ REAL sums[THREADS], products[THREADS];
+    int c = blockIdx.x * blockDim.x + threadIdx.x;
+    int first = blockIdx.y * part;
+    int last = first + part < pixels ? first + part : pixels;
+    int me = threadIdx.y * blockDim.x + threadIdx.x;
+    REAL sum = 0, product = 0;
+    if (c < channels) {
+        long long group = (long long)blockIdx.z * pixels * channels + c;
+        REAL mu = x ? mean[blockIdx.z * channels + c] : REAL(0);
+        for (int m = first + threadIdx.y; m < last; m += blockDim.y) {
+            long long at = group + (long long)m * channels;
+            sum += dy[at];
+            if (x) product += dy[at] * (x[at] - mu);
+        }
+    }
+    sums[me] = sum;
+    products[me] = product;
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half) {
+            sums[me] += sums[me + half * blockDim.x];
+            products[me] += products[me + half * blockDim.x];
+        }
+    }
+    if (threadIdx.y == 0 && c < channels) {
+        long long at = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
+        sum_out[at] = sums[me];
+        if (x) product_out[at] = products[me];
+    }
+}
+
+// sum of dy and sum of dy * xhat (G, C) from those of the parts; one thread a group and channel.
+KERNEL sums_of_all(
+    const REAL *sums, const REAL *products, const REAL *rstd, REAL *sum_out, REAL *product_out,
+    int groups, int channels, int parts
+) {
+    int at = flat_index();
+    if (at >= groups * channels) return;
+    int g = at / channels, c = at % channels;
+    REAL sum = 0, product = 0;
+    for (int p = 0; p < parts; p++) {
+        long long from = ((long long)g * parts + p) * channels + c;
+        sum += sums[from];
+        if (products) product += products[from];
+    }
+    sum_out[at] = sum;
+    if (products) product_out[at] = product * rstd[at];
+}
+
+// dx = scale * (dy - mean(dy) - xhat * mean(dy * xhat))
+KERNEL normalise_backward(
+    const REAL *dy, const REAL *x, const REAL *mean, const REAL *rstd, const REAL *scale,
+    const REAL *sum_dy, const REAL *sum_dy_xhat, REAL *dx, int pixels, int channels, int n
+) {
+    int at = flat_index();
+    if (at >= n) return;
+    int pixel = at / channels, c = at % channels;
+    int gc = pixel / pixels * channels + c;
+    REAL share = REAL(1) / pixels;
+    REAL xhat = (x[at] - mean[gc]) * rstd[gc];
+    dx[at] = scale[gc] * (dy[at] - sum_dy[gc] * share - xhat * (sum_dy_xhat[gc] * share));
+}

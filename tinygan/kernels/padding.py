@@ -1,0 +1,24 @@
+"""Padding by reflection, a launch each way; the plain versions are in `tinygan.layers.shape`."""
+
+from __future__ import annotations
+
+from tinygan.backend import get_xp
+from tinygan.kernels.module import blocks, launch
+
+
+def reflection_pad(x, padding):
+    n, height, width, channels = x.shape
+    rows, columns = height + 2 * padding[0], width + 2 * padding[1]
+    y = get_xp(x).empty((n, rows, columns, channels), x.dtype)
+    grid = (n * rows, 1, *blocks(columns * channels))
+    launch("reflection_pad", x.dtype, grid, x, y, height, width, channels, *padding)
+    return y
+
+
+def reflection_pad_backward(dy, padding):
+    n, rows, columns, channels = dy.shape
+    height, width = rows - 2 * padding[0], columns - 2 * padding[1]
+    dx = get_xp(dy).empty((n, height, width, channels), dy.dtype)
+    grid = (n * height, 1, *blocks(width * channels))
+    launch("reflection_pad_backward", dy.dtype, grid, dy, dx, height, width, channels, *padding)
+    return dx
