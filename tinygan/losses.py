@@ -10,6 +10,7 @@ The loss is a scalar array on the predictions' own backend, so that nothing wait
 
 from __future__ import annotations
 
+from tinygan import kernels
 from tinygan.backend import get_xp
 
 __all__ = [
@@ -33,6 +34,10 @@ def _target(prediction, target, name):
             f"or a single number, got shape {tuple(target.shape)}"
         )
     return target
+
+
+def _arrays(target) -> tuple:
+    return () if isinstance(target, (int, float)) else (target,)
 
 
 def bce(probability, target):
@@ -120,6 +125,8 @@ def bce_with_logits(score, target):
     """
     xp = get_xp(score=score)
     t = _target(score, target, "bce_with_logits")
+    if kernels.usable(score, *_arrays(t)):
+        return kernels.bce_with_logits(score, t)
     loss = (xp.maximum(score, 0) - score * t + xp.log1p(xp.exp(-abs(score)))).mean()
     return loss, (_sigmoid(score, xp) - t) * (1 / score.size)
 
@@ -224,7 +231,10 @@ def squared_error(prediction, target):
     >>> float(loss), gradient
     (0.125, array([-0.5,  0. ]))
     """
-    difference = prediction - _target(prediction, target, "squared_error")
+    t = _target(prediction, target, "squared_error")
+    if kernels.usable(prediction, *_arrays(t)):
+        return kernels.squared_error(prediction, t)
+    difference = prediction - t
     return (difference * difference).mean(), difference * (2 / difference.size)
 
 
@@ -260,7 +270,10 @@ def l1(prediction, target):
     >>> float(loss), gradient
     (1.5, array([ 0.5, -0.5]))
     """
-    difference = prediction - _target(prediction, target, "l1")
+    t = _target(prediction, target, "l1")
+    if kernels.usable(prediction, *_arrays(t)):
+        return kernels.l1(prediction, t)
+    difference = prediction - t
     xp = get_xp(difference)
     return abs(difference).mean(), xp.sign(difference) * (1 / difference.size)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tinygan import kernels
 from tinygan.backend import asnumpy, get_xp
 from tinygan.layer import Parameter
 from tinygan.parallel import for_slices, workspace
@@ -89,24 +90,48 @@ class Adam:
         self.lr, self.betas, self.eps = float(lr), tuple(betas), float(eps)
         self.steps = 0
         self.moments = [(_zeros(p), _zeros(p)) for p in self.parameters]
+        self._table = None
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
+        table = self._all_at_once()
+        if table is not None:
+            table.clear_gradients()
+            return
         for parameter in self.parameters:
             parameter.zero_grad()
 
     def step(self) -> None:
         """Change every parameter by one step along its gathered gradient."""
         self.steps += 1
+        table = self._all_at_once()
+        if table is not None:
+            table.step(*self._scalars())
+            return
         for parameter, (m, v) in zip(self.parameters, self.moments, strict=True):
             self._update(parameter, m, v)
 
-    def _update(self, parameter, m, v):
+    def _all_at_once(self):
+        """Return the table for the kernel that works on all parameters, or None without one."""
+        tensors = [
+            (p.data, p.grad, *moments)
+            for p, moments in zip(self.parameters, self.moments, strict=True)
+        ]
+        if not kernels.usable(*(array for four in tensors for array in four)):
+            return None
+        if self._table is None or self._table.key != kernels.AdamTable.key_of(tensors):
+            self._table = kernels.AdamTable(tensors)
+        return self._table
+
+    def _scalars(self):
+        """Return rate, β₁, β₂ and ε' of ``rate · m / (√v + ε') = α m̂ / (√v̂ + ε)``."""
         beta1, beta2 = self.betas
-        # α m̂ / (√v̂ + ε) = rate · m / (√v + ε'), with both corrections in the two scalars
         correction = math.sqrt(1 - beta2**self.steps)
         rate = self.lr * correction / (1 - beta1**self.steps)
-        eps = self.eps * correction
+        return rate, beta1, beta2, self.eps * correction
+
+    def _update(self, parameter, m, v):
+        rate, beta1, beta2, eps = self._scalars()
         xp = get_xp(parameter.data, parameter.grad, m)
         theta, g, m, v = (a.reshape(-1) for a in (parameter.data, parameter.grad, m, v))
 

@@ -19,18 +19,16 @@ def patches(x, kernel_size, stride, padding, rows, columns):
     return out
 
 
-def sum_patches(copies, kernel_size, stride, padding, rows, columns, shape):
-    """Return the array of `shape` ``(N, H, W, C)`` that holds the sum of each pixel's copies.
+def sum_patches(copies, out, kernel_size, stride, padding, rows, columns):
+    """Write the sum of each pixel's copies into `out` ``(N, H, W, C)``: the transpose of `patches`.
 
-    It is the transpose of `patches`: `copies` is ``(N·rows·columns, KH·KW·C)``.
+    `copies` is ``(N·rows·columns, KH·KW·C)``; both are without gaps.
     """
-    n, height, width, channels = shape
-    out = get_xp(copies).empty(shape, copies.dtype)
+    n, height, width, channels = out.shape
     by = _channels_at_once(channels, copies, out)
     grid = (n * height, 1, *blocks(width * channels // by))
     _launch("sum_patches", by, grid, copies, out, (height, width, channels), kernel_size, stride,
             padding, (rows, columns))  # fmt: skip
-    return out
 
 
 def _launch(name, by, grid, source, out, size, kernel_size, stride, padding, places):

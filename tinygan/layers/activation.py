@@ -5,6 +5,7 @@ Each remembers only its output, which the next layer remembers anyway.
 
 from __future__ import annotations
 
+from tinygan import kernels
 from tinygan.backend import get_xp
 from tinygan.layer import Layer
 from tinygan.layers._elementwise import elementwise
@@ -27,6 +28,9 @@ __all__ = [
 
 def relu(x):
     """Return ``max(x, 0)`` and what `relu_backward` needs."""
+    if kernels.usable(x):
+        y = kernels.relu(x)
+        return y, y
     xp = get_xp(x)
     y = elementwise(lambda out, x: xp.maximum(x, 0, out=out), x)
     return y, y
@@ -34,11 +38,16 @@ def relu(x):
 
 def relu_backward(dy, y):
     """Return ``dx``: dy where x > 0, else 0.  ``y > 0`` says where that is."""
+    if kernels.usable(dy, y):
+        return kernels.relu_backward(dy, y)
     return elementwise(lambda out, dy, y: get_xp(y).multiply(dy, y > 0, out=out), dy, y)
 
 
 def leaky_relu(x, negative_slope):
     """Return x where x > 0, else ``negative_slope · x``, and what the gradient needs."""
+    if kernels.usable(x):
+        y = kernels.leaky_relu(x, negative_slope)
+        return y, (y, negative_slope)
     xp = get_xp(x)
 
     def fill(out, x):
@@ -53,6 +62,8 @@ def leaky_relu(x, negative_slope):
 def leaky_relu_backward(dy, cache):
     """Return ``dx``: dy where x > 0, else ``negative_slope · dy``."""
     y, negative_slope = cache
+    if kernels.usable(dy, y):
+        return kernels.leaky_relu_backward(dy, y, negative_slope)
     xp = get_xp(y)
 
     def fill(out, dy, y):
@@ -65,6 +76,9 @@ def leaky_relu_backward(dy, cache):
 
 def tanh(x):
     """Return ``tanh(x)`` and what `tanh_backward` needs."""
+    if kernels.usable(x):
+        y = kernels.tanh(x)
+        return y, y
     xp = get_xp(x)
     y = elementwise(lambda out, x: xp.tanh(x, out=out), x)
     return y, y
@@ -72,6 +86,8 @@ def tanh(x):
 
 def tanh_backward(dy, y):
     """Return ``dx = (1 − y²) dy``."""
+    if kernels.usable(dy, y):
+        return kernels.tanh_backward(dy, y)
 
     def fill(out, dy, y):
         get_xp(y).multiply(y, y, out=out)
@@ -87,6 +103,9 @@ def sigmoid(x):
 
     Computed as ``(1 + tanh(x/2)) / 2``, the same function, which overflows nowhere.
     """
+    if kernels.usable(x):
+        y = kernels.sigmoid(x)
+        return y, y
     xp = get_xp(x)
 
     def fill(out, x):
@@ -101,6 +120,8 @@ def sigmoid(x):
 
 def sigmoid_backward(dy, y):
     """Return ``dx = y (1 − y) dy``."""
+    if kernels.usable(dy, y):
+        return kernels.sigmoid_backward(dy, y)
 
     def fill(out, dy, y):
         get_xp(y).subtract(1, y, out=out)

@@ -6,6 +6,7 @@ normalisation the whole batch is one group, for instance normalisation each imag
 
 from __future__ import annotations
 
+from tinygan import kernels
 from tinygan.backend import get_xp
 from tinygan.initialise import normal
 from tinygan.layer import Layer, Parameter
@@ -45,6 +46,8 @@ def moments(x):
     ----------
     Chan, Golub, LeVeque, *Algorithms for Computing the Sample Variance*, 1983, equation 2.1.
     """
+    if kernels.usable(x):
+        return kernels.moments(x)
     xp = get_xp(x)
 
     def of_block(groups, pixels):
@@ -76,6 +79,9 @@ def normalise(x, mean, var, gamma, beta, eps):
 
     `x` is ``(G, M, C)``, `mean` and `var` ``(G, C)``; `gamma` and `beta` are ``(C,)`` or None.
     """
+    if kernels.usable(x, mean, var):
+        y, rstd, scale = kernels.normalise(x, mean, var, gamma, beta, eps)
+        return y, (x, mean, rstd, scale)
     xp = get_xp(x)
     rstd = 1 / xp.sqrt(var + eps)
     scale = rstd if gamma is None else rstd * gamma
@@ -98,6 +104,9 @@ def normalise_backward(dy, cache, input_gradient=True):
     See `BatchNorm2d` for the derivation.
     """
     x, mean, rstd, scale = cache
+    if kernels.usable(dy, *cache):
+        dx, sum_dy, sum_dy_xhat = kernels.normalise_backward(dy, *cache, input_gradient)
+        return dx, _sum_groups(sum_dy_xhat), _sum_groups(sum_dy)
     xp = get_xp(dy, x)
 
     def sums(groups, pixels):
@@ -126,6 +135,10 @@ def normalise_backward(dy, cache, input_gradient=True):
 
     _blocks(fill, x)
     return dx, dgamma, dbeta
+
+
+def _sum_groups(sums):
+    return sums[0] if len(sums) == 1 else sums.sum(axis=0)
 
 
 def _blocks(function, x) -> list:
@@ -280,6 +293,10 @@ class BatchNorm2d(_Norm):
         return x.reshape(1, -1, self.channels)
 
     def _remember(self, mean, var, count):
+        running = self.running_mean, self.running_var
+        if kernels.usable(mean, var, *running):
+            kernels.move_running(*running, mean, var, count, self.momentum)
+            return
         for running, new in (
             (self.running_mean, mean[0]),
             (self.running_var, var[0] * (count / (count - 1))),

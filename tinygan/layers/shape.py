@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tinygan import kernels
 from tinygan.backend import get_xp
 from tinygan.layer import Layer
 from tinygan.layers import _check
@@ -22,6 +23,8 @@ __all__ = [
 
 def reflection_pad(x, padding):
     """Return `x` with ``padding = (ph, pw)`` mirrored rows and columns on each side."""
+    if kernels.usable(x):
+        return kernels.reflection_pad(x, padding), padding
     ph, pw = padding
     n, h, w, c = x.shape
     y = get_xp(x).empty((n, h + 2 * ph, w + 2 * pw, c), x.dtype)
@@ -38,6 +41,8 @@ def reflection_pad(x, padding):
 
 def reflection_pad_backward(dy, padding):
     """Return ``dx``: each pixel gathers the gradient of all its mirror images."""
+    if kernels.usable(dy):
+        return kernels.reflection_pad_backward(dy, padding)
     ph, pw = padding
     h, w = dy.shape[1] - 2 * ph, dy.shape[2] - 2 * pw
     rows = dy[:, ph : ph + h].copy()
