@@ -1,21 +1,34 @@
 """Everything that computes, on the strict stand-in for CuPy against NumPy.
 
 No GPU runs here: what is shown is that the code asks CuPy only for what CuPy has, never leaves the
-device within a computation, keeps float32, and gives NumPy's numbers.
+device within a computation, keeps float32, and gives NumPy's numbers.  Everything runs twice: in
+the plain version, and with the CUDA kernels, compiled for the CPU.
 """
 
 import copy
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from strict_cupy import ndarray
 
-from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen
+from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen, kernels
+from tinygan.convolution import convolve, convolve_grad_input, convolve_grad_weight, output_size
 from tinygan.gradcheck.cases import LAYERS, LOSSES
-from tinygan.models import dcgan
+from tinygan.models import cyclegan, dcgan
 
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 EVERY_LAYER = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
+
+
+@pytest.fixture(params=["plain", "kernels"])
+def cupy(request):
+    """The stand-in, with and without kernels."""
+    return request.getfixturevalue(
+        "strict_cupy" if request.param == "plain" else "cupy_with_kernels"
+    )
+
+
 BOTH_DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -35,17 +48,17 @@ def _on_both(make, dtype):
 
 @EVERY_LAYER
 @BOTH_DTYPES
-def test_layers_agree_with_numpy(strict_cupy, case, dtype):
+def test_layers_agree_with_numpy(cupy, case, dtype):
     host, device = _on_both(case.make, dtype)
     x = case.x(dtype)
     x_device = asarray(x, "cupy")
     y, backward = host(x)
     dy = np.random.default_rng(3).standard_normal(y.shape).astype(dtype)
     dy_device = asarray(dy, "cupy")
-    strict_cupy.ledger.reset()
+    cupy.ledger.reset()
     y_device, backward_device = device(x_device)
     dx_device = backward_device(dy_device)
-    assert strict_cupy.ledger.transfers == []
+    assert cupy.ledger.transfers == []
     assert_agree(y, y_device, dtype, "y")
     assert_agree(backward(dy), dx_device, dtype, "dx")
     largest = max((abs(p.grad).max() for p in host.parameters()), default=1)
@@ -65,7 +78,7 @@ def test_layers_agree_with_numpy(strict_cupy, case, dtype):
 
 
 @EVERY_LAYER
-def test_frozen_layers_agree_with_numpy(strict_cupy, case):
+def test_frozen_layers_agree_with_numpy(cupy, case):
     host, device = _on_both(case.make, np.float64)
     x = case.x()
     with frozen(host), frozen(device):
@@ -78,7 +91,7 @@ def test_frozen_layers_agree_with_numpy(strict_cupy, case):
 
 
 @EVERY_LAYER
-def test_layers_take_strided_arrays(strict_cupy, case):
+def test_layers_take_strided_arrays(cupy, case):
     host, device = _on_both(case.make, np.float64)
     x = np.repeat(case.x(), 2, axis=-1)
     y, backward = host(x[..., ::2])
@@ -91,12 +104,12 @@ def test_layers_take_strided_arrays(strict_cupy, case):
 
 @pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.id)
 @BOTH_DTYPES
-def test_losses_agree_with_numpy(strict_cupy, case, dtype):
+def test_losses_agree_with_numpy(cupy, case, dtype):
     x = case.x(dtype)
     x_device = asarray(x, "cupy")
-    strict_cupy.ledger.reset()
+    cupy.ledger.reset()
     loss_device, gradient_device = case.loss(x_device)
-    assert strict_cupy.ledger.transfers == []
+    assert cupy.ledger.transfers == []
     assert loss_device.shape == ()
     loss, gradient = case.loss(x)
     assert_agree(np.asarray(loss), loss_device, dtype, "loss")
@@ -104,7 +117,7 @@ def test_losses_agree_with_numpy(strict_cupy, case, dtype):
 
 
 @EVERY_LAYER
-def test_a_network_moves_there_and_back(strict_cupy, case):
+def test_a_network_moves_there_and_back(cupy, case):
     layer = case.make()
     before = layer.state_dict()
     layer.to(backend="cupy")
@@ -122,7 +135,7 @@ def test_a_network_moves_there_and_back(strict_cupy, case):
 
 
 @BOTH_DTYPES
-def test_adam_agrees_with_numpy(strict_cupy, dtype):
+def test_adam_agrees_with_numpy(cupy, dtype):
     rng = np.random.default_rng(0)
     shapes = [(3, 3, 2, 5), (5,), (1,), (70, 1001)]
     values = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
@@ -133,10 +146,10 @@ def test_adam_agrees_with_numpy(strict_cupy, dtype):
         for p, q in zip(host, device, strict=True):
             p.grad[...] = rng.standard_normal(p.shape)
             q.grad[...] = asarray(p.grad, "cupy")
-        strict_cupy.ledger.reset()
+        cupy.ledger.reset()
         for adam in adams:
             adam.step()
-        assert strict_cupy.ledger.transfers == []
+        assert cupy.ledger.transfers == []
     for i, (p, q) in enumerate(zip(host, device, strict=True)):
         assert_agree(p.data, q.data, dtype, f"parameter {i}")
     moved = Adam(device)
@@ -161,13 +174,15 @@ def _dcgan_batches(steps, dtype):
 
 @BOTH_DTYPES
 @pytest.mark.parametrize("generator_loss", sorted(dcgan.GENERATOR_LOSSES))
-def test_dcgan_steps_agree_with_numpy(strict_cupy, dtype, generator_loss):
+def test_dcgan_steps_agree_with_numpy(cupy, dtype, generator_loss):
     host, device = _dcgan("numpy", dtype), _dcgan("cupy", dtype)
-    steps = 10 if dtype is np.float64 else 1
-    ledger = strict_cupy.ledger
+    steps = 5 if dtype is np.float64 else 1
+    ledger = cupy.ledger
     for x, z in _dcgan_batches(steps, dtype):
         losses = dcgan.train_step(*host, x, z, generator_loss=generator_loss)
         x, z = asarray(x, "cupy"), asarray(z, "cupy")
+        for adam in device[2:]:
+            adam.zero_grad()  # makes Adam's table of addresses, once
         ledger.reset()
         losses_device = dcgan.train_step(*device, x, z, generator_loss=generator_loss)
         assert (ledger.transfers, ledger.uploads) == ([], 0)
@@ -182,13 +197,96 @@ def test_dcgan_steps_agree_with_numpy(strict_cupy, dtype, generator_loss):
                 assert abs(asnumpy(q.data) - p.data).max() <= 1e-8
 
 
-def test_sampling_agrees_with_numpy(strict_cupy):
+def test_sampling_agrees_with_numpy(cupy):
     host, device = _dcgan("numpy", np.float32)[0], _dcgan("cupy", np.float32)[0]
     z = dcgan.draw_noise(5, 8, 0)
     assert_agree(host.predict(z), device.predict(asarray(z, "cupy")), np.float32, "pictures")
 
 
-def test_layers_name_the_library_when_both_are_mixed(strict_cupy):
+def test_layers_name_the_library_when_both_are_mixed(cupy):
     layer: Layer = LAYERS[0].make()
     with pytest.raises(TypeError, match="x is a CuPy array, parameters is a NumPy array"):
         layer(asarray(LAYERS[0].x(np.float32), "cupy"))
+
+
+def _cyclegan(backend, dtype):
+    networks = [cyclegan.generator(width=3, residual_blocks=1, rng=seed) for seed in (1, 2)]
+    networks += [cyclegan.patch_discriminator(width=4, layers=2, rng=seed) for seed in (3, 4)]
+    G, F, D_X, D_Y = (network.to(backend=backend, dtype=dtype) for network in networks)
+    parameters = (G.parameters() + F.parameters(), D_X.parameters(), D_Y.parameters())
+    adams = [Adam(p, 2e-4, (0.5, 0.999)) for p in parameters]
+    pools = {"pool_X": cyclegan.ImagePool(2, seed=1), "pool_Y": cyclegan.ImagePool(2, seed=2)}
+    return (G, F, D_X, D_Y), adams, pools
+
+
+@BOTH_DTYPES
+def test_cyclegan_steps_agree_with_numpy(cupy, dtype):
+    host, device = _cyclegan("numpy", dtype), _cyclegan("cupy", dtype)
+    rng = np.random.default_rng(5)
+    for _ in range(3 if dtype is np.float64 else 1):
+        x, y = rng.uniform(-1, 1, (2, 1, 16, 16, 3)).astype(dtype)
+        losses = cyclegan.train_step(*host[0], *host[1], x, y, **host[2])
+        x, y = asarray(x, "cupy"), asarray(y, "cupy")
+        for adam in device[1]:
+            adam.zero_grad()  # makes Adam's table of addresses, once
+        cupy.ledger.reset()
+        losses_device = cyclegan.train_step(*device[0], *device[1], x, y, **device[2])
+        assert (cupy.ledger.transfers, cupy.ledger.uploads) == ([], 0)
+        for name, loss in losses.items():
+            assert losses_device[name].dtype == dtype
+            error = abs(float(losses_device[name]) - float(loss))
+            assert error <= (1e-8 if dtype is np.float64 else 1e-4) * max(1, abs(float(loss))), name
+    for network in device[0]:
+        assert all(p.data.dtype == p.grad.dtype == dtype for p in network.parameters())
+    x = asnumpy(x)
+    found, expected = device[0][0].predict(asarray(x, "cupy")), host[0][0].predict(x)
+    assert abs(asnumpy(found) - expected).max() < (1e-8 if dtype is np.float64 else 1e-2)
+
+
+SHAPES = [  # x, kernel, out channels, stride, padding: wide enough for every algorithm
+    ((2, 8, 8, 16), (4, 4), 17, (2, 2), (1, 1)),
+    ((2, 7, 9, 16), (3, 3), 16, (1, 1), (1, 1)),
+    ((1, 7, 6, 20), (4, 4), 16, (1, 1), (1, 1)),
+    ((2, 9, 8, 6), (7, 7), 2, (1, 1), (3, 3)),
+    ((2, 6, 5, 5), (3, 2), 2, (1, 1), (0, 1)),
+    ((2, 6, 5, 5), (3, 2), 2, (1, 2), (3, 0)),
+    ((2, 6, 5, 5), (2, 2), 2, (1, 1), (2, 0)),
+    ((3, 4, 4, 8), (4, 4), 1, (1, 1), (0, 0)),
+    ((3, 4, 5, 8), (1, 1), 3, (1, 1), (0, 0)),
+    ((3, 4, 5, 8), (1, 1), 3, (2, 2), (0, 0)),
+]
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_convolutions_agree_with_the_definition(cupy, monkeypatch, shape, algorithm):
+    monkeypatch.setattr("tinygan.convolution.gpu._PATCHES", 1500)  # more than one chunk of images
+    x_shape, kernel, out_channels, *window = shape
+    sizes = zip(x_shape[1:3], kernel, *window, strict=True)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(x_shape), rng.standard_normal((*kernel, x_shape[3], out_channels))
+    dy = rng.standard_normal((x_shape[0], *(output_size(*axis) for axis in sizes), out_channels))
+    device = [asarray(array, "cupy") for array in (x, w, dy)]
+    for function, a, b, *more in (
+        (convolve, 0, 1),
+        (convolve_grad_input, 2, 1, x_shape[1:3]),
+        (convolve_grad_weight, 0, 2, kernel),
+    ):
+        arrays = (x, w, dy)
+        expected = function(arrays[a], arrays[b], *window, *more, algorithm="naive")
+        found = function(device[a], device[b], *window, *more, algorithm=algorithm)
+        assert_agree(expected, found, np.float64, function.__name__)
+
+
+def test_a_step_launches_few_kernels(cupy_with_kernels):
+    """Each launch costs the processor a few microseconds; the plain version needs far more."""
+    x, z = (asarray(array, "cupy") for array in next(_dcgan_batches(1, np.float32)))
+    counts = {}
+    for name in ("kernels", "plain"):
+        system = _dcgan("cupy", np.float32)
+        with kernels.disabled() if name == "plain" else nullcontext():
+            dcgan.train_step(*system, x, z)
+            cupy_with_kernels.ledger.reset()
+            dcgan.train_step(*system, x, z)
+        counts[name] = cupy_with_kernels.ledger.launches
+    assert counts["kernels"] < counts["plain"] / 3

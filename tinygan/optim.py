@@ -113,14 +113,15 @@ class Adam:
 
     def _all_at_once(self):
         """Return the table for the kernel that works on all parameters, or None without one."""
+        if not kernels.usable(self.parameters[0].data):
+            return None
         tensors = [
             (p.data, p.grad, *moments)
             for p, moments in zip(self.parameters, self.moments, strict=True)
         ]
-        if not kernels.usable(*(array for four in tensors for array in four)):
-            return None
         if self._table is None or self._table.key != kernels.AdamTable.key_of(tensors):
-            self._table = kernels.AdamTable(tensors)
+            usable = kernels.usable(*(array for four in tensors for array in four))
+            self._table = kernels.AdamTable(tensors) if usable else None
         return self._table
 
     def _scalars(self):

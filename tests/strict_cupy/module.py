@@ -31,7 +31,7 @@ VIEWS = _words(
     "reshape transpose moveaxis swapaxes squeeze expand_dims broadcast_to flip ravel "
     "atleast_1d diagonal"
 )
-COPIES = _words("repeat tile roll pad clip dot tensordot take cumsum where triu tril")
+COPIES = _words("repeat tile roll pad clip dot tensordot take cumsum where triu tril kron")
 OF_LISTS = _words("stack concatenate vstack hstack")
 SYNCHRONISING = _words("nonzero flatnonzero argwhere unique")
 CONSTANTS = _words(
