@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from training import train
 
-from tinygan.generate.__main__ import draw, find_run, main
+from tinygan.generate.__main__ import draw, main
 from tinygan.train.checkpoint import load_system
 from tinygan.train.dcgan_system import DCGAN
+from tinygan.train.run_folder import find_run
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_it_makes_as_many_pictures_as_asked_for(run, tmp_path, capsys):
 
 def test_the_pictures_are_those_of_the_trained_generator(run, tmp_path):
     assert generate(run, "--count", 3, "--columns", 3, "--out", tmp_path / "a.png") == 0
-    options, checkpoint = find_run(run)
+    options, checkpoint = find_run(run, "dcgan")
     system = DCGAN(options)
     load_system(checkpoint, system)
     images = system.networks["G"].predict(draw(options, 3, 3, 0, False))

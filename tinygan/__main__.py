@@ -11,6 +11,7 @@ from importlib import import_module
 COMMANDS = {
     "train": "train a network on pictures",
     "generate": "make pictures with a trained DCGAN",
+    "translate": "translate pictures with a trained CycleGAN",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "backend": "show which array libraries and devices were found",

@@ -9,11 +9,11 @@ import numpy as np
 
 from tinygan.backend import BackendError, asarray, asnumpy, resolve_backend
 from tinygan.data import save_grid
-from tinygan.train.checkpoint import load_network, read_info
+from tinygan.train.checkpoint import load_network
 from tinygan.train.command import Parser, natural, positive_int
 from tinygan.train.dcgan_system import build_generator, noise
 from tinygan.train.errors import UserError
-from tinygan.train.run_folder import find_checkpoint, read_config
+from tinygan.train.run_folder import find_run
 
 _AT_ONCE = 64  # pictures: what is in memory beside the result
 
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
         arguments = _parser(prog).parse_args(argv)
         out = Path(arguments.out)
         _check_out(out, arguments.force)
-        options, checkpoint = find_run(Path(arguments.run))
+        options, checkpoint = find_run(Path(arguments.run), "dcgan")
         G = build_generator(options)
         load_network(checkpoint, G, "G")
         G.to(resolve_backend(arguments.backend))
@@ -41,23 +41,6 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
         return 130
     print(f"{len(z)} pictures of {checkpoint} are in {out}")
     return 0
-
-
-def find_run(path: Path) -> tuple[dict, Path]:
-    """Return the options and the checkpoint to use of a run folder, or of one checkpoint file."""
-    if path.is_file():
-        checkpoint = path
-    else:
-        system = read_config(path).get("system")
-        if system != "dcgan":
-            raise UserError(f"{path}: expected the run of a dcgan, got one of a {system}")
-        checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
-        if checkpoint is None:
-            raise UserError(f"{path}: this run has no checkpoint yet")
-    info = read_info(checkpoint)
-    if info["system"] != "dcgan":
-        raise UserError(f"{checkpoint}: expected a dcgan's checkpoint, got a {info['system']}'s")
-    return info["options"], checkpoint
 
 
 def draw(options: dict, count: int, columns: int, seed: int, interpolate: bool) -> np.ndarray:

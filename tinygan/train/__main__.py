@@ -7,7 +7,10 @@ from importlib import import_module
 
 from tinygan.train.session import run_command
 
-SYSTEMS = {"dcgan": "tinygan.train.dcgan_command"}
+SYSTEMS = {
+    "dcgan": "tinygan.train.dcgan_command",
+    "cyclegan": "tinygan.train.cyclegan_command",
+}
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -> int:

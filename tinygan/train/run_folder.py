@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from tinygan.train.errors import CheckpointError, UserError
 from tinygan.train.files import BESIDE, read_json, write_json
 from tinygan.train.metrics_file import MetricsFile
 
-__all__ = ["RunFolder", "find_checkpoint", "read_config"]
+__all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config"]
 
 FORMAT = "tinygan run 1"
 
@@ -206,6 +207,29 @@ def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
     if found:
         raise CheckpointError(f"{path}: none of its {len(found)} checkpoints can be read")
     return None
+
+
+def find_run(path: Path, system: str) -> tuple[dict, Path]:
+    """Return the options and the checkpoint to use of a run folder, or of one checkpoint file.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is not one of `system`.
+    """
+    if path.is_file():
+        checkpoint = path
+    else:
+        found = read_config(path).get("system")
+        if found != system:
+            raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
+        checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
+        if checkpoint is None:
+            raise UserError(f"{path}: this run has no checkpoint yet")
+    info = read_info(checkpoint)
+    if info["system"] != system:
+        raise UserError(f"{checkpoint}: expected a {system}'s checkpoint, got a {info['system']}'s")
+    return info["options"], checkpoint
 
 
 def _remove_empty(folders) -> None:

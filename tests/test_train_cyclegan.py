@@ -1,0 +1,332 @@
+"""Training a CycleGAN by command: what it writes, takes up again, and refuses."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from training import rows, timeless
+
+from tinygan.data import bags
+from tinygan.train.__main__ import main
+from tinygan.train.cyclegan_command import COMMAND
+from tinygan.train.cyclegan_presets import PRESETS
+from tinygan.train.cyclegan_system import CycleGAN
+from tinygan.train.session import _resolve
+
+LOSSES = ["L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y"]
+SMALL = {
+    "image_size": 16,
+    "load_size": 18,
+    "width": 2,
+    "downsamplings": 1,
+    "residual_blocks": 1,
+    "discriminator_width": 2,
+    "discriminator_layers": 1,
+    "pool_size": 3,
+}
+WORDS = [word for name, n in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(n))]
+BAGS = ["--dataset", "bags", "--dataset-size", "12"]
+
+
+def train(*words, data=BAGS) -> int:
+    return main(["cyclegan", *data, *WORDS, "--backend", "numpy", *map(str, words)])
+
+
+def build(**options) -> CycleGAN:
+    return CycleGAN(_resolve(COMMAND, {**SMALL, "dataset": "bags", "dataset_size": 12, **options}))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cyclegan") / "run"
+    assert train("--steps", 8, "--sample-every", 3, "--checkpoint-every", 4, "--out", out) == 0
+    return out
+
+
+def domains(root, sizes=(5, 7), tests=(2, 3), shape=(20, 26)):
+    """Lay out two domains of noise as the published sets are."""
+    random = np.random.default_rng(0)
+    for split, counts in (("train", sizes), ("test", tests)):
+        for domain, count in zip("AB", counts, strict=True):
+            folder = root / f"{split}{domain}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 255, (*shape, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return root
+
+
+# --- what it writes ---------------------------------------------------------------------------
+
+
+def test_the_run_folder_holds_what_it_should(run):
+    inside = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
+    assert inside - {".lock"} == {
+        "config.json",
+        "metrics.jsonl",
+        "losses.png",
+        *(f"samples/step-00000{i}.png" for i in (3, 6, 8)),
+        *(f"checkpoints/step-00000{i}.safetensors" for i in (4, 8)),
+    }
+
+
+def test_metrics_hold_every_loss(run):
+    found = rows(run)
+    assert [row["step"] for row in found] == list(range(1, 9))
+    for row in found:
+        assert list(row) == ["step", "epoch", *LOSSES, "lr", "seconds"]
+        weighted = row["L_GAN"] + 5 * row["L_identity"] + 10 * row["L_cyc"]
+        assert row["L_G"] == pytest.approx(weighted, rel=1e-5)
+        assert row["L_D"] == pytest.approx(row["L_D_X"] + row["L_D_Y"], rel=1e-5)
+        assert row["lr"] == pytest.approx(2e-4)
+
+
+def test_the_five_plots_are_those_of_the_figures(run):
+    assert [next(iter(lines)) for lines in CycleGAN.curves.values()] == [
+        "L_G",
+        "L_D",
+        "L_GAN",
+        "L_identity",
+        "L_cyc",
+    ]
+    assert [title[:3] for title in CycleGAN.curves] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
+    assert Image.open(run / "losses.png").size[1] > 1500
+
+
+def test_the_sheet_shows_both_directions(run):
+    system = build()
+    sheets = {}
+    import tinygan.train.cyclegan_system as module
+
+    save = module.save_translation_sheet
+    try:
+        module.save_translation_sheet = lambda path, blocks: sheets.setdefault("blocks", blocks)
+        system.save_samples(None)
+    finally:
+        module.save_translation_sheet = save
+    (to_b, columns_b), (to_a, columns_a) = sheets["blocks"]
+    assert to_b.startswith("A to B")
+    assert to_a.startswith("B to A")
+    G, F = system.networks["G"], system.networks["F"]
+    x, y = (
+        images.astype(np.float32) / 127.5 - 1
+        for images in (system.domains.test_A, system.domains.test_B)
+    )
+
+    def see(columns, label):
+        (images,) = (images for name, images in columns if name.split("\n")[1] == label)
+        return images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
+
+    for label, expected in (
+        ("x", x),
+        ("G(x)", G.predict(x)),
+        ("F(G(x))", F.predict(G.predict(x))),
+        ("F(x)", F.predict(x)),
+        ("translation", y),  # the pairs that are looked at are true translations of one another
+    ):
+        np.testing.assert_allclose(see(columns_b, label), expected, atol=1e-5, err_msg=label)
+    for label, expected in (
+        ("y", y),
+        ("F(y)", F.predict(y)),
+        ("G(F(y))", G.predict(F.predict(y))),
+        ("G(y)", G.predict(y)),
+        ("translation", x),
+    ):
+        np.testing.assert_allclose(see(columns_a, label), expected, atol=1e-5, err_msg=label)
+    assert Image.open(run / "samples" / "step-000008.png").size == (2 * 5 * 100 + 28, 653)
+
+
+def test_the_error_to_the_true_translation_is_measured():
+    system = build()
+    x, y = (bags(32, 16, domain=d, start=24).images for d in ("handbag", "backpack"))
+    x, y = (images.astype(np.float32) / 127.5 - 1 for images in (x, y))
+    G, F = system.networks["G"], system.networks["F"]
+    (to_b, alone), (to_a, also_alone) = system.translation_errors()
+    assert to_b == pytest.approx(abs(G.predict(x) - y).mean(), rel=1e-4)
+    assert to_a == pytest.approx(abs(F.predict(y) - x).mean(), rel=1e-4)
+    assert alone == also_alone == pytest.approx(abs(x - y).mean(), rel=1e-4)
+    assert system.score() == pytest.approx((to_a + to_b) / 2)
+
+
+def test_training_and_measuring_use_different_bags():
+    system = build()
+    seen = {image.tobytes() for image in bags(24, 18).images}
+    assert {image.tobytes() for image in system.domains.A} <= seen
+    measured = bags(32, 18, start=24).images
+    assert not {image.tobytes() for image in measured} & seen
+
+
+# --- the schedule -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "rates"),
+    [
+        ({"epochs": 4}, [1, 1, 1, 0.5]),
+        ({"epochs": 4, "schedule": "literal"}, [1, 1, 1, 1]),
+        ({"epochs": 4, "schedule": "published"}, [1, 2 / 3, 1 / 3]),
+        ({"epochs": 4, "decay_from": 0}, [1, 0.75, 0.5, 0.25]),
+        ({"epochs": 3, "decay_from": 3}, [1, 1, 1]),
+        ({"steps": 48}, [1, 1, 1, 0.5]),
+        ({"steps": 40, "decay_from": 99}, [1, 1, 1, 1]),
+    ],
+)
+def test_the_rate_of_every_epoch(given, rates):
+    system = build(**given, lr=0.5)
+    assert system.steps_per_epoch == 12
+    if given.get("schedule") == "published":
+        rates = [1, *rates]
+    for epoch, rate in enumerate(rates):
+        for step in (12 * epoch, 12 * epoch + 11):
+            assert system.learning_rate(step) == pytest.approx(0.5 * rate), (epoch, step)
+
+
+def test_the_rate_reaches_all_optimisers_and_the_metrics(tmp_path):
+    words = ["--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", tmp_path / "run"]
+    assert train(*words) == 0
+    assert [row["lr"] for row in rows(tmp_path / "run")] == pytest.approx([1e-3] * 12 + [5e-4] * 12)
+
+
+# --- taking up again --------------------------------------------------------------------------
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(run, tmp_path):
+    resumed = tmp_path / "run"
+    shutil.copytree(run, resumed)
+    (resumed / "checkpoints" / "step-000008.safetensors").unlink()
+    assert main(["cyclegan", "--resume", str(resumed)]) == 0
+    assert timeless(resumed) == timeless(run)
+    a, b = (load_file(r / "checkpoints" / "step-000008.safetensors") for r in (run, resumed))
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_the_pools_are_in_the_checkpoint(run):
+    arrays = load_file(run / "checkpoints" / "step-000004.safetensors")
+    for name in ("pool_X", "pool_Y"):
+        assert arrays[f"extra/{name}.images"].shape == (3, 16, 16, 3)
+        assert arrays[f"extra/{name}.state"][1] == 4
+    assert (arrays["extra/pool_X.state"] != arrays["extra/pool_Y.state"])[0]
+
+
+def test_pools_that_cannot_be_are_refused():
+    system = build()
+    good = system.extra_arrays()
+    with pytest.raises(ValueError, match=r"pool_Y\.state is missing"):
+        system.load_extra_arrays({"pool_X.state": good["pool_X.state"]})
+    with pytest.raises(ValueError, match=r"unknown array: pool_Z\.state"):
+        system.load_extra_arrays({**good, "pool_Z.state": good["pool_X.state"]})
+
+
+# --- data, presets, refusals ------------------------------------------------------------------
+
+
+def test_it_learns_from_two_folders_of_unequal_size(tmp_path):
+    data = domains(tmp_path / "data")
+    out = tmp_path / "run"
+    words = ["--no-cache", "--epochs", 1, "--out", out]
+    assert train(*words, data=["--data", str(data)]) == 0
+    assert len(rows(out)) == 7
+    config = json.loads((out / "config.json").read_text())
+    assert (config["data"]["images_A"], config["data"]["images_B"]) == (5, 7)
+    assert config["options"]["data"] == str(data)
+    sheet = Image.open(out / "samples" / "step-000007.png")
+    assert sheet.size == (2 * 4 * 100 + 28, 53 + 3 * 100)  # 2 and 3 test pictures, no truth
+
+
+def test_without_test_folders_the_sheet_shows_training_pictures(tmp_path):
+    data = domains(tmp_path / "data")
+    shutil.rmtree(data / "testA"), shutil.rmtree(data / "testB")
+    system = build(data=str(data), dataset=None, cache=False)
+    assert (len(system.domains.test_A), len(system.domains.test_B)) == (5, 6)
+    assert system.score() is None
+
+
+def test_the_load_size_is_by_default_in_the_published_proportion():
+    assert build(image_size=32, load_size=None).options["load_size"] == 36
+    assert build(image_size=32, load_size=None).domains.A.shape[1:3] == (36, 36)
+
+
+def test_without_arguments_it_is_the_quick_preset_on_drawn_bags():
+    options = _resolve(COMMAND, {})
+    assert options["dataset"] == "bags"
+    assert options["image_size"] == PRESETS["quick"].values["image_size"]
+    assert options["data"] is None
+
+
+def test_presets_hold_what_the_paper_states():
+    for name in ("handbag2backpack", "vangogh2photo", "ukiyoe2photo"):
+        stated, assumed = PRESETS[name].stated, PRESETS[name].assumed
+        for option, value in {
+            "lambda_gan": 1,
+            "lambda_identity": 5,
+            "lambda_cycle": 10,
+            "lambda_discriminator": 0.5,
+            "residual_blocks": 6,
+            "discriminator_layers": 2,
+            "epochs": 200,
+        }.items():
+            assert stated[option] == value
+        assert {"decay_from", "lr", "beta1", "image_size"} <= assumed.keys()
+        COMMAND.check(_resolve(COMMAND, {"preset": name, "data": "somewhere"}))
+
+
+def test_every_option_of_a_preset_is_a_flag():
+    for preset in PRESETS.values():
+        flags = {*COMMAND.defaults, "dataset", "steps", "sample_every", "checkpoint_every"}
+        assert preset.values.keys() <= flags
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--image-size", "18", "--downsamplings", "2"], "--image-size 18: expected a multiple of"),
+        (["--image-size", "4"], "--image-size 4: expected a multiple of 2"),
+        (["--load-size", "12"], "--load-size 12: expected at least --image-size 16"),
+        (["--epochs", "3", "--decay-from", "4"], "--decay-from 4: expected at most --epochs 3"),
+        (["--beta1", "1"], "--beta1: expected a number below 1"),
+        (["--dropout", "1"], "--dropout: expected a number below 1"),
+        (["--lambda-cycle", "-1"], "--lambda-cycle"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_changes_nothing(words, message, tmp_path, capsys):
+    assert train(*words, "--out", tmp_path / "run") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_not_laid_out_so(tmp_path, capsys):
+    (tmp_path / "trainA").mkdir()
+    assert train("--out", tmp_path / "run", data=["--data", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "there is no trainB" in error
+    assert "tinygan.data split" in error
+
+
+def test_what_cannot_fit_into_memory_is_refused(tmp_path, capsys, monkeypatch):
+    import tinygan.train.memory
+
+    monkeypatch.setattr(tinygan.train.memory, "available_bytes", lambda backend: 1000)
+    assert train("--steps", 1, "--out", tmp_path / "run") == 2
+    assert "lower --batch-size, --width or --image-size" in capsys.readouterr().err
+
+
+def test_the_memory_forecast_grows_with_picture_and_batch():
+    base = build(image_size=32, load_size=32).step_bytes()
+    assert build(image_size=128, load_size=128).step_bytes() > 8 * base
+    assert build(image_size=32, load_size=32, batch_size=4).step_bytes() > 2 * base
+
+
+def test_the_same_training_on_cupy(strict_cupy, tmp_path, monkeypatch, run):
+    out = tmp_path / "run"
+    words = ["--steps", 8, "--sample-every", 3, "--checkpoint-every", 4, "--out", out]
+    assert main(["cyclegan", *BAGS, *WORDS, "--backend", "cupy", *map(str, words)]) == 0
+    for ours, theirs in zip(rows(out), rows(run), strict=True):
+        for name in LOSSES:
+            assert ours[name] == pytest.approx(theirs[name], rel=2e-3)

@@ -1,0 +1,176 @@
+"""Pictures through a trained CycleGAN, by command."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_train_cyclegan import train
+
+from tinygan.data import load_image
+from tinygan.layer import Layer
+from tinygan.train.checkpoint import load_network
+from tinygan.train.cyclegan_system import build_generator
+from tinygan.train.run_folder import find_run
+from tinygan.translate.__main__ import main
+from tinygan.translate.pictures import translate_picture
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("translate") / "run"
+    assert train("--steps", 2, "--downsamplings", 2, "--out", out) == 0
+    return out
+
+
+def translate(*words) -> int:
+    return main([*map(str, words), "--backend", "numpy"])
+
+
+def picture(path, size=(22, 30), mode="RGB", seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize(("direction", "name"), [("AtoB", "G"), ("BtoA", "F")])
+def test_each_direction_is_its_generator(run, tmp_path, direction, name):
+    source = picture(tmp_path / "in.png", size=(24, 32))
+    assert (
+        translate(run, "--direction", direction, "--input", source, "--out", tmp_path / "out") == 0
+    )
+    options, checkpoint = find_run(run, "cyclegan")
+    generator = build_generator(options)
+    load_network(checkpoint, generator, name)
+    x = load_image(source)[None].astype(np.float32) / 127.5 - 1
+    expected = np.rint((generator.predict(x)[0] + 1) * 127.5)
+    got = load_image(tmp_path / "out" / "in.png").astype(float)
+    assert got.shape == expected.shape
+    assert abs(got - expected).max() <= 1
+
+
+class Recorder(Layer):
+    """A generator that changes nothing and notes the shapes it was given."""
+
+    def __init__(self):
+        from tinygan import Parameter
+
+        self.unused = Parameter(np.zeros(1, np.float32))
+        self.shapes = []
+
+    def predict(self, x):
+        self.shapes.append(x.shape)
+        return x
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5), (7, 8), (8, 8), (9, 31), (64, 33)])
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_any_size_is_padded_to_the_stride_and_cut_back(size, stride):
+    generator = Recorder()
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    np.testing.assert_array_equal(translate_picture(generator, pixels, stride), pixels)
+    ((_, height, width, _),) = generator.shapes
+    for padded, own in ((height, size[0]), (width, size[1])):
+        assert padded % stride == 0
+        assert padded >= 2 * stride
+        assert padded - own < stride or padded == 2 * stride
+
+
+def test_a_folder_of_any_sizes_and_kinds_keeps_its_names(run, tmp_path, capsys):
+    source = tmp_path / "in"
+    picture(source / "a.png", (17, 23))
+    picture(source / "deep" / "b.jpg", (40, 9))
+    picture(source / "c.bmp", (8, 8), "L")
+    picture(source / "d.gif", (20, 21), "P")  # cannot be written as well: becomes a PNG
+    (source / "notes.txt").write_text("no picture")
+    assert translate(run, "--input", source, "--out", tmp_path / "out") == 0
+    found = {p.relative_to(tmp_path / "out").as_posix(): p for p in tmp_path.glob("out/**/*.*")}
+    assert found.keys() == {"a.png", "deep/b.jpg", "c.bmp", "d.png"}
+    sizes = {name: Image.open(path).size for name, path in found.items()}
+    assert sizes == {"a.png": (23, 17), "deep/b.jpg": (9, 40), "c.bmp": (8, 8), "d.png": (21, 20)}
+    assert "4 of 4 pictures" in capsys.readouterr().out
+
+
+def test_size_scales_the_shorter_side(run, tmp_path):
+    picture(tmp_path / "in" / "a.png", (40, 60))
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out", "--size", 20) == 0
+    assert Image.open(tmp_path / "out" / "a.png").size == (30, 20)
+
+
+def test_nothing_is_overwritten_without_force(run, tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "b.png")
+    mine = tmp_path / "out" / "b.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    words = [run, "--input", tmp_path / "in", "--out", tmp_path / "out"]
+    assert translate(*words) == 2
+    assert "b.png is there already; --force replaces it" in capsys.readouterr().err
+    assert [p.name for p in mine.parent.iterdir()] == ["b.png"]  # nothing was begun
+    assert mine.read_bytes() == b"mine"
+    assert translate(*words, "--force") == 0
+    assert Image.open(mine).size == (30, 22)
+
+
+def test_the_input_itself_is_never_replaced(run, tmp_path, capsys):
+    source = picture(tmp_path / "in" / "a.png")
+    before = source.read_bytes()
+    words = [run, "--input", source.parent, "--out", source.parent, "--force"]
+    assert translate(*words) == 2
+    assert "would be replaced by its translation" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+def test_two_files_that_would_become_one_are_refused(run, tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "a.gif", mode="P")
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 2
+    assert "would both be written to" in capsys.readouterr().err
+
+
+def test_a_damaged_picture_is_named_and_the_others_are_translated(run, tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.png").write_bytes(b"not a picture")
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 1
+    streams = capsys.readouterr()
+    assert "b.png: cannot be read" in streams.err
+    assert "1 of 2 pictures" in streams.out
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_what_does_not_fit_into_memory_is_named(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tinygan.translate.__main__.available_bytes", lambda backend: 1000)
+    picture(tmp_path / "in" / "a.png")
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 1
+    assert "give a smaller --size" in capsys.readouterr().err
+
+
+def test_bad_input_is_one_clear_line(run, tmp_path, capsys):
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "file").write_text("")
+    for words, message in (
+        ([run, "--input", tmp_path / "none", "--out", tmp_path], "no such file or folder"),
+        ([run, "--input", source, "--out", tmp_path / "file"], "expected a folder"),
+        ([tmp_path / "none", "--input", source, "--out", tmp_path / "o"], "no such run folder"),
+    ):
+        assert translate(*words) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_a_dcgan_is_no_translator(tmp_path, capsys):
+    from training import train as train_dcgan
+
+    assert train_dcgan("--steps", 1, "--out", tmp_path / "run") == 0
+    source = picture(tmp_path / "a.png")
+    assert translate(tmp_path / "run", "--input", source, "--out", tmp_path / "out") == 2
+    assert "expected the run of a cyclegan, got one of a dcgan" in capsys.readouterr().err
+
+
+def test_on_cupy(run, tmp_path, strict_cupy):
+    source = picture(tmp_path / "a.png")
+    assert translate(run, "--input", source, "--out", tmp_path / "host") == 0
+    words = [run, "--input", source, "--out", tmp_path / "device", "--backend", "cupy"]
+    assert main([*map(str, words)]) == 0
+    host, device = (load_image(tmp_path / d / "a.png").astype(int) for d in ("host", "device"))
+    assert abs(host - device).max() <= 1

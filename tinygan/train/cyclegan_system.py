@@ -1,0 +1,217 @@
+"""The CycleGAN as something that is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.backend import asarray, asnumpy, get_xp, resolve_backend
+from tinygan.data import UnpairedBatches
+from tinygan.layer import Layer
+from tinygan.models import cyclegan
+from tinygan.models.cyclegan import ImagePool
+from tinygan.optim import Adam, linear_decay
+from tinygan.summary import summarise
+from tinygan.train.cyclegan_data import load_domains
+from tinygan.train.system import System
+from tinygan.train.translation_sheet import save_translation_sheet
+
+__all__ = ["CycleGAN", "build_generator", "translate"]
+
+_WEIGHTS, _POOLS = 100, 101  # purposes of random numbers; the data's are small numbers
+_LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
+
+
+def build_generator(options: dict, rng=None) -> Layer:
+    """Return a generator of a run with these options, on the host."""
+    names = ("channels", "width", "downsamplings", "residual_blocks", "norm", "upsampling")
+    return cyclegan.generator(
+        **{name: options[name] for name in names}, dropout=options["dropout"], rng=rng
+    )
+
+
+def translate(generator: Layer, images: np.ndarray) -> np.ndarray:
+    """Return what a generator makes of pictures, one by one: bytes or [−1, 1] in, [−1, 1] out."""
+    some = generator.parameters()[0].data
+    backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
+    made = []
+    for image in images:
+        x = image[None].astype(np.float32) / 127.5 - 1 if image.dtype == np.uint8 else image[None]
+        made.append(asnumpy(generator.predict(asarray(x, backend))))
+    return np.concatenate(made)
+
+
+class CycleGAN(System):
+    """Two generators, two discriminators, and unpaired pictures of two domains."""
+
+    name = "cyclegan"
+    metric_names = (*_LOSSES, "lr")
+    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}  # noqa: RUF012
+    curves = {  # noqa: RUF012 - as in Figures 9, 10 and 11
+        "(a) total loss of the generators": {"L_G": "L_G"},
+        "(b) total loss of the discriminators": {"L_D": "L_D", "L_D_X": "L_D_X", "L_D_Y": "L_D_Y"},
+        "(c) adversarial loss": {"L_GAN": "L_GAN"},
+        "(d) identity loss": {"L_identity": "L_identity"},
+        "(e) cycle-consistency loss": {"L_cyc": "L_cyc"},
+    }
+
+    def __init__(self, options: dict):
+        options = {**options, "backend": resolve_backend(options["backend"])}
+        if options["load_size"] is None:
+            options["load_size"] = round(options["image_size"] * 286 / 256)
+        self.options = options
+        self.domains = load_domains(options)
+        self.data = self.domains.data
+        with self.batches(0) as batches:
+            self.steps_per_epoch = batches.steps_per_epoch
+        rng = np.random.default_rng((options["seed"], _WEIGHTS))
+        G, F = (build_generator(options, rng) for _ in range(2))
+        D_X, D_Y = (
+            cyclegan.patch_discriminator(
+                options["channels"],
+                options["discriminator_width"],
+                options["discriminator_layers"],
+                options["norm"],
+                rng,
+            )
+            for _ in range(2)
+        )
+        self.networks = {"G": G, "F": F, "D_X": D_X, "D_Y": D_Y}
+        for network in self.networks.values():
+            network.to(options["backend"])
+        self.optimisers = {
+            name: Adam(parameters, options["lr"], (options["beta1"], 0.999))
+            for name, parameters in (
+                ("adam_G", G.parameters() + F.parameters()),
+                ("adam_D_X", D_X.parameters()),
+                ("adam_D_Y", D_Y.parameters()),
+            )
+        }
+        seeds = np.random.default_rng((options["seed"], _POOLS)).integers(2**63, size=2)
+        self.pools = {
+            name: ImagePool(options["pool_size"], int(seed))
+            for name, seed in zip(("pool_X", "pool_Y"), seeds, strict=True)
+        }
+
+    def batches(self, start_step: int) -> UnpairedBatches:
+        options = self.options
+        return UnpairedBatches(
+            self.domains.A,
+            self.domains.B,
+            options["batch_size"],
+            options["load_size"],
+            options["image_size"],
+            options["flip"],
+            options["seed"],
+            start_step,
+        )
+
+    def learning_rate(self, step: int) -> float:
+        """Return the rate of a step, by the epoch it is in."""
+        options, per_epoch = self.options, self.steps_per_epoch
+        epochs = options["epochs"] or -(-options["steps"] // per_epoch)
+        decay_from = options["decay_from"]
+        decay_from = epochs // 2 if decay_from is None else min(decay_from, epochs)
+        return linear_decay(
+            options["lr"], step // per_epoch, epochs, decay_from, options["schedule"]
+        )
+
+    def step(self, batch, step: int) -> dict:
+        options = self.options
+        lr = self.learning_rate(step)
+        for optimiser in self.optimisers.values():
+            optimiser.lr = lr
+        x, y = (asarray(images, options["backend"]) for images in batch)
+        weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
+        losses = cyclegan.train_step(
+            *self.networks.values(),
+            *self.optimisers.values(),
+            x,
+            y,
+            **{name: options[name] for name in weights},
+            **self.pools,
+        )
+        return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
+
+    def save_samples(self, path: Path) -> None:
+        domains, G, F = self.domains, self.networks["G"], self.networks["F"]
+        errors, blocks = self.translation_errors(), []
+        for side, title, (x_, G_, F_), there, back, images in (
+            (0, "A to B", "xGF", G, F, domains.test_A),
+            (1, "B to A", "yFG", F, G, domains.test_B),
+        ):
+            translated = translate(there, images)
+            columns = [
+                (f"real\n{x_}", images),
+                (f"translated\n{G_}({x_})", translated),
+                (f"cycled back\n{F_}({G_}({x_}))", translate(back, translated)),
+                (f"identity\n{F_}({x_})", translate(back, images)),
+            ]
+            if errors is not None:
+                error, untranslated = errors[side]
+                title += (
+                    f": {error:.3f} from the true translation, {untranslated:.3f} if left alone"
+                )
+                truth = domains.pairs[1 - side][: len(images)]
+                columns.append(("the true\ntranslation", truth))
+            blocks.append((title, columns))
+        save_translation_sheet(path, blocks)
+
+    def translation_errors(self) -> list[tuple[float, float]] | None:
+        """Return how far translations are from the true ones, A to B and B to A; None if unknown.
+
+        Each is ``(error, error of leaving the picture as it is)``: mean absolute differences of
+        pictures in [−1, 1], over drawn pairs that are not trained on.
+        """
+        if self.domains.pairs is None:
+            return None
+        pairs = [images.astype(np.float32) / 127.5 - 1 for images in self.domains.pairs]
+        left_alone = float(abs(pairs[0] - pairs[1]).mean())
+        return [
+            (float(abs(translate(self.networks[name], pairs[i]) - pairs[1 - i]).mean()), left_alone)
+            for i, name in enumerate("GF")
+        ]
+
+    def score(self) -> float | None:
+        """Return the mean error to the true translation where there is one, see `System.score`."""
+        errors = self.translation_errors()
+        return None if errors is None else sum(error for error, _ in errors) / 2
+
+    def extra_arrays(self) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{key}": array
+            for name, pool in self.pools.items()
+            for key, array in pool.state_dict().items()
+        }
+
+    def load_extra_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        parts: dict[str, dict] = {name: {} for name in self.pools}
+        for key, array in arrays.items():
+            name, _, key = key.partition(".")
+            if name not in parts or key not in ("state", "images"):
+                raise ValueError(f"unknown array: {name}.{key}")
+            parts[name][key] = array
+        for name, part in parts.items():
+            if "state" not in part:
+                raise ValueError(f"{name}.state is missing")
+        for name, pool in self.pools.items():
+            pool.load_state_dict(parts[name], self.options["backend"])
+
+    def step_bytes(self) -> int:
+        """Return what a step holds at most: two ways back through generators, or one and one of D.
+
+        What a network remembers is proportional to its picture's pixels, so it is counted on small
+        pictures.
+        """
+        options = self.options
+        side = min(options["image_size"], 64)
+        more = (options["image_size"] / side) ** 2 * options["batch_size"]
+        G, F, D_X, D_Y = (
+            summarise(network, (side, side, options["channels"]))
+            for network in self.networks.values()
+        )
+        held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D_X.bytes_per_sample)
+        state = sum(network.bytes_state for network in (G, F, D_X, D_Y))
+        pools = 2 * options["pool_size"] * 4 * options["channels"] * options["image_size"] ** 2
+        return state + round(more * held) + pools

@@ -1,0 +1,1 @@
+"""Pictures through a trained CycleGAN: the command ``python -m tinygan.translate``."""

@@ -1,0 +1,85 @@
+"""One picture of any size through a generator, and files in and out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinygan.data import to_uint8
+from tinygan.layer import Layer
+from tinygan.train.cyclegan_system import translate
+
+__all__ = ["save_picture", "shrink", "suffix_to_write", "translate_picture"]
+
+_LOSSY = {"quality": 95}
+
+
+def translate_picture(generator: Layer, picture: np.ndarray, stride: int) -> np.ndarray:
+    """Return what `generator` makes of a picture, of the same size.
+
+    Parameters
+    ----------
+    generator : Layer
+    picture : ndarray
+        Bytes ``(H, W, C)``, of any size.
+    stride : int
+        What the generator needs height and width to be multiples of.  The picture is continued by
+        its mirror image up to there, on all sides, and cut out of the result again.
+
+    Returns
+    -------
+    ndarray
+        Bytes ``(H, W, C)``.
+    """
+    height, width, _ = picture.shape
+    pads = [_padding(height, stride), _padding(width, stride), (0, 0)]
+    padded = np.pad(picture, pads, mode="reflect")
+    made = translate(generator, padded[None])[0]
+    (top, _), (left, _), _ = pads
+    return to_uint8(made[top : top + height, left : left + width])
+
+
+def _padding(size: int, stride: int) -> tuple[int, int]:
+    whole = max(-(-size // stride), 2) * stride  # 2: the residual blocks mirror one pixel
+    before = (whole - size) // 2
+    return before, whole - size - before
+
+
+def shrink(picture: np.ndarray, size: int) -> np.ndarray:
+    """Return a picture scaled so that its shorter side is `size` pixels."""
+    height, width, channels = picture.shape
+    scale = size / min(height, width)
+    target = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray(picture if channels == 3 else picture[:, :, 0])
+    resized = np.asarray(image.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    return resized if channels == 3 else resized[:, :, None]
+
+
+def suffix_to_write(suffix: str) -> str:
+    """Return a file's ending if pictures can be written with it, else ``.png``."""
+    Image.init()
+    return (
+        suffix if Image.EXTENSION.get(suffix.lower()) in ("JPEG", "PNG", "WEBP", "BMP") else ".png"
+    )
+
+
+def save_picture(pixels: np.ndarray, path: Path) -> None:
+    """Write bytes ``(H, W, 3 or 1)`` in the format of the path's ending, in one go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    format_ = Image.registered_extensions()[path.suffix.lower()]
+    handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
