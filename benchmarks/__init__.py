@@ -1,0 +1,1 @@
+"""How fast tinygan is, beside PyTorch where that is installed: ``python -m benchmarks``."""

@@ -1,0 +1,66 @@
+"""``python -m benchmarks``: measure, write JSON, redraw the plots and the tables of the README."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from benchmarks import plots, report
+from benchmarks.contest import ROOT
+from benchmarks.machine import describe
+from benchmarks.sections import SECTIONS, Options
+
+HERE = ROOT / "benchmarks"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a minute in all, at small sizes; prints its tables and leaves the README alone",
+    )
+    parser.add_argument(
+        "--only", metavar="A,B", help=f"only these sections, of {', '.join(SECTIONS)}"
+    )
+    parser.add_argument("--backend", choices=("numpy", "cupy"), default="numpy")
+    parser.add_argument("--rounds", type=int, help="turns of each contestant (7, quick: 3)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder of the JSON files (benchmarks/results, with --quick: none are written)",
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="measure nothing: tables and plots from the JSON"
+    )
+    chosen = parser.parse_args(arguments)
+    wanted = chosen.only.split(",") if chosen.only else list(SECTIONS)
+    for name in wanted:
+        if name not in SECTIONS:
+            parser.error(f"--only: expected sections of {', '.join(SECTIONS)}, got {name!r}")
+    if chosen.rounds is not None and chosen.rounds < 1:
+        parser.error(f"--rounds: expected at least 1, got {chosen.rounds}")
+
+    options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 7))
+    folder = chosen.output or (None if chosen.quick else HERE / "results")
+    for name in [] if chosen.redraw else wanted:
+        about, start = describe(chosen.backend), time.perf_counter()
+        print(f"--- {name}", flush=True)
+        rows = SECTIONS[name](options)
+        result = {"section": name, "quick": chosen.quick, "rounds": options.rounds}
+        result |= {"about": about, "seconds": time.perf_counter() - start, "rows": rows}
+        print(report.table(result), flush=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{name}-{chosen.backend}.json"
+            path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if not chosen.quick and chosen.output is None:
+        results = report.load(folder)
+        plots.draw(results, HERE / "plots")
+        report.refresh(HERE / "README.md", results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""What is measured: six sections, each a function from `Options` to rows for its JSON file."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+
+from benchmarks.contest import (
+    ROOT,
+    TINYGAN,
+    TINYGAN_IM2COL,
+    TINYGAN_NAIVE,
+    TORCH,
+    TORCH_CHANNELS_LAST,
+    Worker,
+    alternate,
+    contest,
+    torch_modes,
+)
+from benchmarks.machine import installed_bytes, tinygan_bytes
+from benchmarks.shapes import cyclegan_shapes, dcgan_shapes
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked for."""
+
+    backend: str = "numpy"
+    quick: bool = False
+    rounds: int = 7
+
+    def systems(self) -> dict[str, dict]:
+        """Return the whole steps by name: the papers' sizes, or small ones."""
+        if self.quick:
+            return {
+                "DCGAN-64, batch 16": {"task": "dcgan_step", "image_size": 64, "batch": 16},
+                "CycleGAN-64": {"task": "cyclegan_step", "image_size": 64},
+            }
+        return {
+            "DCGAN-64, batch 128": {"task": "dcgan_step", "image_size": 64, "batch": 128},
+            "CycleGAN-128": {"task": "cyclegan_step", "image_size": 128},
+            "CycleGAN-256": {"task": "cyclegan_step", "image_size": 256},
+        }
+
+
+def layers(options: Options) -> list[dict]:
+    """The ladder: each convolution of both papers as loops, im2col, the fastest; and PyTorch.
+
+    The loops run at full size, nothing extrapolated, but once and forward only.
+    """
+    if options.quick:
+        shapes = [("DCGAN-64", s) for s in dcgan_shapes(16)[2:3]]
+        shapes += [("CycleGAN-128", s) for s in cyclegan_shapes(128)[3:4]]
+    else:
+        shapes = [("DCGAN-64", s) for s in dcgan_shapes()]
+        shapes += [("CycleGAN-128", s) for s in cyclegan_shapes(128)]
+        wide = ("G residual", "D4")  # of 256 pixels, where most of the work is
+        shapes += [("CycleGAN-256", s) for s in cyclegan_shapes(256) if s.name in wide]
+    contestants = [TINYGAN, TINYGAN_IM2COL, *torch_modes(TORCH, TORCH_CHANNELS_LAST)]
+    rows = []
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(c, options.backend)) for c in contestants]
+        loops = stack.enter_context(Worker(TINYGAN_NAIVE, options.backend))
+        for system, shape in shapes:
+            for backward in (False, True):
+                task = shape.task() | {"backward": backward}
+                del task["name"]
+                results = alternate(
+                    [(worker, task) for worker in workers],
+                    rounds=options.rounds,
+                    at_least=0.02 if options.quick else 0.1,
+                )
+                if not backward:  # once, for it is slow
+                    results += alternate([(loops, task)], rounds=1, warm_up=0)
+                face = "forward and backward" if backward else "forward"
+                rows.append(
+                    {"system": system, "layer": shape.name, "shape": str(shape), "face": face}
+                    | {"results": results}
+                )
+    return rows
+
+
+def steps(options: Options) -> list[dict]:
+    """Whole training steps, and the peak of memory of the processes that did nothing else."""
+    rows = []
+    for name, task in options.systems().items():
+        modes = torch_modes(TORCH, TORCH_CHANNELS_LAST) if options.quick else torch_modes()
+        results = contest(task, [TINYGAN, *modes], backend=options.backend, rounds=options.rounds)
+        rows.append({"system": name, "results": results})
+    return rows
+
+
+def inference(options: Options) -> list[dict]:
+    """Images a second of both generators."""
+    rows = []
+    sizes = [("DCGAN-64, batch 1", {"task": "dcgan_predict", "batch": 1})]
+    sizes += [("DCGAN-64, batch 128", {"task": "dcgan_predict", "batch": 128})]
+    sizes += [("CycleGAN-128, batch 1", {"task": "cyclegan_predict", "image_size": 128})]
+    sizes += [("CycleGAN-256, batch 1", {"task": "cyclegan_predict", "image_size": 256})]
+    for name, task in sizes[:3] if options.quick else sizes:
+        modes = torch_modes(TORCH, TORCH_CHANNELS_LAST) if options.quick else torch_modes()
+        results = contest(
+            task,
+            [TINYGAN, *modes],
+            backend=options.backend,
+            rounds=options.rounds,
+            at_least=0.02 if options.quick else 0.2,
+        )
+        for result in results:
+            if "median" in result:
+                result["images_a_second"] = task.get("batch", 1) / result["median"]
+        rows.append({"system": name, "results": results})
+    return rows
+
+
+def cold(options: Options) -> list[dict]:
+    """Seconds from ``python`` to the end of the first training step; what is on the disk."""
+    task = {"task": "dcgan_step", "image_size": 64, "batch": 8}
+    results = []
+    for contestant in (TINYGAN, *torch_modes(TORCH, TORCH_CHANNELS_LAST)):
+        results.append({"name": contestant.name, "seconds": []})
+    for turn in range(1 + (2 if options.quick else options.rounds)):
+        for contestant, result in zip(
+            (TINYGAN, *torch_modes(TORCH, TORCH_CHANNELS_LAST)), results, strict=True
+        ):
+            start = time.perf_counter()
+            with Worker(contestant, options.backend) as worker:
+                worker.ask("prepare", task=task, warm_up=1)
+                seconds = time.perf_counter() - start
+                result["peak_bytes"] = worker.ask("peak")
+            if turn:  # the first one reads the files into the system's cache
+                result["seconds"].append(seconds)
+    for result in results:
+        _finish(result)
+    sizes = {
+        "tinygan and its requirements": tinygan_bytes(ROOT),
+        "of these NumPy": installed_bytes("numpy"),
+        "PyTorch and its requirements": installed_bytes("torch"),
+    }
+    return [{"system": "DCGAN-64, batch 8", "results": results, "installed_bytes": sizes}]
+
+
+def scaling(options: Options) -> list[dict]:
+    """How the time of a step grows: threads, the size of the batch, the size of the image."""
+    rows = []
+    contestants = [TINYGAN, *torch_modes(TORCH, TORCH_CHANNELS_LAST)]
+    rounds = 2 if options.quick else min(5, options.rounds)
+    if options.backend == "numpy":
+        for name, task in list(options.systems().items())[:2]:
+            for worker_threads in (1, 2):
+                results = contest(
+                    task, contestants, threads=worker_threads, rounds=rounds, warm_up=1
+                )
+                rows.append(
+                    {"along": "threads", "system": name, "value": worker_threads}
+                    | {"results": results}
+                )
+    batches = (1, 4, 16) if options.quick else (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    sizes = (32, 64) if options.quick else (32, 64, 128, 256)
+    sweeps = [
+        ("batch", "DCGAN-64", [{"task": "dcgan_step", "batch": n} for n in batches]),
+        ("image_size", "CycleGAN", [{"task": "cyclegan_step", "image_size": n} for n in sizes]),
+    ]
+    for along, name, tasks in sweeps:
+        with ExitStack() as stack:
+            workers = [stack.enter_context(Worker(c, options.backend)) for c in contestants]
+            for task in tasks:
+                turns = [(worker, task) for worker in workers]
+                results = alternate(turns, rounds=rounds, warm_up=1, at_least=0.1)
+                row = {"along": along, "system": name, "value": task[along], "results": results}
+                rows.append(row)
+    return rows
+
+
+def limit(options: Options) -> list[dict]:
+    """The direct-convolution roofline: its multiply–adds at the speed of a large matrix product."""
+    rows = []
+    product = {"task": "product", "size": 1024 if options.quick else 4096}
+    for name, task in options.systems().items():
+        with ExitStack() as stack:
+            step, peak = (stack.enter_context(Worker(TINYGAN, options.backend)) for _ in range(2))
+            results = alternate([(step, task), (peak, product)], rounds=options.rounds)
+            multiply_adds = step.ask("count")
+        flops = 2 * product["size"] ** 3 / results[1]["median"]
+        rows.append(
+            {
+                "system": name,
+                "multiply_adds": multiply_adds,
+                "product_flops": flops,
+                "roofline_seconds": 2 * multiply_adds / flops,
+                "results": results[:1],
+            }
+        )
+    return rows
+
+
+SECTIONS = {
+    "layers": layers,
+    "steps": steps,
+    "inference": inference,
+    "cold": cold,
+    "scaling": scaling,
+    "limit": limit,
+}
+
+
+def exponent(values: list[float], seconds: list[float]) -> float:
+    """Return the slope of log(seconds) over log(values) between the two largest values.
+
+    1 means that twice the work takes twice the time.
+
+    Examples
+    --------
+    >>> exponent([1, 2, 4], [5.0, 6.0, 12.0])
+    1.0
+    """
+    (a, b) = list(pairwise(sorted(zip(values, seconds, strict=True))))[-1]
+    return math.log(b[1] / a[1]) / math.log(b[0] / a[0])
+
+
+def _finish(result):
+    ordered = sorted(result["seconds"])
+    result["median"] = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    result["least"] = ordered[0]

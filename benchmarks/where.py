@@ -1,0 +1,111 @@
+"""Where each percent of a training step goes: ``python -m benchmarks.where dcgan|cyclegan``.
+
+Every layer's two methods, the three faces of convolution, the losses and the optimiser are wrapped
+by a clock.  What a wrapped function spends in another one is that one's, so that the shares add up
+to the whole step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
+
+from benchmarks.work_tinygan import Tinygan
+from tinygan import layers, optim
+from tinygan.layer import Layer, Residual
+from tinygan.layers import conv
+from tinygan.models import cyclegan, dcgan
+
+CONVOLUTION = ("convolve", "convolve_grad_input", "convolve_grad_weight")
+
+
+class Clock:
+    """Seconds by ``(what, face)``, each without what it spent in others."""
+
+    def __init__(self):
+        self.seconds = defaultdict(float)
+        self._inner = [0.0]
+
+    def wrap(self, function, name):
+        """Return `function`, timed; ``name(*arguments)`` gives its ``(what, face)``."""
+
+        def timed(*arguments, **keywords):
+            self._inner.append(0.0)
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                total = time.perf_counter() - start
+                self.seconds[name(*arguments)] += total - self._inner.pop()
+                self._inner[-1] += total
+
+        return timed
+
+
+@contextmanager
+def clocked():
+    """Within the scope every layer, loss and optimiser is timed by the `Clock` that is given."""
+    clock = Clock()
+    with ExitStack() as stack:
+
+        def put(owner, name, label):
+            stack.enter_context(patch.object(owner, name, clock.wrap(getattr(owner, name), label)))
+
+        kinds = {value for value in vars(layers).values() if isinstance(value, type)}
+        for kind in {*kinds, Residual}:
+            for face in ("forward", "backward"):
+                owner = next(base for base in kind.__mro__ if face in vars(base))
+                if owner is not Layer and not hasattr(getattr(owner, face), "_clocked"):
+                    put(owner, face, lambda self, *_, face=face: (_label(self), face))
+                    getattr(owner, face)._clocked = True
+        for name in CONVOLUTION:
+            put(conv, name, lambda *_, name=name: ("convolution", name))
+        for module in (dcgan, cyclegan):
+            for name in ("bce_with_logits", "l1", "squared_error"):
+                if hasattr(module, name):
+                    put(module, name, lambda *_, name=name: ("losses", name))
+        put(optim.Adam, "step", lambda *_: ("Adam", "step"))
+        put(optim.Adam, "zero_grad", lambda *_: ("Adam", "zero_grad"))
+        yield clock
+
+
+def _label(layer) -> str:
+    name = type(layer).__name__
+    return f"{name}, all but the convolution" if name.startswith("Conv") else name
+
+
+def profile(task: dict, steps: int) -> dict[tuple[str, str], float]:
+    """Return the seconds a step of every part, the rest of the step among them."""
+    step = Tinygan("numpy", 0).prepare(task)
+    step()
+    with clocked() as clock:
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        whole = time.perf_counter() - start
+    seconds = {part: total / steps for part, total in clock.seconds.items()}
+    seconds["the rest", "step"] = whole / steps - sum(seconds.values())
+    return seconds
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.where", description=__doc__)
+    parser.add_argument("system", choices=("dcgan", "cyclegan"))
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--steps", type=int, default=3)
+    chosen = parser.parse_args(arguments)
+    task = {"task": f"{chosen.system}_step"}
+    task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
+    seconds = profile(task, chosen.steps)
+    whole = sum(seconds.values())
+    print(f"{chosen.system}: {whole:.3f} s a step\n\n|  | | seconds | share |\n|---|---|---:|---:|")
+    for (what, face), part in sorted(seconds.items(), key=lambda item: -item[1]):
+        print(f"| {what} | {face} | {part:.3f} | {part / whole:.1%} |")
+
+
+if __name__ == "__main__":
+    main()

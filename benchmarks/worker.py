@@ -1,0 +1,107 @@
+"""One contestant in a process of its own, told by lines of JSON what to run.
+
+A process of its own keeps contestants honest: neither's threads, memory allocator or imports touch
+the other's, and the peak of the process's memory is the contestant's alone.
+
+The first line that comes in is the configuration; each further one is an order: ``prepare`` a task
+(warm-up included), ``run`` it, ``count`` its multiply–adds (tinygan's convolutions only), tell the
+``peak`` of memory, or ``quit``.  Every order is answered by one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not get between the answers
+    config = json.loads(sys.stdin.readline())
+    if config["threads"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["threads"]])
+    contestant, job = None, None
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            if order["do"] == "quit":
+                return
+            if order["do"] == "prepare":
+                if contestant is None:
+                    contestant = _contestant(config)
+                job = None  # first let go of the last one's memory
+                job = contestant.prepare(order["task"])
+                answer = [_timed(job, config["backend"]) for _ in range(order["warm_up"])]
+            elif order["do"] == "run":
+                answer = _run(job, config["backend"], order["at_least"])
+            elif order["do"] == "count":
+                answer = contestant.count(job)
+            elif order["do"] == "peak":
+                answer = _peak_bytes()
+            else:
+                raise ValueError(f"unknown order {order}")
+        except Exception as error:
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=channel)
+        else:
+            print(json.dumps({"answer": answer}), file=channel)
+
+
+def _contestant(config):
+    if config["library"] == "tinygan":
+        from benchmarks.work_tinygan import Tinygan
+
+        return Tinygan(config["backend"], config["threads"], **config["options"])
+    from benchmarks.work_torch import Torch
+
+    return Torch(config["backend"], config["threads"], **config["options"])
+
+
+def _run(job, backend, at_least) -> list[float]:
+    """Run the job once, then again until `at_least` seconds are full; the seconds of each."""
+    seconds = [_timed(job, backend)]
+    while sum(seconds) < at_least:
+        seconds.append(_timed(job, backend))
+    return seconds
+
+
+def _timed(job, backend) -> float:
+    """Run the job once; seconds by the wall clock or, on a GPU, between two of its events."""
+    if backend == "numpy":
+        start = time.perf_counter()
+        job()
+        return time.perf_counter() - start
+    if "torch" in sys.modules:
+        import torch
+
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        job()
+        last.record()
+        last.synchronize()
+        return first.elapsed_time(last) / 1e3
+    import cupy
+
+    first, last = cupy.cuda.Event(), cupy.cuda.Event()
+    first.record()
+    job()
+    last.record()
+    last.synchronize()
+    return cupy.cuda.get_elapsed_time(first, last) / 1e3
+
+
+def _peak_bytes() -> int | None:
+    """The most memory this process has held at once, imports included (host memory)."""
+    try:
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith("VmHWM"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+if __name__ == "__main__":
+    main()

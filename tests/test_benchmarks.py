@@ -1,0 +1,172 @@
+"""The benchmarks' plumbing, at small sizes.  No times are asserted."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks import plots, report
+from benchmarks.contest import TINYGAN, Contestant, Worker, contest
+from benchmarks.machine import describe, installed_bytes
+from benchmarks.sections import SECTIONS, exponent
+from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
+from benchmarks.where import profile
+from benchmarks.work_tinygan import Tinygan
+from tinygan import Conv2d
+
+SMALL = Shape("small", 3, 4, 3, size=6, batch=2).task() | {"backward": True}
+
+
+def _result(section, rows):
+    return {"section": section, "rounds": 1, "about": describe("numpy"), "rows": rows}
+
+
+def _measured(name, median):
+    return {"name": name, "seconds": [median], "median": median, "least": median} | {
+        "peak_bytes": 5_000_000
+    }
+
+
+def test_contestants_take_turns_and_a_failure_is_told_not_hidden():
+    broken = Contestant("tinygan, broken", "tinygan", {"algorithm": "fastest"})
+    task = {k: v for k, v in SMALL.items() if k != "name"}
+    good, bad = contest(task, [TINYGAN, broken], rounds=3, warm_up=1)
+    assert len(good["seconds"]) == 3
+    assert good["median"] > 0
+    assert "expected one of" in bad["error"]
+    assert "median" not in bad
+
+
+def test_a_worker_counts_multiply_adds_by_the_definition_and_tells_its_peak():
+    task = {k: v for k, v in SMALL.items() if k != "name"} | {"backward": False}
+    with Worker(TINYGAN, threads=1) as worker:
+        worker.ask("prepare", task=task, warm_up=0)
+        assert worker.ask("count") == 2 * 4 * 4 * 3 * 3 * 3 * 4
+        peak = worker.ask("peak")
+    assert peak is None or peak > 1e6
+
+
+def test_shapes_are_those_of_the_networks():
+    from tinygan.models import cyclegan, dcgan
+
+    for shapes, networks in (
+        (dcgan_shapes(2), [dcgan.generator(), dcgan.discriminator()]),
+        (cyclegan_shapes(), [cyclegan.generator(), cyclegan.patch_discriminator()]),
+    ):
+        weights = {p.shape for network in networks for p in network.parameters() if p.data.ndim > 1}
+        assert {_weight_shape(shape) for shape in shapes} == weights
+
+
+def _weight_shape(shape):
+    ends = (shape.in_channels, shape.out_channels)
+    return (shape.kernel_size, shape.kernel_size, *(ends[::-1] if shape.transposed else ends))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"task": "dcgan_step", "image_size": 16, "batch": 2, "width": 4},
+        {"task": "dcgan_predict", "image_size": 16, "batch": 2, "width": 4},
+        {"task": "cyclegan_step", "image_size": 32, "residual_blocks": 1, "width": 4},
+        {"task": "cyclegan_predict", "image_size": 32, "residual_blocks": 1, "width": 4},
+        {"task": "product", "size": 8},
+    ],
+    ids=lambda task: task["task"],
+)
+def test_both_libraries_do_every_task(task):
+    before = _threads()
+    Tinygan("numpy", 0).prepare(task)()
+    torch = pytest.importorskip("torch")
+    from benchmarks.work_torch import Torch
+
+    for options in ({}, {"channels_last": True}):
+        Torch("numpy", 0, **options).prepare(task)()
+    assert torch.is_grad_enabled()
+    assert _threads() == before
+
+
+def _threads():
+    from tinygan.parallel import get_num_threads
+
+    return get_num_threads()
+
+
+def test_pytorch_builds_the_same_networks():
+    pytest.importorskip("torch")
+    from benchmarks import work_torch
+    from tinygan.models import cyclegan, dcgan
+
+    for ours, theirs in (
+        (dcgan.generator(), work_torch.dcgan_generator(64, 64)),
+        (dcgan.discriminator(), work_torch.dcgan_discriminator(64, 64)),
+        (cyclegan.generator(), work_torch.cyclegan_generator(6, 64)),
+        (cyclegan.patch_discriminator(), work_torch.patch_discriminator(64)),
+    ):
+        counts = [sorted(p.size for p in ours.parameters())]
+        counts += [sorted(p.numel() for p in theirs.parameters())]
+        assert counts[0] == counts[1]
+
+
+def test_exponent_of_a_power_law():
+    sizes = np.array([1.0, 2.0, 4.0, 8.0])
+    assert exponent(list(sizes), list(3 * sizes**2)) == pytest.approx(2)
+
+
+def test_tables_and_plots_are_redrawn_between_the_markers(tmp_path):
+    theirs = _measured("PyTorch", 0.5)
+    row = {"system": "DCGAN", "results": [_measured("tinygan", 0.25), theirs]}
+    layer = {"layer": "G1", "shape": "4×4", "face": "forward"}
+    sizes = {"tinygan and its requirements": 1_000_000}
+    shown = [row["results"][i] | {"images_a_second": 4.0} for i in (0, 1)]
+    rows = {
+        "steps": [row],
+        "layers": [row | layer],
+        "cold": [row | {"installed_bytes": sizes}],
+        "inference": [row | {"results": shown}],
+        "scaling": [row | {"along": "batch", "value": n} for n in (1, 2)],
+        "limit": [row | {"multiply_adds": 10**9, "product_flops": 1e10, "roofline_seconds": 0.2}],
+    }
+    assert set(rows) == set(SECTIONS)
+    for name in rows:
+        path = tmp_path / f"{name}-numpy.json"
+        path.write_text(json.dumps(_result(name, rows[name])))
+    results = report.load(tmp_path)
+    assert report.ratio(row["results"]) == 2.0
+    files = plots.draw(results, tmp_path / "plots")
+    assert sorted(path.stem for path in files) == sorted(f"{name}-numpy" for name in rows)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- steps-numpy -->\nold\n<!-- /steps-numpy -->\nafter\n")
+    report.refresh(readme, results)
+    text = readme.read_text()
+    assert "old" not in text
+    assert "| DCGAN | PyTorch | 0.5 s | 0.5 s | 2.00 |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    report.refresh(readme, results)
+    assert readme.read_text() == text
+
+
+def test_a_failed_contestant_has_a_line_in_the_table():
+    failed = {"name": "PyTorch", "seconds": [], "error": "PyTorch: no compiler"}
+    row = {"system": "DCGAN", "results": [_measured("tinygan", 0.25), failed]}
+    assert "no compiler" in report.table(_result("steps", [row]))
+    assert report.ratio(row["results"]) is None
+
+
+def test_installed_bytes_counts_requirements_once():
+    numpy, both = installed_bytes("numpy"), installed_bytes("numpy", "matplotlib")
+    assert numpy > 1e6
+    assert installed_bytes("matplotlib") == both  # it requires NumPy
+    assert installed_bytes("no-such-package-anywhere") is None
+
+
+def test_shares_of_a_step_add_up_and_the_wrapping_is_undone():
+    before = Conv2d.forward
+    start = time.perf_counter()
+    seconds = profile({"task": "dcgan_step", "image_size": 16, "batch": 2, "width": 4}, steps=1)
+    assert sum(seconds.values()) <= time.perf_counter() - start
+    assert min(seconds.values()) >= 0
+    parts = {what for what, _ in seconds}
+    assert {"convolution", "BatchNorm2d", "LeakyReLU", "Tanh", "Adam", "losses"} <= parts
+    assert Conv2d.forward is before
