@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a network on pictures",
     "generate": "make pictures with a trained DCGAN",
     "translate": "translate pictures with a trained CycleGAN",
+    "evaluate": "measure how good a run's pictures are",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "backend": "show which array libraries and devices were found",

@@ -25,8 +25,8 @@ class Coverage:
     Attributes
     ----------
     recognised : float
-        Share of the pictures that lie as near to a drawn one as 99 in 100 held-out drawings do.
-        Only these are counted below.
+        Share of the pictures that can be read as clearly as 99 in 100 held-out drawings, lie as
+        near to a drawing and have as much contrast as these.  Only they are counted below.
     shares : dict of str to ndarray
         How often each kind of an attribute was found; sums to 1 (all zeros if none recognised).
     expected : dict of str to ndarray
@@ -79,7 +79,10 @@ class AttributeProbe:
     the scores of the kinds are :math:`\sum_i k(t, t_i)\, a_i`, with the a that solve
     :math:`(K + 10^{-3} I)\, a = Y` for the one-hot kinds Y.  The largest score wins.
 
-    Any picture gets some kind, a grey blot too; `Coverage.recognised` says how much to believe it.
+    Any picture gets some kind, so three things say whether to believe it: its distance to the
+    nearest drawing; how clearly it can be read, that is the largest score of each attribute,
+    averaged over them; and its contrast.  None would do alone.  The mean of all drawings, say, or
+    plain grey, is nearer to each of them than they are to one another.
 
     Examples
     --------
@@ -109,15 +112,29 @@ class AttributeProbe:
         self._offset = kinds.mean(axis=0)
         self._weights = np.linalg.solve(kernel, kinds - self._offset)
         found = self.classify(held_out.images)
+        doubts = self._doubts(held_out.images)
+        self._limits = np.quantile(doubts, 0.99, axis=1)
         self.accuracy = {
             name: float((found[name] == held_out.attributes[name]).mean())
             for name in self.categories
         }
-        self._limit = np.quantile(self._nearest(held_out.images), 0.99)
         self._expected = self._shares(found, np.ones(len(held_out), bool))
 
     def classify(self, images) -> dict[str, np.ndarray]:
         """Return the index of the kind of each attribute of each picture ``(N, H, W, C)``."""
+        return {name: scores.argmax(axis=1) for name, scores in self._scores(images).items()}
+
+    def recognised(self, images) -> np.ndarray:
+        """Return, for each picture, whether it looks like a drawn one: ``(N,)`` of bool."""
+        return (self._doubts(images) <= self._limits[:, None]).all(axis=0)
+
+    def coverage(self, images) -> Coverage:
+        """Return which kinds of each attribute are in a set of pictures."""
+        recognised = self.recognised(images)
+        shares = self._shares(self.classify(images), recognised)
+        return Coverage(float(recognised.mean()), shares, self._expected)
+
+    def _scores(self, images):
         images = _check.images(images, "images")
         if images.shape[1:] != self._shape:
             raise ValueError(
@@ -128,21 +145,15 @@ class AttributeProbe:
         kernel = np.exp(-self._scale * _squared_distances(thumbnails, self._seen))
         scores = kernel @ self._weights + self._offset
         ends = np.cumsum([len(names) for names in self.categories.values()])
-        parts = np.split(scores, ends[:-1], axis=1)
-        return {n: part.argmax(axis=1) for n, part in zip(self.categories, parts, strict=True)}
+        return dict(zip(self.categories, np.split(scores, ends[:-1], axis=1), strict=True))
 
-    def recognised(self, images) -> np.ndarray:
-        """Return, for each picture, whether it looks like a drawn one: ``(N,)`` of bool."""
-        return self._nearest(_check.images(images, "images")) <= self._limit
-
-    def coverage(self, images) -> Coverage:
-        """Return which kinds of each attribute are in a set of pictures."""
-        recognised = self.recognised(images)
-        shares = self._shares(self.classify(images), recognised)
-        return Coverage(float(recognised.mean()), shares, self._expected)
-
-    def _nearest(self, images):
-        return nearest_neighbours(_thumbnails(images) - self._mean, self._seen).distances[:, 0]
+    def _doubts(self, images):
+        """Return ``(3, N)``: the distance to a drawing, −clearness and −contrast of each."""
+        scores = self._scores(images)
+        thumbnails = _thumbnails(images)
+        nearest = nearest_neighbours(thumbnails - self._mean, self._seen).distances[:, 0]
+        clearness = np.mean([part.max(axis=1) for part in scores.values()], axis=0)
+        return np.stack([nearest, -clearness, -thumbnails.std(axis=1)])
 
     def _shares(self, found, which):
         count = max(1, int(which.sum()))

@@ -15,7 +15,7 @@ from tinygan.optim import Adam
 from tinygan.summary import summarise
 from tinygan.train.system import System
 
-__all__ = ["DCGAN", "build_generator", "noise"]
+__all__ = ["DCGAN", "build_generator", "load_images", "noise"]
 
 # What a random number is for: each purpose has its own stream, (seed, purpose, step).  The data's
 # purposes are small numbers.
@@ -59,7 +59,7 @@ class DCGAN(System):
     def __init__(self, options: dict):
         backend = resolve_backend(options["backend"])
         self.options = {**options, "backend": backend}
-        self.images, self.data = _load(options)
+        self.images, self.data = load_images(options)
         self.batches(0).close()  # says so if the data cannot fill a batch
         self.steps_per_epoch = len(self.images) // options["batch_size"]
         rng = self._random(_WEIGHTS)
@@ -121,7 +121,7 @@ class DCGAN(System):
         return G.step_bytes(batch) + D.step_bytes(batch)
 
 
-def _load(options) -> tuple[np.ndarray, dict]:
+def load_images(options) -> tuple[np.ndarray, dict]:
     """Return the images, and what they are."""
     size, channels = options["image_size"], options["channels"]
     if options["data"]:

@@ -1,0 +1,1 @@
+"""Measures of a trained run: the command ``python -m tinygan.evaluate``."""
