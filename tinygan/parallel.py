@@ -17,6 +17,7 @@ environment, or `set_num_threads`, changes it.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -122,7 +123,7 @@ def workspace(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
     lost at the next call with the same `name` in the same thread.
     """
     dtype = np.dtype(dtype)
-    needed = int(np.prod(shape)) * dtype.itemsize
+    needed = math.prod(shape) * dtype.itemsize
     store = _local.__dict__.setdefault("workspaces", {})
     block = store.get(name)
     if block is None or block.nbytes < needed:

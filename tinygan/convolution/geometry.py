@@ -44,6 +44,11 @@ def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
     return run([lambda piece=piece: function(*piece) for piece in todo])
 
 
+def rows_are_contiguous(x):
+    """Say whether each row of pixels of `x` is one run of memory."""
+    return x.strides[2:] == (x.shape[3] * x.itemsize, x.itemsize) and min(x.strides) > 0
+
+
 def padded(xp, x, n0, n1, top, bottom, left, right):
     """Return rows `top` to `bottom` and columns `left` to `right` of images `n0` to `n1` of `x`.
 
@@ -51,18 +56,16 @@ def padded(xp, x, n0, n1, top, bottom, left, right):
     contiguous.  Where `x` allows both, the result is a view: do not write into it.
     """
     _, height, width, channels = x.shape
-    contiguous = x.strides[2:] == (channels * x.itemsize, x.itemsize) and min(x.strides) > 0
-    if contiguous and top >= 0 and bottom <= height and left >= 0 and right <= width:
+    inside = top >= 0 and bottom <= height and left >= 0 and right <= width
+    if inside and rows_are_contiguous(x):
         return x[n0:n1, top:bottom, left:right]
     slab = scratch(xp, "padded", (n1 - n0, bottom - top, right - left, channels), x.dtype)
-    first, last = min(max(0, -top), bottom - top), max(min(bottom, height) - top, 0)
-    start, stop = min(max(0, -left), right - left), max(min(right, width) - left, 0)
-    last, stop = max(first, last), max(start, stop)
-    slab[:, :first] = 0
-    slab[:, last:] = 0
-    slab[:, first:last, :start] = 0
-    slab[:, first:last, stop:] = 0
-    slab[:, first:last, start:stop] = x[n0:n1, top + first : top + last, left + start : left + stop]
+    if not inside:
+        slab[...] = 0
+    a, b = max(0, top), max(0, min(bottom, height))
+    c, d = max(0, left), max(0, min(right, width))
+    if b > a and d > c:
+        slab[:, a - top : b - top, c - left : d - left] = x[n0:n1, a:b, c:d]
     return slab
 
 

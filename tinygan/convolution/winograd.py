@@ -38,15 +38,22 @@ from __future__ import annotations
 import numpy as np
 
 from tinygan.backend import get_xp
-from tinygan.convolution.geometry import for_pieces, output_size, padded, pieces, scratch
+from tinygan.convolution.geometry import (
+    for_pieces,
+    output_size,
+    padded,
+    pieces,
+    rows_are_contiguous,
+    scratch,
+)
 from tinygan.convolution.toom_cook import transforms
 from tinygan.parallel import run, split
 
 # (kernel, stride) -> m: 3×3 by F(4,3), 4×4/2 as 2×2 taps by F(4,2), 4×4 by F(3,4); n is 6, 5, 6
 OUTPUTS = {(3, 1): 4, (4, 2): 4, (4, 1): 3}
 
-CHUNK_BYTES = 12 << 20  # of V (or dV), shared by all cores
-PIECE_BYTES = 256 << 10  # of the rows between the two transforms, in one core's cache
+CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
+PIECE_BYTES = 1 << 20  # of the rows between two transforms: less, and Python's share shows
 
 
 def applies(kernel_size, stride) -> bool:
@@ -71,12 +78,65 @@ class _Tiling:
         sizes = zip(input_size, kernel_size, stride, padding, strict=True)
         self.OH, self.OW = (output_size(*axis) for axis in sizes)
         self.TH, self.TW = -(-self.OH // self.m), -(-self.OW // self.m)
-        self.width = self.s * (self.TW * self.m + self.r - 1)  # of the input under all tiles
+        # columns of the zero-padded input under all tiles, and those of them that are in x
+        self.width = self.s * (self.TW * self.m + self.r - 1)
+        self.inside = slice(padding[1] * channels, min(self.width, padding[1] + self.W) * channels)
+        # what the tile before and the tile itself add to its own m entries
+        both = xp.zeros((self.m, 2 * self.n), dtype)
+        both[: self.r - 1, : self.n] = self.B[self.m :]
+        both[:, self.n :] = self.B[: self.m]
+        self.both = both[:, self.n - 1 :] if self.r == 2 else both  # infinity alone reaches on
 
     def chunks(self):
         """Return pieces of (images, rows of tiles)."""
         a_row = self.n**2 * self.TW * max(self.K, self.O) * np.dtype(self.dtype).itemsize
         return pieces(self.images, self.TH, max(1, CHUNK_BYTES // a_row), self.xp)
+
+    def inside_rows(self, phase, count):
+        """Return which tiles have all their first `count` rows of a phase in ``x``, and where.
+
+        The result ``(first, last + 1, h)``: tile ``j`` begins at row ``h + s·m·j`` of ``x``.
+        """
+        h = phase - self.padding[0]
+        first = max(0, -(h // (self.s * self.m)))
+        last = (self.H - 1 - h - self.s * (count - 1)) // (self.s * self.m)
+        return first, max(first, min(self.TH, last + 1)), h
+
+    def groups(self, phase, start, stop, count):
+        """Divide tiles `start` to `stop` into those of `inside_rows` and single ones.
+
+        Yield ``(tile, last tile + 1, a, b)``: rows ``a`` to ``b`` of their `count` are in ``x``.
+        """
+        first, last, h = self.inside_rows(phase, count)
+        tile = start
+        while tile < stop:
+            if first <= tile < last:
+                yield tile, min(stop, last), 0, count
+                tile = min(stop, last)
+            else:
+                top = h + self.s * self.m * tile
+                a = min(count, max(0, -(top // self.s)))
+                yield tile, tile + 1, a, max(a, min(count, -(-(self.H - top) // self.s)))
+                tile += 1
+
+    def rows_of_tiles(self, x, phase, count):
+        """Return ``rows(n0, n1, group)``: views ``(images, tiles, rows, ·)`` of rows of `x`."""
+        first, last, h = self.inside_rows(phase, count)
+        image, row, _, item = x.strides
+        size = self.inside.stop - self.inside.start
+        begin, step = h + self.s * self.m * first, self.s * self.m
+        if first < last:
+            shape = (len(x), last - first, count, size)
+            whole = _view(self.xp, x[:, begin:], shape, (image, step * row, self.s * row, item))
+
+        def rows(n0, n1, start, stop, a, b):
+            if first <= start < last:
+                return whole[n0:n1, start - first : stop - first]
+            top = h + step * start + self.s * a
+            part = x[n0:n1, top : top + self.s * (b - a) : self.s]
+            return part.reshape(n1 - n0, 1, b - a, self.W * self.C)[..., :size]
+
+        return rows
 
     def rows_a_piece(self, channels, least=1):
         a_row = self.n * self.TW * self.m * channels * np.dtype(self.dtype).itemsize
@@ -86,6 +146,7 @@ class _Tiling:
 def convolve(x, w, stride, padding):
     """Return ``y`` from ``x`` and ``w``."""
     xp = get_xp(x=x, w=w)
+    x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
     t = _tiling(xp, x, w, len(x), x.shape[1:3], w.shape, stride, padding)
     U = _transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
@@ -118,6 +179,7 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
 def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     """Return ``dw`` from ``x`` and ``dy``."""
     xp = get_xp(x=x, dy=dy)
+    x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
     t = _tiling(xp, x, dy, len(x), x.shape[1:3], w_shape, stride, padding)
     dU = scratch(xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
@@ -169,24 +231,27 @@ def _multiply(t, left, right, out, add=False):
 
 
 def _transform_input(t, x, n0, n1, t0, t1):
-    """Return ``V[i, k, image, tile row, tile, phase_h, (phase_w, C)]``."""
+    """Return ``V[i, k, image, tile row, tile, phase_h, (phase_w, C)] = Bᵀ d B``."""
     V = scratch(t.xp, "V", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.s, t.s * t.C), t.dtype)
     BT = t.B.T.copy()
-    m, n, s, p = t.m, t.n, t.s, t.padding
+    m, n, s = t.m, t.n, t.s
+    views = [t.rows_of_tiles(x, phase, n) for phase in range(s)]
 
     def piece(a0, a1, b0, b1):
-        top, bottom = s * m * (t0 + b0) - p[0], s * (m * (t0 + b1) + t.r - 1) - p[0]
-        slab = padded(t.xp, x, n0 + a0, n0 + a1, top, bottom, -p[1], t.width - p[1])
-        image, row, _, item = slab.strides
-        rows = _view(  # rows of a tile, of one phase: every s-th row of the slab
-            t.xp,
-            slab,
-            (a1 - a0, b1 - b0, s, n, t.width * t.C),
-            (image, m * s * row, row, s * row, item),
-        )
-        part = scratch(t.xp, "rows", rows.shape, t.dtype)
-        t.xp.matmul(BT, rows, out=part)
-        columns = _columns(t, part, n, s * t.C)  # (image, tile row, phase_h, i, tile, j, ·)
+        part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, s, n, t.width * t.C), t.dtype)
+        part[..., : t.inside.start] = 0
+        part[..., t.inside.stop :] = 0
+        inner = part[..., t.inside]
+        for phase, rows in enumerate(views):
+            for start, stop, a, b in t.groups(phase, t0 + b0, t0 + b1, n):
+                to = inner[:, start - t0 - b0 : stop - t0 - b0, phase]
+                if a < b:
+                    t.xp.matmul(BT[:, a:b], rows(n0 + a0, n0 + a1, start, stop, a, b), out=to)
+                else:  # entirely in the border
+                    to[...] = 0
+        shape = (a1 - a0, b1 - b0, s, n, t.TW, n, s * t.C)
+        step = s * t.C * part.itemsize
+        columns = _view(t.xp, part, shape, (*part.strides[:-1], m * step, step, part.itemsize))
         t.xp.matmul(BT, columns, out=V[:, :, a0:a1, b0:b1].transpose(2, 3, 5, 0, 4, 1, 6))
 
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K), t.xp)
@@ -244,29 +309,33 @@ def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
 
     ``dV[i, image, tile row, tile, k, phase_h, (phase_w, C)]`` begins at tile row `before`.
     """
-    m, n, s, p = t.m, t.n, t.s, t.padding
+    m, n, s = t.m, t.n, t.s
     dV = dV.reshape(n, n1 - n0, t1 - before, t.TW, n, s, s * t.C)
+    views = [t.rows_of_tiles(dx, phase, m) for phase in range(s)]
+    tail = [t.rows_of_tiles(dx, phase, t.r - 1) for phase in range(s)]
 
     def piece(a0, a1, b0, b1):
         first = max(0, t0 + b0 - 1)  # tile row
+        images, count = a1 - a0, t0 + b1 - first
         columns = dV[:, a0:a1, first - before : t0 + b1 - before].transpose(1, 5, 2, 0, 3, 4, 6)
-        length = t1_rows = t0 + b1 - first  # rows of tiles
-        part = scratch(
-            t.xp, "rows", (a1 - a0, s, length, n, t.width // s, s * t.C), t.dtype
-        )  # (image, phase_h, tile row, i, column, ·)
-        _overlap_add(t, columns, part)
-        # rows (tile row, i) -> rows of the padded input
-        rows = part.reshape(a1 - a0, s, 1, t1_rows, n, t.width * t.C)
-        slab = scratch(t.xp, "slab", (a1 - a0, m * t1_rows + t.r - 1, s, t.width * t.C), t.dtype)
-        _overlap_add(t, rows, slab.transpose(0, 2, 1, 3)[:, :, None])
-        slab = slab.reshape(a1 - a0, -1, t.width, t.C)
-        top = s * m * first - p[0]  # row of x that the slab begins with
-        h0 = max(0, s * m * (t0 + b0) - p[0])
-        h1 = s * m * (t0 + b1) - p[0] if t0 + b1 < t.TH else top + slab.shape[1]
-        h1 = max(h0, min(t.H, h1))
-        columns = slice(p[1], min(t.width, p[1] + t.W))
-        to = dx[n0 + a0 : n0 + a1, h0:h1, : columns.stop - columns.start]
-        to[...] = slab[:, h0 - top : h1 - top, columns]
+        part = scratch(t.xp, "rows", (images, s, count, n, t.width * t.C), t.dtype)
+        _overlap_add(t, columns, part.reshape(images, s, count, n, t.width // s, s * t.C))
+        part = part[..., t.inside]
+        pairs = _pairs(t, part)
+
+        def write(matrix, rows, start, stop, to, phase):
+            for g0, g1, a, b in t.groups(phase, start, stop, len(matrix)):
+                if a < b:
+                    out = to[phase](n0 + a0, n0 + a1, g0, g1, a, b)
+                    t.xp.matmul(matrix[a:b], rows[:, phase, g0 - start : g1 - start], out=out)
+
+        for phase in range(s):
+            if first == t0 + b0:  # the first row of tiles has none before it
+                write(t.B[:m], part, first, first + 1, views, phase)
+            if count > 1:
+                write(t.both, pairs, first + 1, first + count, views, phase)
+            if first + count == t.TH:  # the rows below the last tile's own
+                write(t.B[m:], part[:, :, count - 1 :], t.TH, t.TH + 1, tail, phase)
 
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K, least=4), t.xp)
 
@@ -277,40 +346,19 @@ def _overlap_add(t, tiles, out):
     Tile ``j`` reaches ``n`` entries from ``m·j`` on, so the ``m`` entries of one tile are a matrix
     product with the rows of the tile before and its own, which lie next to one another.
     """
-    m, n, count = t.m, t.n, tiles.shape[-3]
-    tail = t.B[m:]  # what a tile adds beyond its own m entries
-    both = t.xp.zeros((m, 2 * n), t.dtype)
-    both[: n - m, :n] = tail
-    both[:, n:] = t.B[:m]
+    m, count = t.m, tiles.shape[-3]
     t.xp.matmul(t.B[:m], tiles[..., 0, :, :], out=out[..., :m, :])
     if count > 1:
-        pairs = _view(
-            t.xp,
-            tiles,
-            (*tiles.shape[:-3], count - 1, 2 * n, tiles.shape[-1]),
-            tiles.strides,
-        )
-        body = out[..., m : m * count, :]
-        step = body.strides[-2]
-        body = _view(
-            t.xp,
-            body,
-            (*body.shape[:-2], count - 1, m, body.shape[-1]),
-            (*body.strides[:-2], m * step, step, body.strides[-1]),
-        )
-        t.xp.matmul(both, pairs, out=body)
-    t.xp.matmul(tail, tiles[..., -1, :, :], out=out[..., m * count :, :])
+        body = out[..., m : m * count, :].reshape(*out.shape[:-2], count - 1, m, out.shape[-1])
+        t.xp.matmul(t.both, _pairs(t, tiles), out=body)
+    t.xp.matmul(t.B[m:], tiles[..., -1, :, :], out=out[..., m * count :, :])
 
 
-def _columns(t, part, count, channels):
-    """Return a view of `part`'s last axis as overlapping tiles ``(…, TW, count, channels)``."""
-    item = part.strides[-1]
-    return _view(
-        t.xp,
-        part,
-        (*part.shape[:-1], t.TW, count, channels),
-        (*part.strides[:-1], t.m * channels * item, channels * item, item),
-    )
+def _pairs(t, tiles):
+    """Return a view of ``tiles[…, tile, n, ·]`` whose tiles begin in the one before."""
+    reach = t.both.shape[1]
+    shape = (*tiles.shape[:-3], tiles.shape[-3] - 1, reach, tiles.shape[-1])
+    return _view(t.xp, tiles[..., 2 * t.n - reach :, :], shape, tiles.strides)
 
 
 def _view(xp, array, shape, strides):
