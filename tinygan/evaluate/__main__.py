@@ -74,8 +74,7 @@ def _find(path: Path) -> tuple[Path, Path]:
         read_config(run)
         return run, path
     read_config(path)
-    found = find_checkpoint(path)
-    checkpoint = found[0] if isinstance(found, tuple) else found
+    checkpoint = find_checkpoint(path)
     if checkpoint is None:
         raise UserError(f"{path}: this run has no checkpoint yet")
     return path, checkpoint

@@ -64,7 +64,7 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
     arrays = state_arrays(system)
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise DivergedError(f"{name} holds NaN or infinite values after step {step}")
+            raise DivergedError(f"{name} holds NaN or infinite values after step {step}", step)
     text = json.dumps({"system": system.name, "step": step, **info})
     path = folder / f"step-{step:06d}.safetensors"
     with replaced(path) as beside:

@@ -12,4 +12,8 @@ class CheckpointError(UserError):
 
 
 class DivergedError(RuntimeError):
-    """A number became NaN or infinite while training."""
+    """A number became NaN or infinite while training, at the latest in step `step` (from 1)."""
+
+    def __init__(self, message: str, step: int = 0):
+        super().__init__(message)
+        self.step = step

@@ -119,7 +119,7 @@ class _Keeper:
         values = pending.result()
         for name in self.system.metric_names:
             if not math.isfinite(values[name]):
-                raise DivergedError(f"{name} is {values[name]} at step {step + 1}")
+                raise DivergedError(f"{name} is {values[name]} at step {step + 1}", step + 1)
         now = time.perf_counter()
         row = {
             "step": step + 1,

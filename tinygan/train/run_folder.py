@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,9 +80,9 @@ class RunFolder:
         run._made = made
         try:
             check_free(path)  # again, now that no other process can come between
+            run.write_config(config)  # first: with it the run can be resumed whatever happens
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir(exist_ok=True)
-            run.write_config(config)
         except BaseException as error:
             run.close()
             run.remove_if_unused()
@@ -98,8 +99,8 @@ class RunFolder:
         try:
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir(exist_ok=True)
-            for folder in (run.path, run.samples, run.checkpoints):
-                for unfinished in folder.glob(f".*{BESIDE}"):
+            for pattern in (f".*{BESIDE}", "samples/.step-*", "checkpoints/.step-*"):
+                for unfinished in run.path.glob(pattern):
                     unfinished.unlink()
         except OSError as error:
             run.close()
@@ -121,6 +122,12 @@ class RunFolder:
         """Open ``metrics.jsonl`` with the lines of its first `keep_steps` steps."""
         self.metrics = MetricsFile(self.path / "metrics.jsonl", keep_steps)
         return self.metrics
+
+    def set_aside(self, after_step: int) -> None:
+        """Rename the checkpoints that are newer than `after_step`, so that none counts as one."""
+        for step, path in checkpoint_paths(self.checkpoints):
+            if step > after_step:
+                path.rename(path.with_name(path.name + ".unusable"))
 
     def prune(self, keep: int, best_step: int | None) -> None:
         """Delete all checkpoints but the last `keep` and the best."""
@@ -153,7 +160,8 @@ def check_free(path: Path) -> None:
         inside = sorted(p.name for p in path.iterdir()) if path.exists() else []
     except OSError as error:
         raise _unwritable(path, error) from None
-    inside = [name for name in inside if name != ".lock"]
+    # what a process leaves that was killed before it wrote anything
+    inside = [name for name in inside if name != ".lock" and not name.endswith(BESIDE)]
     if inside:
         run = (path / "config.json").exists()
         advice = f"continue it with --resume {path}, or name another" if run else "name another"
@@ -186,27 +194,54 @@ def read_config(path: Path) -> dict:
     return config
 
 
-def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
-    """Return the newest checkpoint of a run that can be read, or None if it has none.
+def use_newest(
+    path: Path, use: Callable[[Path], dict]
+) -> tuple[Path | None, dict | None, list[CheckpointError]]:
+    """Find and use the newest checkpoint of a run that can be used.
 
-    Those that cannot be read are named by calling `say`.
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+    use : callable
+        What to do with a checkpoint's path; it raises a CheckpointError if that cannot be done.
+
+    Returns
+    -------
+    path : Path or None
+        None if the run has no checkpoint yet.
+    result : dict or None
+        What `use` returned.
+    errors : list of CheckpointError
+        Why newer ones could not be used.
 
     Raises
     ------
     CheckpointError
-        If there are checkpoints but none can be read.
+        If there are checkpoints but none can be used.
     """
-    found = checkpoint_paths(path / "checkpoints")
-    for _, file in found:
+    errors = []
+    for _, file in checkpoint_paths(path / "checkpoints"):
         try:
-            read_info(file)
+            return file, use(file), errors
         except CheckpointError as error:
-            say(str(error))
-        else:
-            return file
-    if found:
-        raise CheckpointError(f"{path}: none of its {len(found)} checkpoints can be read")
-    return None
+            errors.append(error)
+    if errors:
+        raise CheckpointError(
+            f"none of the {len(errors)} checkpoints can be used; the newest: {errors[0]}"
+        )
+    return None, None, []
+
+
+def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
+    """Return the newest checkpoint of a run that can be read, or None if it has none yet.
+
+    `say` is called with a line for each newer one that cannot be read.
+    """
+    checkpoint, _, errors = use_newest(path, read_info)
+    for error in errors:
+        say(f"warning: {error}; an older checkpoint is used")
+    return checkpoint
 
 
 def find_run(path: Path, system: str) -> tuple[dict, Path]:

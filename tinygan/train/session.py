@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 import warnings
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tinygan.backend import BackendError
 from tinygan.train import command as commands
 from tinygan.train.checkpoint import load_system
 from tinygan.train.command import CHANGEABLE, Command
+from tinygan.train.diagnose import find_first_bad
 from tinygan.train.errors import DivergedError, UserError
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.loop import Plan, train
@@ -26,6 +28,7 @@ from tinygan.train.run_folder import (
     default_path,
     find_checkpoint,
     read_config,
+    use_newest,
 )
 from tinygan.train.system import System
 
@@ -63,7 +66,7 @@ def _start(command: Command, given: dict) -> int:
         run = RunFolder.create(path, _config(command, system))
         try:
             run.open_metrics(0)
-            return _train(system, run, interrupt, 0, None)
+            return _train(command, system, run, interrupt, 0, None)
         finally:
             run.close()
             run.remove_if_unused()
@@ -88,20 +91,20 @@ def _resume(command: Command, given: dict) -> int:
                 f"then {config['data']}, now {system.data}"
             )
         _introduce(system, options, given.get("force", False))
-        checkpoint = find_checkpoint(path, complain)
-        start, best = 0, None
-        if checkpoint is not None:
-            info = load_system(checkpoint, system)
-            start, best = info["step"], info.get("best")
+        checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
+        start, best = (info["step"], info.get("best")) if checkpoint else (0, None)
         total = _total_steps(system)
         if start >= total:
             say(f"{path} has its {total} steps; give a larger --steps or --epochs to go on")
             return 0
         run.open_metrics(start)
+        for error in errors:
+            complain(f"warning: {error}; it is set aside, an older checkpoint is used")
+        run.set_aside(start)
         run.write_config(_config(command, system, config))
         say(f"continuing {path} after step {start}")
         with Interrupt() as interrupt:
-            return _train(system, run, interrupt, start, best)
+            return _train(command, system, run, interrupt, start, best)
     finally:
         run.close()
 
@@ -180,7 +183,7 @@ def _total_steps(system: System) -> int:
     return options["steps"] or options["epochs"] * system.steps_per_epoch
 
 
-def _train(system: System, run: RunFolder, interrupt: Interrupt, start: int, best) -> int:
+def _train(command: Command, system: System, run: RunFolder, interrupt, start: int, best) -> int:
     options = system.options
     plan = Plan(
         _total_steps(system), options["sample_every"], options["checkpoint_every"], options["keep"]
@@ -191,7 +194,8 @@ def _train(system: System, run: RunFolder, interrupt: Interrupt, start: int, bes
     try:
         done = train(system, run, plan, interrupt, start, best)
     except DivergedError as error:
-        complain(f"diverged: {error}; {_last(run)}; try a lower --lr, or --instance-noise")
+        complain(f"stopped, as the training diverged: {error}; {_last(run)}")
+        complain(_diagnosis(command, options, run, error.step))
         return 1
     except OSError as error:
         complain(f"stopped: {error}; {_last(run)}; when that is mended: {go_on}")
@@ -209,6 +213,20 @@ def _train(system: System, run: RunFolder, interrupt: Interrupt, start: int, bes
         f"look at {run.samples / f'step-{done:06d}.png'} and {run.path / 'losses.png'}"
     )
     return 0
+
+
+def _diagnosis(command: Command, options: dict, run: RunFolder, steps: int) -> str:
+    """Return a sentence that names the first tensor that went bad within `steps` steps."""
+    try:
+        system = _build(command, options)
+        checkpoint, info, _ = use_newest(run.path, partial(load_system, system=system))
+        start = info["step"] if checkpoint else 0
+        say(f"taking the steps from {start} to {steps} again, to see what went bad first …")
+        found = find_first_bad(system, start, steps)
+    except KeyboardInterrupt:
+        found = None
+    advice = "try a lower --lr in a new run"
+    return f"first of all, {found}; {advice}" if found else f"what went bad first is open; {advice}"
 
 
 def _last(run: RunFolder) -> str:
