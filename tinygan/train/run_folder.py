@@ -99,7 +99,8 @@ class RunFolder:
         try:
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir(exist_ok=True)
-            for pattern in (f".*{BESIDE}", "samples/.step-*", "checkpoints/.step-*"):
+            # .tmp…: safetensors too writes beside and renames
+            for pattern in (f".*{BESIDE}", "samples/.step-*", "checkpoints/.step-*", "*/.tmp*"):
                 for unfinished in run.path.glob(pattern):
                     unfinished.unlink()
         except OSError as error:
