@@ -26,7 +26,7 @@ from tinygan.train.errors import CheckpointError, UserError
 from tinygan.train.files import BESIDE, read_json, write_json
 from tinygan.train.metrics_file import MetricsFile
 
-__all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config"]
+__all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config", "use_newest"]
 
 FORMAT = "tinygan run 1"
 
