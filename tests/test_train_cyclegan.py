@@ -10,10 +10,12 @@ from safetensors.numpy import load_file
 from training import rows, timeless
 
 from tinygan.data import bags
+from tinygan.models.cyclegan import patch_discriminator
 from tinygan.train.__main__ import main
 from tinygan.train.cyclegan_command import COMMAND
 from tinygan.train.cyclegan_presets import PRESETS
 from tinygan.train.cyclegan_system import CycleGAN
+from tinygan.train.errors import UserError
 from tinygan.train.session import _resolve
 
 LOSSES = ["L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y"]
@@ -315,6 +317,35 @@ def test_what_cannot_fit_into_memory_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tinygan.train.memory, "available_bytes", lambda backend: 1000)
     assert train("--steps", 1, "--out", tmp_path / "run") == 2
     assert "lower --batch-size, --width or --image-size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--width", "20000"], "lower --width or --discriminator-width"),
+        (["--dataset-size", "999999999"], "lower --dataset-size or --image-size"),
+    ],
+)
+def test_what_cannot_even_begin_to_fit_is_refused_before_it_is_made(
+    words, message, tmp_path, capsys
+):
+    assert train(*words, "--out", tmp_path / "run") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_count_of_parameters_that_is_scaled_up_is_close():
+    from tinygan.train.cyclegan_memory import check_allocations
+
+    options = _resolve(COMMAND, {"data": "somewhere"})
+    parameters = 2 * (7_837_699 + sum(p.size for p in patch_discriminator(layers=2).parameters()))
+    import tinygan.train.cyclegan_memory as module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "available_bytes", lambda backend: 16 * parameters * 0.99)
+        with pytest.raises(UserError, match="the networks and Adam's moments alone"):
+            check_allocations(options)
+        patch.setattr(module, "available_bytes", lambda backend: 16 * parameters * 1.05)
+        check_allocations(options)
 
 
 def test_the_memory_forecast_grows_with_picture_and_batch():

@@ -9,7 +9,8 @@ import numpy as np
 from tinygan.data import ImageFolder, bags
 from tinygan.evaluate.subjects import FRESH, Subject, at_most
 from tinygan.train.checkpoint import load_network
-from tinygan.train.cyclegan_system import build_generator, translate
+from tinygan.train.cyclegan_networks import build_generator
+from tinygan.train.cyclegan_system import translate
 from tinygan.train.errors import UserError
 
 __all__ = ["cyclegan_subjects"]

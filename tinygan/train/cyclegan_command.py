@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinygan.train.command import Command, natural, number, positive_int
+from tinygan.train.cyclegan_memory import check_allocations
 from tinygan.train.cyclegan_presets import PRESETS
 from tinygan.train.cyclegan_system import CycleGAN
 from tinygan.train.errors import UserError
@@ -224,6 +225,7 @@ def check(options: dict) -> None:
     epochs, decay_from = options["epochs"], options["decay_from"]
     if epochs is not None and decay_from is not None and decay_from > epochs:
         raise UserError(f"--decay-from {decay_from}: expected at most --epochs {epochs}")
+    check_allocations(options)
 
 
 COMMAND = Command(

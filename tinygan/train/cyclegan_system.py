@@ -12,23 +12,16 @@ from tinygan.layer import Layer
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.optim import Adam, linear_decay
-from tinygan.summary import summarise
 from tinygan.train.cyclegan_data import load_domains
+from tinygan.train.cyclegan_memory import step_bytes
+from tinygan.train.cyclegan_networks import build_discriminator, build_generator
 from tinygan.train.system import System
 from tinygan.train.translation_sheet import save_translation_sheet
 
-__all__ = ["CycleGAN", "build_generator", "translate"]
+__all__ = ["CycleGAN", "translate"]
 
 _WEIGHTS, _POOLS = 100, 101  # purposes of random numbers; the data's are small numbers
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
-
-
-def build_generator(options: dict, rng=None) -> Layer:
-    """Return a generator of a run with these options, on the host."""
-    names = ("channels", "width", "downsamplings", "residual_blocks", "norm", "upsampling")
-    return cyclegan.generator(
-        **{name: options[name] for name in names}, dropout=options["dropout"], rng=rng
-    )
 
 
 def translate(generator: Layer, images: np.ndarray) -> np.ndarray:
@@ -67,16 +60,7 @@ class CycleGAN(System):
             self.steps_per_epoch = batches.steps_per_epoch
         rng = np.random.default_rng((options["seed"], _WEIGHTS))
         G, F = (build_generator(options, rng) for _ in range(2))
-        D_X, D_Y = (
-            cyclegan.patch_discriminator(
-                options["channels"],
-                options["discriminator_width"],
-                options["discriminator_layers"],
-                options["norm"],
-                rng,
-            )
-            for _ in range(2)
-        )
+        D_X, D_Y = (build_discriminator(options, rng) for _ in range(2))
         self.networks = {"G": G, "F": F, "D_X": D_X, "D_Y": D_Y}
         for network in self.networks.values():
             network.to(options["backend"])
@@ -199,19 +183,4 @@ class CycleGAN(System):
             pool.load_state_dict(parts[name], self.options["backend"])
 
     def step_bytes(self) -> int:
-        """Return what a step holds at most: two ways back through generators, or one and one of D.
-
-        What a network remembers is proportional to its picture's pixels, so it is counted on small
-        pictures.
-        """
-        options = self.options
-        side = min(options["image_size"], 64)
-        more = (options["image_size"] / side) ** 2 * options["batch_size"]
-        G, F, D_X, D_Y = (
-            summarise(network, (side, side, options["channels"]))
-            for network in self.networks.values()
-        )
-        held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D_X.bytes_per_sample)
-        state = sum(network.bytes_state for network in (G, F, D_X, D_Y))
-        pools = 2 * options["pool_size"] * 4 * options["channels"] * options["image_size"] ** 2
-        return state + round(more * held) + pools
+        return step_bytes(self.options, self.networks)

@@ -13,7 +13,7 @@ from tinygan.data.folder import find_images
 from tinygan.layer import Layer
 from tinygan.train.checkpoint import load_network
 from tinygan.train.command import Parser, positive_int
-from tinygan.train.cyclegan_system import build_generator
+from tinygan.train.cyclegan_networks import build_generator
 from tinygan.train.errors import UserError
 from tinygan.train.memory import available_bytes
 from tinygan.train.run_folder import find_run
