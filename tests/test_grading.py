@@ -130,9 +130,7 @@ def test_the_same_tests_run_on_another_submission(tmp_path):
     other.write_text(RIGHT.replace("np.maximum(x, 0)", "np.abs(x)"))
     for given in (other, other.parent):
         _, results, tests = scores(tmp_path, "--tinygan-impl", str(given))
-        assert tests["relu: relu keeps what is positive"]["output"].startswith(
-            "y is not max(x, 0)"
-        )
+        assert tests["relu: relu keeps what is positive"]["output"].startswith("y is not max(x, 0)")
         assert results["score"] == 0.5
     _, results, tests = scores(tmp_path, "--tinygan-impl", "nowhere.py")
     assert results["score"] == 0

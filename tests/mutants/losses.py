@@ -10,7 +10,7 @@ def probabilities(rng):
 
 
 def scores(rng):
-    return rng.standard_normal((5, 3)), rng.uniform(0, 1, (5, 3))
+    return rng.standard_normal((9, 7)), rng.uniform(0, 1, (9, 7))
 
 
 SPECIMENS = Collection("loss", probabilities)

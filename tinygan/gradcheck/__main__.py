@@ -1,39 +1,92 @@
-"""``python -m tinygan.gradcheck``: check the gradients of all of tinygan's layers and losses."""
+"""``python -m tinygan.gradcheck``: check hand-written gradients, tinygan's own or a file's."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
+from tinygan.gradcheck.files import check_named
+from tinygan.gradcheck.likes import LIKES
+from tinygan.gradcheck.plot import plot_report
+from tinygan.gradcheck.subject import NotCheckable
+
+RIGHT, WRONG, NOT_CHECKABLE = 0, 1, 2
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.gradcheck") -> int:
-    """Run the command and return its exit status: 0 right, 1 wrong."""
+    """Run the command and return its exit status: 0 right, 1 wrong, 2 not checkable."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Check every hand-written gradient of tinygan against central differences.",
+        description="Check hand-written gradients against central differences: those of a layer or "
+        "of a pair of functions (foo and foo_backward) in a file or, without one, all of "
+        "tinygan's own.  Exit status: 0 right, 1 wrong, 2 not checkable.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the directions (default 0)")
+    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="what to check")
+    parser.add_argument(
+        "--like",
+        metavar="LAYER",
+        help="call it as this layer or loss of tinygan is called, and compare the output too: "
+        + ", ".join(LIKES),
+    )
+    parser.add_argument("--plot", metavar="PNG", help="draw where the gradient is wrong")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
     parser.add_argument("--verbose", action="store_true", help="print every tensor's verdict")
     options = parser.parse_args(argv)
+    if options.target is None:
+        if options.like or options.plot:
+            parser.error("--like and --plot need FILE.py:NAME")
+        return _check_tinygan(options)
+    if ":" not in options.target:
+        parser.error(f"expected FILE.py:NAME, got {options.target!r}")
+    if options.plot and not Path(options.plot).resolve().parent.is_dir():
+        parser.error(f"--plot: there is no folder {Path(options.plot).parent}")
+    return _check_file(options)
+
+
+def _check_file(options) -> int:
+    path, _, name = options.target.rpartition(":")
+    try:
+        reports = check_named(path, name, options.like, options.seed)
+    except ValueError as error:  # NotCheckable, or an unknown --like
+        print(f"not checkable: {error}", file=sys.stderr)
+        return NOT_CHECKABLE
+    wrong = [report for report in reports if not report.ok]
+    print(wrong[0] if wrong else reports[0])
+    if len(reports) > 1:
+        print(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
+    if options.plot:
+        try:
+            plot_report(wrong[0] if wrong else reports[0], options.plot)
+            print(f"picture: {options.plot}")
+        except ValueError as error:
+            print(f"--plot: {error}", file=sys.stderr)
+    return WRONG if wrong else RIGHT
+
+
+def _check_tinygan(options) -> int:
     checks, wrong = [], 0
     cases = [(case, case.make()) for case in LAYERS] + [(case, case.loss) for case in LOSSES]
     for case, subject in cases:
-        report = check_gradients(subject, case.x(), seed=options.seed, raises=False)
+        try:
+            report = check_gradients(subject, case.x(), seed=options.seed, raises=False)
+        except NotCheckable as error:
+            print(f"{case.id}: not checkable: {error}", file=sys.stderr)
+            return NOT_CHECKABLE
         checks += report.checks
         wrong += not report.ok
         print(f"{'ok   ' if report.ok else 'WRONG'} {case.id}: worst {report.worst.error:.1e}")
         if options.verbose or not report.ok:
-            print("\n".join(f"      {check}" for check in report.checks))
+            print("\n".join(f"      {line}" for line in (*report.checks, *report.causes)))
     worst = max(check.error for check in checks)
     numbers = sum(check.count for check in checks)
     print(
         f"{len(cases)} cases, {len(checks)} tensors, {numbers} differences: "
         f"{wrong} wrong, worst relative error {worst:.1e}"
     )
-    return 1 if wrong else 0
+    return WRONG if wrong else RIGHT
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import traceback
 from pathlib import Path
 
 import pytest
 
-__all__ = ["Implementation", "load_file"]
+from tinygan.gradcheck.loading import load_file
+
+__all__ = ["Implementation"]
 
 
 class Implementation:
@@ -46,23 +46,3 @@ class Implementation:
                 f"{self._path.name} does not define {name}: was it renamed or deleted?",
                 pytrace=False,
             )
-
-
-def load_file(path):
-    """Import a file by its path; its folder is searched for what it imports itself."""
-    path = Path(path).resolve()
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    name = f"tinygan_implementation_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
