@@ -167,17 +167,16 @@ def test_training_and_measuring_use_different_bags():
 @pytest.mark.parametrize(
     ("given", "rates"),
     [
-        ({"epochs": 4}, [1, 1, 1, 0.5]),
-        ({"epochs": 4, "schedule": "literal"}, [1, 1, 1, 1]),
-        ({"epochs": 4, "schedule": "published"}, [1, 2 / 3, 1 / 3]),
-        ({"epochs": 4, "decay_from": 0}, [1, 0.75, 0.5, 0.25]),
-        ({"epochs": 3, "decay_from": 3}, [1, 1, 1]),
-        ({"steps": 48}, [1, 1, 1, 0.5]),
-        ({"steps": 40, "decay_from": 99}, [1, 1, 1, 1]),
+        ({"schedule_epochs": 4}, [1, 1, 1, 0.5]),
+        ({"schedule_epochs": 4, "schedule": "literal"}, [1, 1, 1, 1]),
+        ({"schedule_epochs": 4, "schedule": "published"}, [1, 2 / 3, 1 / 3]),
+        ({"schedule_epochs": 4, "decay_from": 0}, [1, 0.75, 0.5, 0.25]),
+        ({"schedule_epochs": 3, "decay_from": 3}, [1, 1, 1]),
+        ({"schedule_epochs": 8, "steps": 48}, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
     ],
 )
 def test_the_rate_of_every_epoch(given, rates):
-    system = build(**given, lr=0.5)
+    system = build(**{"epochs": 1, **given}, lr=0.5)
     assert system.steps_per_epoch == 12
     if given.get("schedule") == "published":
         rates = [1, *rates]
@@ -187,7 +186,18 @@ def test_the_rate_of_every_epoch(given, rates):
 
 
 def test_the_rate_reaches_all_optimisers_and_the_metrics(tmp_path):
-    words = ["--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", tmp_path / "run"]
+    words = [
+        "--schedule-epochs",
+        2,
+        "--epochs",
+        2,
+        "--decay-from",
+        0,
+        "--lr",
+        0.001,
+        "--out",
+        tmp_path / "run",
+    ]
     assert train(*words) == 0
     assert [row["lr"] for row in rows(tmp_path / "run")] == pytest.approx([1e-3] * 12 + [5e-4] * 12)
 
@@ -205,6 +215,15 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(run, tmp_path):
     assert a.keys() == b.keys()
     for name in a:
         assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_totals_never_change_the_schedule(tmp_path):
+    words = ["--schedule-epochs", 3, "--decay-from", 0]
+    assert train("--steps", 36, *words, "--out", tmp_path / "whole") == 0
+    assert train("--steps", 14, *words, "--out", tmp_path / "parts") == 0
+    assert main(["cyclegan", "--resume", str(tmp_path / "parts"), "--epochs", "3"]) == 0
+    assert timeless(tmp_path / "parts") == timeless(tmp_path / "whole")
+    assert len({row["lr"] for row in rows(tmp_path / "whole")}) == 3
 
 
 def test_the_pools_are_in_the_checkpoint(run):
@@ -289,7 +308,11 @@ def test_every_option_of_a_preset_is_a_flag():
         (["--image-size", "18", "--downsamplings", "2"], "--image-size 18: expected a multiple of"),
         (["--image-size", "4"], "--image-size 4: expected a multiple of 2"),
         (["--load-size", "12"], "--load-size 12: expected at least --image-size 16"),
-        (["--epochs", "3", "--decay-from", "4"], "--decay-from 4: expected at most --epochs 3"),
+        (
+            ["--schedule-epochs", "3", "--decay-from", "4"],
+            "--decay-from 4: expected at most --schedule-epochs 3",
+        ),
+        (["--epochs", "3", "--schedule-epochs", "2"], "reaches zero after --schedule-epochs 2"),
         (["--beta1", "1"], "--beta1: expected a number below 1"),
         (["--dropout", "1"], "--dropout: expected a number below 1"),
         (["--lambda-cycle", "-1"], "--lambda-cycle"),

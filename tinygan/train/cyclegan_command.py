@@ -36,6 +36,7 @@ DEFAULTS = {
     "lambda_discriminator": 0.5,
     "pool_size": 50,
     "epochs": 200,
+    "schedule_epochs": 200,
     "decay_from": None,
     "schedule": "paper",
     "batch_size": 1,
@@ -181,11 +182,18 @@ def _add_learning(group) -> None:
         "--beta1", type=number(0, 1), metavar="B", help="Adam's first β (default: %(default)s)"
     )
     group.add_argument(
+        "--schedule-epochs",
+        type=positive_int,
+        metavar="E",
+        help="the rate reaches zero after this many epochs; it is no matter of --epochs and "
+        "--steps, which only say when to stop (default: %(default)s)",
+    )
+    group.add_argument(
         "--decay-from",
         type=natural,
         metavar="E0",
-        help="epochs of constant rate, before it falls in a straight line to zero at the end; "
-        "as many as there are in all: it never falls (default: half of them)",
+        help="epochs of constant rate, before it falls in a straight line to zero; "
+        "as many as --schedule-epochs: it never falls (default: half of them)",
     )
     group.add_argument(
         "--schedule",
@@ -222,9 +230,9 @@ def check(options: dict) -> None:
             f"--load-size {options['load_size']}: expected at least --image-size {size}, "
             "the squares that are cut out"
         )
-    epochs, decay_from = options["epochs"], options["decay_from"]
-    if epochs is not None and decay_from is not None and decay_from > epochs:
-        raise UserError(f"--decay-from {decay_from}: expected at most --epochs {epochs}")
+    epochs, decay_from = options["schedule_epochs"], options["decay_from"]
+    if decay_from is not None and decay_from > epochs:
+        raise UserError(f"--decay-from {decay_from}: expected at most --schedule-epochs {epochs}")
     check_allocations(options)
 
 

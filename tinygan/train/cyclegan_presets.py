@@ -15,6 +15,7 @@ _STATED = {  # sections 2.2, 3.2 and 4, of all tasks: "we use the same settings"
     "residual_blocks": 6,
     "discriminator_layers": 2,
     "epochs": 200,
+    "schedule_epochs": 200,
 }
 _ASSUMED = {
     "decay_from": 100,
@@ -70,7 +71,8 @@ PRESETS = {
             "residual_blocks": 3,
             "discriminator_width": 16,
             "discriminator_layers": 2,
-            "steps": 3000,
+            "epochs": 6,
+            "schedule_epochs": 6,
             "sample_every": 250,
         },
     ),

@@ -58,6 +58,12 @@ class CycleGAN(System):
         self.data = self.domains.data
         with self.batches(0) as batches:
             self.steps_per_epoch = batches.steps_per_epoch
+        epochs = options["epochs"] or -(-options["steps"] // self.steps_per_epoch)
+        if epochs > options["schedule_epochs"]:
+            raise ValueError(
+                f"{epochs} epochs of {self.steps_per_epoch} steps were asked for, but the rate "
+                f"reaches zero after --schedule-epochs {options['schedule_epochs']}"
+            )
         rng = np.random.default_rng((options["seed"], _WEIGHTS))
         G, F = (build_generator(options, rng) for _ in range(2))
         D_X, D_Y = (build_discriminator(options, rng) for _ in range(2))
@@ -93,13 +99,12 @@ class CycleGAN(System):
 
     def learning_rate(self, step: int) -> float:
         """Return the rate of a step, by the epoch it is in."""
-        options, per_epoch = self.options, self.steps_per_epoch
-        epochs = options["epochs"] or -(-options["steps"] // per_epoch)
-        decay_from = options["decay_from"]
-        decay_from = epochs // 2 if decay_from is None else min(decay_from, epochs)
-        return linear_decay(
-            options["lr"], step // per_epoch, epochs, decay_from, options["schedule"]
-        )
+        options = self.options
+        epochs, decay_from = options["schedule_epochs"], options["decay_from"]
+        if decay_from is None:
+            decay_from = epochs // 2
+        epoch = step // self.steps_per_epoch
+        return linear_decay(options["lr"], epoch, epochs, decay_from, options["schedule"])
 
     def step(self, batch, step: int) -> dict:
         options = self.options
