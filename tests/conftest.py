@@ -1,8 +1,13 @@
 """Fixtures of all tests."""
 
+import sys
+
 import cuda_shim
 import pytest
 from strict_cupy import install
+
+from tinygan import kernels
+from tinygan.backend import cupy_status
 
 
 @pytest.fixture
@@ -18,3 +23,55 @@ def cupy_with_kernels(strict_cupy):
         pytest.skip("there is no g++ to compile the kernels for the CPU")
     strict_cupy.RawModule = cuda_shim.RawModule
     return strict_cupy
+
+
+@pytest.fixture
+def gpu():
+    """The real CuPy on a real device; without one the test is skipped."""
+    status = cupy_status()
+    if not status.usable:
+        pytest.skip(status.message)
+    return sys.modules["cupy"]
+
+
+@pytest.fixture(
+    params=[
+        "plain",
+        "kernels",
+        pytest.param("gpu", marks=pytest.mark.gpu),
+        pytest.param("gpu without kernels", marks=pytest.mark.gpu),
+    ]
+)
+def cupy(request):
+    """CuPy in every guise: the stand-in, the stand-in with kernels, and twice the real one."""
+    if not request.param.startswith("gpu"):
+        yield request.getfixturevalue(
+            "strict_cupy" if request.param == "plain" else "cupy_with_kernels"
+        )
+        return
+    module = request.getfixturevalue("gpu")
+    if request.param == "gpu":
+        yield module
+        return
+    with kernels.disabled():
+        yield module
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs a GPU where there is none, unless ``-m`` asks for it by name."""
+    needs = [item for item in items if item.get_closest_marker("gpu")]
+    if not needs or "gpu" in config.getoption("markexpr") or cupy_status().usable:
+        return
+    config.hook.pytest_deselected(items=needs)
+    items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    config.stash[_LEFT_OUT] = len(needs)
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    count = config.stash.get(_LEFT_OUT, 0)
+    if count:
+        kind = cupy_status().kind
+        terminalreporter.write_line(f"no GPU ran: CuPy: {kind}; {count} tests for one left out")

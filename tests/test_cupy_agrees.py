@@ -1,8 +1,9 @@
-"""Everything that computes, on the strict stand-in for CuPy against NumPy.
+"""Everything that computes, on CuPy against NumPy.
 
-No GPU runs here: what is shown is that the code asks CuPy only for what CuPy has, never leaves the
-device within a computation, keeps float32, and gives NumPy's numbers.  Everything runs twice: in
-the plain version, and with the CUDA kernels, compiled for the CPU.
+On the strict stand-in no GPU is needed: what is shown is that the code asks CuPy only for what
+CuPy has, never leaves the device within a computation, keeps float32, and gives NumPy's numbers; in
+the plain version, and with the CUDA kernels, compiled for the CPU.  Where there is a GPU everything
+runs on it too, again with and without kernels.
 """
 
 import copy
@@ -10,30 +11,21 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from strict_cupy import ndarray
+from strict_cupy import nothing_leaves_the_device
 
 from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen, kernels
+from tinygan.backend import backend_of
 from tinygan.convolution import convolve, convolve_grad_input, convolve_grad_weight, output_size
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.models import cyclegan, dcgan
 
-TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-11}  # of a tensor's maximum
 EVERY_LAYER = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
-
-
-@pytest.fixture(params=["plain", "kernels"])
-def cupy(request):
-    """The stand-in, with and without kernels."""
-    return request.getfixturevalue(
-        "strict_cupy" if request.param == "plain" else "cupy_with_kernels"
-    )
-
-
 BOTH_DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def assert_agree(host, device, dtype, what, scale=None):
-    assert isinstance(device, ndarray), f"{what} is {type(device)}"
+    assert backend_of(device) == "cupy", f"{what} is {type(device)}"
     assert device.dtype == host.dtype == dtype, f"{what}: {device.dtype} for {host.dtype}"
     assert device.shape == host.shape, what
     scale = scale or abs(host).max(initial=0) or 1
@@ -55,10 +47,9 @@ def test_layers_agree_with_numpy(cupy, case, dtype):
     y, backward = host(x)
     dy = np.random.default_rng(3).standard_normal(y.shape).astype(dtype)
     dy_device = asarray(dy, "cupy")
-    cupy.ledger.reset()
-    y_device, backward_device = device(x_device)
-    dx_device = backward_device(dy_device)
-    assert cupy.ledger.transfers == []
+    with nothing_leaves_the_device(cupy):
+        y_device, backward_device = device(x_device)
+        dx_device = backward_device(dy_device)
     assert_agree(y, y_device, dtype, "y")
     assert_agree(backward(dy), dx_device, dtype, "dx")
     largest = max((abs(p.grad).max() for p in host.parameters()), default=1)
@@ -107,9 +98,8 @@ def test_layers_take_strided_arrays(cupy, case):
 def test_losses_agree_with_numpy(cupy, case, dtype):
     x = case.x(dtype)
     x_device = asarray(x, "cupy")
-    cupy.ledger.reset()
-    loss_device, gradient_device = case.loss(x_device)
-    assert cupy.ledger.transfers == []
+    with nothing_leaves_the_device(cupy):
+        loss_device, gradient_device = case.loss(x_device)
     assert loss_device.shape == ()
     loss, gradient = case.loss(x)
     assert_agree(np.asarray(loss), loss_device, dtype, "loss")
@@ -121,7 +111,7 @@ def test_a_network_moves_there_and_back(cupy, case):
     layer = case.make()
     before = layer.state_dict()
     layer.to(backend="cupy")
-    assert all(isinstance(p.data, ndarray) for p in layer.parameters())
+    assert all(backend_of(p.data) == "cupy" for p in layer.parameters())
     state = layer.state_dict()
     assert all(type(array) is np.ndarray for array in state.values())
     other = case.make().to(backend="cupy")
@@ -146,10 +136,9 @@ def test_adam_agrees_with_numpy(cupy, dtype):
         for p, q in zip(host, device, strict=True):
             p.grad[...] = rng.standard_normal(p.shape)
             q.grad[...] = asarray(p.grad, "cupy")
-        cupy.ledger.reset()
-        for adam in adams:
-            adam.step()
-        assert cupy.ledger.transfers == []
+        with nothing_leaves_the_device(cupy):
+            for adam in adams:
+                adam.step()
     for i, (p, q) in enumerate(zip(host, device, strict=True)):
         assert_agree(p.data, q.data, dtype, f"parameter {i}")
     moved = Adam(device)
@@ -177,15 +166,13 @@ def _dcgan_batches(steps, dtype):
 def test_dcgan_steps_agree_with_numpy(cupy, dtype, generator_loss):
     host, device = _dcgan("numpy", dtype), _dcgan("cupy", dtype)
     steps = 5 if dtype is np.float64 else 1
-    ledger = cupy.ledger
     for x, z in _dcgan_batches(steps, dtype):
         losses = dcgan.train_step(*host, x, z, generator_loss=generator_loss)
         x, z = asarray(x, "cupy"), asarray(z, "cupy")
         for adam in device[2:]:
             adam.zero_grad()  # makes Adam's table of addresses, once
-        ledger.reset()
-        losses_device = dcgan.train_step(*device, x, z, generator_loss=generator_loss)
-        assert (ledger.transfers, ledger.uploads) == ([], 0)
+        with nothing_leaves_the_device(cupy, uploads=0):
+            losses_device = dcgan.train_step(*device, x, z, generator_loss=generator_loss)
         for name, loss in losses.items():
             assert losses_device[name].dtype == dtype
             error = abs(float(losses_device[name]) - float(loss))
@@ -229,9 +216,8 @@ def test_cyclegan_steps_agree_with_numpy(cupy, dtype):
         x, y = asarray(x, "cupy"), asarray(y, "cupy")
         for adam in device[1]:
             adam.zero_grad()  # makes Adam's table of addresses, once
-        cupy.ledger.reset()
-        losses_device = cyclegan.train_step(*device[0], *device[1], x, y, **device[2])
-        assert (cupy.ledger.transfers, cupy.ledger.uploads) == ([], 0)
+        with nothing_leaves_the_device(cupy, uploads=0):
+            losses_device = cyclegan.train_step(*device[0], *device[1], x, y, **device[2])
         for name, loss in losses.items():
             assert losses_device[name].dtype == dtype
             error = abs(float(losses_device[name]) - float(loss))

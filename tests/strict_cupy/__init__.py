@@ -12,7 +12,24 @@ or an assigned value is never a host array.
 one test and gives the test the module, with the counters as ``strict_cupy.ledger``.
 """
 
+from contextlib import contextmanager
+
 from strict_cupy.array import Ledger, ledger, ndarray
 from strict_cupy.module import install, make_module
 
-__all__ = ["Ledger", "install", "ledger", "make_module", "ndarray"]
+__all__ = ["Ledger", "install", "ledger", "make_module", "ndarray", "nothing_leaves_the_device"]
+
+
+@contextmanager
+def nothing_leaves_the_device(cupy, uploads: int | None = None):
+    """Fail if an array is copied to the host within the scope, or not as many as `uploads` to it.
+
+    Real CuPy does not tell; on it this checks nothing.
+    """
+    if not hasattr(cupy, "ledger"):
+        yield
+        return
+    cupy.ledger.reset()
+    yield
+    assert cupy.ledger.transfers == []
+    assert uploads is None or cupy.ledger.uploads == uploads
