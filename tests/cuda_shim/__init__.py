@@ -125,7 +125,13 @@ class _Kernel:
         ]
 
     def _address(self, array, kind, guarded):
-        wanted = {"float": "f", "double": "d", "long long": "q", "unsigned long long": "Q"}
+        wanted = {
+            "int": "i",
+            "float": "f",
+            "double": "d",
+            "long long": "q",
+            "unsigned long long": "Q",
+        }
         plain = kind.removeprefix("const ").rstrip("* ").strip()
         if plain == "Four":
             assert array._memory.ctypes.data % (4 * array.itemsize) == 0, f"{self.name}: alignment"

@@ -31,5 +31,5 @@ def nothing_leaves_the_device(cupy, uploads: int | None = None):
         return
     cupy.ledger.reset()
     yield
-    assert cupy.ledger.transfers == []
+    assert (cupy.ledger.transfers, cupy.ledger.waits) == ([], [])
     assert uploads is None or cupy.ledger.uploads == uploads

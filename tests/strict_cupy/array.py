@@ -21,6 +21,7 @@ class Ledger:
     def reset(self):
         """Set all counters to zero; memory that is in use stays in use."""
         self.transfers: list[str] = []  # device to host, by what caused it
+        self.waits: list[str] = []  # of the host, for the device
         self.uploads = 0  # host to device
         self.launches = 0
         self.limit = 0  # bytes, 0 for none
@@ -131,6 +132,21 @@ class ndarray:
             return array
         out[...] = array
         return out
+
+    def set(self, arr, stream=None):
+        if not isinstance(arr, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if (arr.dtype, arr.shape) != (self.dtype, self.shape):
+            raise ValueError(f"set: {arr.dtype} {arr.shape} into {self.dtype} {self.shape}")
+        ledger.uploads += 1
+
+        def copy():
+            self._memory[...] = arr
+
+        if stream is None:
+            copy()
+        else:
+            stream._put(copy)
 
     def _fetch(self, cause):
         ledger.transfers.append(cause)

@@ -19,7 +19,7 @@ class Device:
         return {"MultiProcessorCount": 132}
 
     def synchronize(self):
-        ledger.transfers.append("Device.synchronize")
+        ledger.waits.append("Device.synchronize")
 
     def use(self):
         pass
@@ -32,19 +32,38 @@ class Device:
 
 
 class Event:
+    """Done when what was on its stream at the moment of recording is done."""
+
     def __init__(self, block=False, disable_timing=False, interprocess=False):
-        self.done = False
+        self.stream, self.count = None, 0
 
     def record(self, stream=None):
-        self.done = True
+        self.stream = stream or NULL
+        self.count = self.stream.added
+
+    def _finish(self):
+        assert self.stream is not None, "an event that was never recorded is never waited for"
+        self.stream._run_until(self.count)
 
     def synchronize(self):
-        ledger.transfers.append("Event.synchronize")
+        ledger.waits.append("Event.synchronize")
+        self._finish()
 
 
 class Stream:
+    """Copies that are put on it run as late as possible: when someone waits for them."""
+
     def __init__(self, null=False, non_blocking=False, ptds=False):
         self.null = null
+        self.added, self.queue = 0, []
+
+    def _put(self, copy):
+        self.added += 1
+        self.queue.append(copy)
+
+    def _run_until(self, count):
+        while self.added - len(self.queue) < count:
+            self.queue.pop(0)()
 
     def __enter__(self):
         return self
@@ -58,10 +77,14 @@ class Stream:
         return event
 
     def wait_event(self, event):
-        assert event.done, "waiting for an event that was never recorded waits for nothing"
+        event._finish()
 
     def synchronize(self):
-        ledger.transfers.append("Stream.synchronize")
+        ledger.waits.append("Stream.synchronize")
+        self._run_until(self.added)
+
+
+NULL = Stream(null=True)
 
 
 class MemoryPool:
@@ -96,7 +119,7 @@ def make_module() -> types.ModuleType:
     module = types.ModuleType("cupy.cuda")
     module.Device, module.Event, module.Stream = Device, Event, Stream
     module.alloc_pinned_memory = bytearray
-    module.get_current_stream = lambda: Stream(null=True)
+    module.get_current_stream = lambda: NULL
     module.memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
     module.runtime = types.SimpleNamespace(
         getDeviceCount=lambda: 1,
