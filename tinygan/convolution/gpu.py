@@ -20,8 +20,11 @@ from tinygan.backend import get_xp
 from tinygan.convolution.geometry import output_size
 from tinygan.parallel import split
 
-_PATCHES = 1 << 28
-"""Elements of P at once: 1 GiB of float32."""
+_PATCHES = 1 << 26
+"""Elements of P at once: 256 MB of float32."""
+
+WORKSPACE_BYTES = 4 * _PATCHES
+"""What a convolution holds for a moment, beside its arguments and its result."""
 
 
 def convolve(x, w, stride, padding):

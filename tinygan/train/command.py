@@ -18,6 +18,7 @@ DEFAULTS = {
     "backend": "auto",
     "threads": None,
     "steps": None,
+    "tf32": False,
     "sample_every": 100,
     "checkpoint_every": 250,
     "keep": 3,
@@ -131,6 +132,11 @@ def _parser(command: Command, prog: str) -> Parser:
         "--backend",
         choices=["numpy", "cupy", "auto"],
         help="numpy: the CPU; cupy: a GPU; auto: a GPU if there is one (default: %(default)s)",
+    )
+    machine.add_argument(
+        "--tf32",
+        action="store_true",
+        help="let a GPU multiply with 10 bits of mantissa instead of 23, several times as fast",
     )
     machine.add_argument(
         "--threads",

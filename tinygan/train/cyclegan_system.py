@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.backend import asarray, asnumpy, get_xp, resolve_backend
+from tinygan.backend.upload import Uploader
 from tinygan.data import UnpairedBatches
 from tinygan.layer import Layer
 from tinygan.models import cyclegan
@@ -67,6 +68,7 @@ class CycleGAN(System):
         rng = np.random.default_rng((options["seed"], _WEIGHTS))
         G, F = (build_generator(options, rng) for _ in range(2))
         D_X, D_Y = (build_discriminator(options, rng) for _ in range(2))
+        self._upload = Uploader(options["backend"])
         self.networks = {"G": G, "F": F, "D_X": D_X, "D_Y": D_Y}
         for network in self.networks.values():
             network.to(options["backend"])
@@ -111,7 +113,7 @@ class CycleGAN(System):
         lr = self.learning_rate(step)
         for optimiser in self.optimisers.values():
             optimiser.lr = lr
-        x, y = (asarray(images, options["backend"]) for images in batch)
+        x, y = self._upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
         losses = cyclegan.train_step(
             *self.networks.values(),

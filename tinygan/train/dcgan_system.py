@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.backend import asarray, asnumpy, resolve_backend
+from tinygan.backend.upload import Uploader
 from tinygan.data import Batches, ImageFolder, faces, save_grid
 from tinygan.layer import Layer
 from tinygan.models import dcgan
@@ -76,6 +77,7 @@ class DCGAN(System):
             f"adam_{name}": Adam(network.parameters(), options["lr"], (options["beta1"], 0.999))
             for name, network in self.networks.items()
         }
+        self._upload = Uploader(backend)
         z = noise(options, _SAMPLE_COUNT, self._random(_SAMPLES))
         self._sample_noise = asarray(z, backend)
 
@@ -89,24 +91,24 @@ class DCGAN(System):
 
     def step(self, batch, step: int) -> dict:
         options = self.options
-        z = noise(options, len(batch), self._random(_NOISE, step))
-        instance_noise = None
+        arrays = [batch, noise(options, len(batch), self._random(_NOISE, step))]
         if options["instance_noise"]:
             drawn = self._random(_INSTANCE_NOISE, step).standard_normal(
                 (2, *batch.shape), np.float32
             )
             drawn *= np.float32(options["instance_noise"])
-            instance_noise = asarray(drawn, options["backend"])
+            arrays.extend(drawn)
+        x, z, *instance_noise = self._upload(*arrays)
         return dcgan.train_step(
             self.networks["G"],
             self.networks["D"],
             self.optimisers["adam_G"],
             self.optimisers["adam_D"],
-            asarray(batch, options["backend"]),
-            asarray(z, options["backend"]),
+            x,
+            z,
             label_smoothing=options["label_smoothing"],
             generator_loss=options["generator_loss"],
-            instance_noise=instance_noise,
+            instance_noise=instance_noise or None,
         )
 
     def save_samples(self, path: Path) -> None:

@@ -7,7 +7,8 @@ import resource
 import sys
 from pathlib import Path
 
-from tinygan.backend import get_module
+from tinygan.backend.gpu import free_bytes
+from tinygan.convolution.gpu import WORKSPACE_BYTES
 from tinygan.train.errors import UserError
 from tinygan.train.system import System
 
@@ -24,6 +25,8 @@ def check_memory(system: System, force: bool = False) -> str:
     """
     backend = system.options["backend"]
     needed, free = system.step_bytes(), available_bytes(backend)
+    if backend == "cupy":
+        needed += WORKSPACE_BYTES
     where = "memory" if backend == "numpy" else "the GPU's memory"
     line = f"a step will hold about {_size(needed)} of {where}"
     if free is None:
@@ -40,10 +43,7 @@ def check_memory(system: System, force: bool = False) -> str:
 def available_bytes(backend: str) -> int | None:
     """Return the bytes that this process can still take, or None where it is not known."""
     if backend == "cupy":
-        cupy = get_module("cupy")
-        free, _ = cupy.cuda.Device().mem_info
-        pool = cupy.get_default_memory_pool()
-        return free + pool.total_bytes() - pool.used_bytes()
+        return free_bytes()
     limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]
     return min(limits, default=None)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import tinygan
 from tinygan import parallel
-from tinygan.backend import BackendError
+from tinygan.backend import BackendError, resolve_backend
+from tinygan.backend.gpu import allow_tf32, describe_gpu, limit_memory
 from tinygan.train import command as commands
 from tinygan.train.checkpoint import load_system
 from tinygan.train.command import CHANGEABLE, Command
@@ -61,12 +62,12 @@ def _start(command: Command, given: dict) -> int:
     path = Path(given.get("out") or default_path(command.name, command.data_name(options)))
     check_free(path)
     system = _build(command, options)
-    _introduce(system, options, given.get("force", False))
+    forecast = _introduce(system, options, given.get("force", False))
     with Interrupt() as interrupt:
         run = RunFolder.create(path, _config(command, system))
         try:
             run.open_metrics(0)
-            return _train(command, system, run, interrupt, 0, None)
+            return _train(command, system, run, interrupt, forecast, 0, None)
         finally:
             run.close()
             run.remove_if_unused()
@@ -90,7 +91,7 @@ def _resume(command: Command, given: dict) -> int:
                 f"--resume {path}: the data are not those of this run: "
                 f"then {config['data']}, now {system.data}"
             )
-        _introduce(system, options, given.get("force", False))
+        forecast = _introduce(system, options, given.get("force", False))
         checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
         start, best = (info["step"], info.get("best")) if checkpoint else (0, None)
         total = _total_steps(system)
@@ -104,7 +105,7 @@ def _resume(command: Command, given: dict) -> int:
         run.write_config(_config(command, system, config))
         say(f"continuing {path} after step {start}")
         with Interrupt() as interrupt:
-            return _train(command, system, run, interrupt, start, best)
+            return _train(command, system, run, interrupt, forecast, start, best)
     finally:
         run.close()
 
@@ -155,7 +156,13 @@ def _merge(config: dict, given: dict, path: Path) -> dict:
 def _build(command: Command, options: dict) -> System:
     if options["threads"] is not None:
         parallel.set_num_threads(options["threads"])
+    if options.get("tf32"):
+        allow_tf32()  # before CuPy computes anything
     try:
+        if resolve_backend(options["backend"]) == "cupy":
+            limit_memory()
+        elif options.get("tf32"):
+            raise UserError("--tf32 is for a GPU, and this would train on numpy")
         return command.build(options)
     except BackendError:
         raise
@@ -168,14 +175,18 @@ def _build(command: Command, options: dict) -> System:
         ) from None
 
 
-def _introduce(system: System, options: dict, force: bool) -> None:
-    """Say what will be trained on what, and how much memory that takes."""
+def _introduce(system: System, options: dict, force: bool) -> str:
+    """Say what will be trained on what; say and return how much memory that takes."""
     sizes = ", ".join(
         f"{name} {sum(p.size for p in network.parameters()):,} parameters"
         for name, network in system.networks.items()
     )
-    say(f"{system.name} on {system.options['backend']}: {sizes}; {system.data['images']} images")
-    say(check_memory(system, force))
+    backend = system.options["backend"]
+    where = backend if backend == "numpy" else f"{backend} ({describe_gpu()})"
+    say(f"{system.name} on {where}: {sizes}; {system.data['images']} images")
+    forecast = check_memory(system, force)
+    say(forecast)
+    return forecast
 
 
 def _total_steps(system: System) -> int:
@@ -183,7 +194,9 @@ def _total_steps(system: System) -> int:
     return options["steps"] or options["epochs"] * system.steps_per_epoch
 
 
-def _train(command: Command, system: System, run: RunFolder, interrupt, start: int, best) -> int:
+def _train(
+    command: Command, system: System, run: RunFolder, interrupt, forecast: str, start: int, best
+) -> int:
     options = system.options
     plan = Plan(
         _total_steps(system), options["sample_every"], options["checkpoint_every"], options["keep"]
@@ -199,6 +212,12 @@ def _train(command: Command, system: System, run: RunFolder, interrupt, start: i
         return 1
     except OSError as error:
         complain(f"stopped: {error}; {_last(run)}; when that is mended: {go_on}")
+        return 1
+    except MemoryError as error:
+        complain(
+            f"stopped: out of memory: {error}; the forecast was that {forecast}: lower "
+            f"--batch-size, --width or --image-size; {_last(run)}"
+        )
         return 1
     except KeyboardInterrupt:
         complain(f"stopped at once; {_last(run)}; to go on: {go_on}")
