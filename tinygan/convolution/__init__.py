@@ -12,6 +12,8 @@ The same three functions exist three times, each faster than the one before and 
 - `im2col`: one large matrix product;
 - `winograd`: fewer multiplications.
 
+With three colours on one side there is `planar`, the matrix product turned on its side.
+
 On a GPU `gpu` is the matrix product again, with kernels for what stands around it.
 """
 
@@ -22,7 +24,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from tinygan import kernels
-from tinygan.convolution import gpu, im2col, naive, winograd
+from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
 
@@ -79,7 +81,9 @@ def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
     _check("convolve", x.shape, w.shape, None, stride, padding)
-    return _module(algorithm, w.shape, stride, x, w).convolve(x, w, stride, padding)
+    return _module(algorithm, x.shape, w.shape, stride, padding, x, w).convolve(
+        x, w, stride, padding
+    )
 
 
 def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto"):
@@ -118,7 +122,7 @@ def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto")
     input_size = _pair("input_size", input_size, 1)
     x_shape = (len(dy), *input_size, w.shape[2])
     _check("convolve_grad_input", x_shape, w.shape, dy.shape, stride, padding)
-    return _module(algorithm, w.shape, stride, dy, w).convolve_grad_input(
+    return _module(algorithm, x_shape, w.shape, stride, padding, dy, w).convolve_grad_input(
         dy, w, stride, padding, input_size
     )
 
@@ -157,7 +161,7 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto
     kernel_size = _pair("kernel_size", kernel_size, 1)
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
     _check("convolve_grad_weight", x.shape, w_shape, dy.shape, stride, padding)
-    return _module(algorithm, w_shape, stride, x, dy).convolve_grad_weight(
+    return _module(algorithm, x.shape, w_shape, stride, padding, x, dy).convolve_grad_weight(
         x, dy, stride, padding, kernel_size
     )
 
@@ -183,17 +187,23 @@ def using_algorithm(algorithm: str):
         _default.reset(token)
 
 
-def _module(algorithm, w_shape, stride, *arrays):
+def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
+    """Return the module that computes all three faces of this convolution."""
     _check_algorithm(algorithm)
     if algorithm == "auto":
         algorithm = _default.get()
     if algorithm == "naive":
         return naive
-    if algorithm == "auto" and kernels.usable(*arrays):
-        return gpu
-    # with few channels the transforms cost more than they save
-    wanted = algorithm == "winograd" or (algorithm == "auto" and min(w_shape[2:]) >= 16)
-    return winograd if wanted and winograd.applies(w_shape[:2], stride) else im2col
+    if algorithm == "winograd":
+        return winograd if winograd.applies(w_shape[:2], stride) else im2col
+    if algorithm == "auto":
+        if kernels.usable(*arrays):
+            return gpu
+        if planar.applies(w_shape, stride, padding):
+            return planar
+        if winograd.pays(x_shape, w_shape, stride, padding):
+            return winograd
+    return im2col
 
 
 def _check_algorithm(algorithm):

@@ -9,8 +9,9 @@ are its two transposes:
     Y = P\,W, \qquad dP = dY\,W^T, \qquad dW = P^T\,dY.
 
 ``P`` holds each entry of ``x`` up to ``KH·KW`` times, so ``dx`` is the sum of the entries of ``dP``
-that are copies of the same pixel ("col2im").  ``P`` itself is never whole in memory: a piece of
-the output at a time, small enough to stay in a core's cache.
+that are copies of the same pixel ("col2im"); here it is gathered instead of scattered, which makes
+it a convolution again.  ``P`` itself is never whole in memory: a piece of the output at a time,
+small enough to stay in a core's cache.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tinygan.convolution.geometry import (
     scratch,
     windows,
 )
-from tinygan.parallel import for_slices
+from tinygan.parallel import for_slices, run
 
 _PATCH_BYTES = 1 << 20  # of one piece of P
 _LEAST_ROWS = 128  # a product of fewer rows leaves part of the processor idle
@@ -52,46 +53,50 @@ def convolve(x, w, stride, padding):
 
 
 def convolve_grad_input(dy, w, stride, padding, input_size):
-    """Return ``dx`` from ``dy`` and ``w``: ``dP = dY Wᵀ``, then each pixel's copies summed.
+    """Return ``dx`` from ``dy`` and ``w``.
 
-    A piece here is of the rows of ``dx``: it multiplies every row of ``dy`` that reaches into it,
-    so no two pieces add to the same pixel, and the order of the sums is fixed.
+    Row ``s·u + p`` of the zero-padded input (its *phase* ``p``) meets only the taps ``s·a + p`` of
+    the kernel, each in row ``u − a`` of ``dy``.  So each phase of ``dx`` is a convolution of ``dy``
+    with stride 1 and those taps, flipped: patches of ``dy`` times a part of ``w``, nothing wasted.
     """
     xp = get_xp(dy=dy, w=w)
-    kernel, channels, out_channels = w.shape[:2], w.shape[2], w.shape[3]
-    rows, columns = dy.shape[1:3]
-    height, width = input_size
-    patch = kernel[0] * kernel[1] * channels
-    transposed = xp.ascontiguousarray(w).reshape(patch, out_channels).T
-    dx = xp.empty((len(dy), height, width, channels), xp.result_type(dy, w))
+    kernel, channels = w.shape[:2], w.shape[2]
+    if kernel == tuple(input_size) and tuple(padding) == (0, 0):  # one window: dP is dx
+        return _outer(xp, dy, w)
+    dx = xp.empty((len(dy), *input_size, channels), xp.result_type(dy, w))
 
-    def piece(n0, n1, h0, h1):
-        # rows of dy whose windows meet rows h0 to h1 of x
-        first = max(0, -(-(h0 + padding[0] - kernel[0] + 1) // stride[0]))
-        last = max(first, min(rows, (h1 - 1 + padding[0]) // stride[0] + 1))
-        part = xp.ascontiguousarray(dy[n0:n1, first:last]).reshape(-1, out_channels)
-        copies = scratch(xp, "patches", (len(part), patch), dx.dtype)
-        xp.matmul(part, transposed, out=copies)
-        copies = copies.reshape(n1 - n0, last - first, columns, *kernel, channels)
-        # the sums, in coordinates of the zero-padded input, from row `top`
-        top = min(first * stride[0], h0 + padding[0])
-        bottom = max((last - 1) * stride[0] + kernel[0], h1 + padding[0])
-        across = max((columns - 1) * stride[1] + kernel[1], width + padding[1])
-        slab = scratch(xp, "padded", (n1 - n0, bottom - top, across, channels), dx.dtype)
-        slab[...] = 0
-        for k in range(kernel[0]):
-            start = first * stride[0] + k - top
-            for l in range(kernel[1]):
-                slab[
-                    :,
-                    start : start + (last - first - 1) * stride[0] + 1 : stride[0],
-                    l : l + (columns - 1) * stride[1] + 1 : stride[1],
-                ] += copies[:, :, :, k, l]
-        start = h0 + padding[0] - top
-        dx[n0:n1, h0:h1] = slab[:, start : start + h1 - h0, padding[1] : padding[1] + width]
+    def phase(p, q):
+        flipped = w[p :: stride[0], q :: stride[1]][::-1, ::-1].transpose(0, 1, 3, 2)
+        taps = flipped.shape[:2]
+        flipped = xp.ascontiguousarray(flipped).reshape(-1, channels)
+        u, v = -((p - padding[0]) // stride[0]), -((q - padding[1]) // stride[1])
+        to = dx[:, stride[0] * u + p - padding[0] :: stride[0]]
+        to = to[:, :, stride[1] * v + q - padding[1] :: stride[1]]
+        rows, columns = to.shape[1:3]
+        if 0 in (*taps, rows, columns):  # a stride past the kernel: pixels that no window sees
+            to[...] = 0
+            return []
+        reach = (taps[0] - 1 - u, taps[1] - 1 - v)
 
-    rows_a_piece = stride[0] * _rows_a_piece(columns, patch, dy.itemsize)
-    for_pieces(piece, len(dy), height, rows_a_piece, xp)
+        def piece(n0, n1, h0, h1):
+            patches = _patches(xp, dy, taps, (1, 1), reach, n0, n1, h0, h1, columns)
+            part = scratch(xp, "product", (len(patches), channels), dx.dtype)
+            xp.matmul(patches, flipped, out=part)
+            to[n0:n1, h0:h1] = part.reshape(n1 - n0, h1 - h0, columns, channels)
+
+        todo = pieces(len(dy), rows, _rows_a_piece(columns, len(flipped), dy.itemsize), xp)
+        return [lambda at=at: piece(*at) for at in todo]
+
+    run([task for p in range(stride[0]) for q in range(stride[1]) for task in phase(p, q)])
+    return dx
+
+
+def _outer(xp, dy, w):
+    """Return ``dx = dY Wᵀ`` where the only window is the whole image."""
+    w = xp.ascontiguousarray(w)
+    dx = xp.empty((len(dy), *w.shape[:3]), xp.result_type(dy, w))
+    flat, w, dy = dx.reshape(len(dy), -1), w.reshape(-1, w.shape[3]), dy.reshape(len(dy), -1)
+    for_slices(lambda a, b: xp.matmul(dy, w[a:b].T, out=flat[:, a:b]), len(w), 1024, xp)
     return dx
 
 

@@ -49,17 +49,41 @@ from tinygan.convolution.geometry import (
 from tinygan.convolution.toom_cook import transforms
 from tinygan.parallel import run, split
 
-# (kernel, stride) -> m: 3×3 by F(4,3), 4×4/2 as 2×2 taps by F(4,2), 4×4 by F(3,4); n is 6, 5, 6
-OUTPUTS = {(3, 1): 4, (4, 2): 4, (4, 1): 3}
+# taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6
+OUTPUTS = {2: 4, 3: 4, 4: 3, 5: 2}
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
+BLOCK = 8192  # entries of a tap of w transformed at a time
 PIECE_BYTES = 1 << 20  # of the rows between two transforms: less, and Python's share shows
 
 
 def applies(kernel_size, stride) -> bool:
     """Say whether there is a form for this kernel and stride."""
     square = kernel_size[0] == kernel_size[1] and stride[0] == stride[1]
-    return square and (kernel_size[0], stride[0]) in OUTPUTS
+    return square and kernel_size[0] % stride[0] == 0 and _taps(kernel_size, stride) in OUTPUTS
+
+
+def pays(x_shape, w_shape, stride, padding) -> bool:
+    """Say whether this is expected to be faster than `im2col`.
+
+    Measured, in units of one multiplication or addition of a long matrix product: an entry of ``U``
+    costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 30.
+    """
+    if not applies(w_shape[:2], stride):
+        return False
+    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
+    rows, columns = (output_size(*axis) for axis in sizes)
+    m, channels, out = OUTPUTS[_taps(w_shape, stride)], w_shape[2], w_shape[3]
+    positions, phases = (m + _taps(w_shape, stride) - 1) ** 2, stride[0] ** 2
+    tiles = x_shape[0] * -(-rows // m) * -(-columns // m)
+    product = phases * channels * out * (2 * tiles + 70)
+    transforms = tiles * (phases * channels + out) * 110
+    patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * channels
+    return positions * (product + transforms) < patches * (2 * out + 30)
+
+
+def _taps(kernel_size, stride):
+    return kernel_size[0] // stride[0]
 
 
 class _Tiling:
@@ -68,8 +92,8 @@ class _Tiling:
     def __init__(self, xp, dtype, images, input_size, channels, kernel_size, stride, padding, out):
         self.xp, self.dtype = xp, dtype
         self.s = stride[0]
-        self.r = kernel_size[0] // self.s
-        self.m = OUTPUTS[kernel_size[0], self.s]
+        self.r = _taps(kernel_size, stride)
+        self.m = OUTPUTS[self.r]
         self.n = self.m + self.r - 1
         self.A, self.G, self.B = (xp.asarray(a, dtype) for a in transforms(self.m, self.r))
         self.images, self.H, self.W, self.C, self.O = images, *input_size, channels, out
@@ -368,39 +392,39 @@ def _view(xp, array, shape, strides):
 def _transform_weight(t, w):
     """Return ``U[i, k, (phase_h, phase_w, C), O] = G w Gᵀ``."""
     U = scratch(t.xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
-    G2 = t.xp.kron(t.G, t.G)
-    flat = U.reshape(t.n**2, t.K * t.O)
+    w = t.xp.ascontiguousarray(w)
 
-    def block(phase_h, phase_w, c0, c1):
-        taps = scratch(t.xp, "taps", (t.r, t.r, c1 - c0, t.O), t.dtype)
-        taps[...] = w[phase_h :: t.s, phase_w :: t.s, c0:c1]
-        at = (phase_h * t.s + phase_w) * t.C
-        to = flat[:, (at + c0) * t.O : (at + c1) * t.O]
-        t.xp.matmul(G2, taps.reshape(t.r**2, -1), out=to)
+    def block(taps, at):
+        part = scratch(t.xp, "taps", (t.n, *taps.shape[1:]), t.dtype)
+        t.xp.matmul(t.G, taps.transpose(1, 0, 2), out=part.transpose(1, 0, 2))
+        t.xp.matmul(t.G, part, out=at)
 
-    _for_blocks(t, block)
+    _for_blocks(t, block, w, U)
     return U
 
 
 def _transform_weight_gradient(t, dU, w_shape):
     """Return ``dw = Gᵀ dU G``."""
     dw = t.xp.empty(w_shape, t.dtype)
-    G2T = t.xp.kron(t.G, t.G).T.copy()
-    flat = dU.reshape(t.n**2, t.K * t.O)
+    GT = t.G.T.copy()
 
-    def block(phase_h, phase_w, c0, c1):
-        taps = scratch(t.xp, "taps", (t.r, t.r, c1 - c0, t.O), t.dtype)
-        at = (phase_h * t.s + phase_w) * t.C
-        part = flat[:, (at + c0) * t.O : (at + c1) * t.O]
-        t.xp.matmul(G2T, part, out=taps.reshape(t.r**2, -1))
-        dw[phase_h :: t.s, phase_w :: t.s, c0:c1] = taps
+    def block(taps, at):
+        part = scratch(t.xp, "taps", (t.n, *taps.shape[1:]), t.dtype)
+        t.xp.matmul(GT, at, out=part)
+        t.xp.matmul(GT, part.transpose(1, 0, 2), out=taps.transpose(1, 0, 2))
 
-    _for_blocks(t, block)
+    _for_blocks(t, block, dw, dU)
     return dw
 
 
-def _for_blocks(t, function):
-    """Call ``function(phase_h, phase_w, c0, c1)`` over blocks of the input channels."""
-    size = max(1, PIECE_BYTES // (4 * t.r**2 * t.O)) if t.xp is np else t.C
-    blocks = [(h, v, c0, c1) for h in range(t.s) for v in range(t.s) for c0, c1 in split(t.C, size)]
-    run([lambda block=block: function(*block) for block in blocks])
+def _for_blocks(t, function, w, U):
+    """Call ``function(taps, at)`` over blocks of `w`, ``(taps_h, taps_w, ·)``, and of `U`."""
+    size = max(1, BLOCK // t.O) if t.xp is np else t.C
+    U = U.reshape(t.n, t.n, t.s**2, t.C * t.O)
+    tasks = []
+    for phase in range(t.s**2):
+        taps = w[phase // t.s :: t.s, phase % t.s :: t.s]
+        taps = taps.reshape(*taps.shape[:2], t.C * t.O)
+        for a, b in split(t.C * t.O, size * t.O):
+            tasks.append(lambda taps=taps[..., a:b], at=U[:, :, phase, a:b]: function(taps, at))
+    run(tasks)
