@@ -1,7 +1,10 @@
 """Training a CycleGAN by command: what it writes, takes up again, and refuses."""
 
 import json
+import os
 import shutil
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -375,6 +378,33 @@ def test_the_memory_forecast_grows_with_picture_and_batch():
     base = build(image_size=32, load_size=32).step_bytes()
     assert build(image_size=128, load_size=128).step_bytes() > 8 * base
     assert build(image_size=32, load_size=32, batch_size=4).step_bytes() > 2 * base
+
+
+def test_the_memory_forecast_is_near_what_training_holds():
+    options = {"image_size": 64, "load_size": 64, "width": 24, "downsamplings": 2}
+    options |= {"residual_blocks": 3, "discriminator_width": 24, "dataset_size": 2}
+    tracemalloc.start()
+    try:
+        system = build(**options)
+        domains = system.domains
+        pictures = (domains.A, domains.B, domains.test_A, domains.test_B, *domains.pairs)
+        with system.batches(0) as batches:
+            batch = next(batches)
+            tracemalloc.reset_peak()
+            system.step(batch, 0)
+        held = tracemalloc.get_traced_memory()[1] - sum(array.nbytes for array in pictures)
+    finally:
+        tracemalloc.stop()
+    assert 0.7 < system.step_bytes() / held < 1.2
+
+
+@pytest.mark.skipif("TINYGAN_TEST_DATA" not in os.environ, reason="TINYGAN_TEST_DATA is not set")
+def test_a_real_data_set(tmp_path):
+    data = Path(os.environ["TINYGAN_TEST_DATA"]) / "handbag2backpack"
+    words = ["--steps", 2, "--fit", "pad", "--no-cache", "--out", tmp_path / "run"]
+    assert train(*words, data=["--data", str(data)]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["steps_per_epoch"] == max(config["data"][f"images_{d}"] for d in "AB")
 
 
 def test_the_same_training_on_cupy(strict_cupy, tmp_path, monkeypatch, run):
