@@ -176,6 +176,9 @@ def test_training_and_measuring_use_different_bags():
         ({"schedule_epochs": 4, "decay_from": 0}, [1, 0.75, 0.5, 0.25]),
         ({"schedule_epochs": 3, "decay_from": 3}, [1, 1, 1]),
         ({"schedule_epochs": 8, "steps": 48}, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
+        ({"epochs": 4}, [1, 1, 1, 0.5]),  # Algorithm 1's E is the number of epochs
+        ({"epochs": 4, "decay_from": 2}, [1, 1, 1, 0.5]),
+        ({"epochs": None, "steps": 48}, [1, 1, 1, 1]),
     ],
 )
 def test_the_rate_of_every_epoch(given, rates):
@@ -189,18 +192,7 @@ def test_the_rate_of_every_epoch(given, rates):
 
 
 def test_the_rate_reaches_all_optimisers_and_the_metrics(tmp_path):
-    words = [
-        "--schedule-epochs",
-        2,
-        "--epochs",
-        2,
-        "--decay-from",
-        0,
-        "--lr",
-        0.001,
-        "--out",
-        tmp_path / "run",
-    ]
+    words = ["--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", tmp_path / "run"]
     assert train(*words) == 0
     assert [row["lr"] for row in rows(tmp_path / "run")] == pytest.approx([1e-3] * 12 + [5e-4] * 12)
 
@@ -312,8 +304,8 @@ def test_every_option_of_a_preset_is_a_flag():
         (["--image-size", "4"], "--image-size 4: expected a multiple of 2"),
         (["--load-size", "12"], "--load-size 12: expected at least --image-size 16"),
         (
-            ["--schedule-epochs", "3", "--decay-from", "4"],
-            "--decay-from 4: expected at most --schedule-epochs 3",
+            ["--epochs", "3", "--decay-from", "4"],
+            "--decay-from: 4 epochs of 12 steps, but the rate reaches zero",
         ),
         (["--epochs", "3", "--schedule-epochs", "2"], "reaches zero after --schedule-epochs 2"),
         (["--beta1", "1"], "--beta1: expected a number below 1"),

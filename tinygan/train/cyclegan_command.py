@@ -36,7 +36,7 @@ DEFAULTS = {
     "lambda_discriminator": 0.5,
     "pool_size": 50,
     "epochs": 200,
-    "schedule_epochs": 200,
+    "schedule_epochs": None,
     "decay_from": None,
     "schedule": "paper",
     "batch_size": 1,
@@ -185,8 +185,9 @@ def _add_learning(group) -> None:
         "--schedule-epochs",
         type=positive_int,
         metavar="E",
-        help="the rate reaches zero after this many epochs; it is no matter of --epochs and "
-        "--steps, which only say when to stop (default: %(default)s)",
+        help="the rate reaches zero after this many epochs, also of a run that is stopped before "
+        "and made longer with --resume (default: --epochs of a new run; 200 where --steps is "
+        "given)",
     )
     group.add_argument(
         "--decay-from",
@@ -230,9 +231,6 @@ def check(options: dict) -> None:
             f"--load-size {options['load_size']}: expected at least --image-size {size}, "
             "the squares that are cut out"
         )
-    epochs, decay_from = options["schedule_epochs"], options["decay_from"]
-    if decay_from is not None and decay_from > epochs:
-        raise UserError(f"--decay-from {decay_from}: expected at most --schedule-epochs {epochs}")
     check_allocations(options)
 
 

@@ -72,7 +72,6 @@ PRESETS = {
             "discriminator_width": 16,
             "discriminator_layers": 2,
             "epochs": 6,
-            "schedule_epochs": 6,
             "sample_every": 250,
         },
     ),

@@ -22,6 +22,7 @@ from tinygan.train.translation_sheet import save_translation_sheet
 __all__ = ["CycleGAN", "translate"]
 
 _WEIGHTS, _POOLS = 100, 101  # purposes of random numbers; the data's are small numbers
+_SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
 
 
@@ -59,12 +60,7 @@ class CycleGAN(System):
         self.data = self.domains.data
         with self.batches(0) as batches:
             self.steps_per_epoch = batches.steps_per_epoch
-        epochs = options["epochs"] or -(-options["steps"] // self.steps_per_epoch)
-        if epochs > options["schedule_epochs"]:
-            raise ValueError(
-                f"{epochs} epochs of {self.steps_per_epoch} steps were asked for, but the rate "
-                f"reaches zero after --schedule-epochs {options['schedule_epochs']}"
-            )
+        self._settle_schedule()
         rng = np.random.default_rng((options["seed"], _WEIGHTS))
         G, F = (build_generator(options, rng) for _ in range(2))
         D_X, D_Y = (build_discriminator(options, rng) for _ in range(2))
@@ -85,6 +81,19 @@ class CycleGAN(System):
             name: ImagePool(options["pool_size"], int(seed))
             for name, seed in zip(("pool_X", "pool_Y"), seeds, strict=True)
         }
+
+    def _settle_schedule(self) -> None:
+        """Fix the schedule's length when a run begins; later totals do not change it."""
+        options = self.options
+        epochs = options["epochs"] or -(-options["steps"] // self.steps_per_epoch)
+        if options["schedule_epochs"] is None:
+            options["schedule_epochs"] = options["epochs"] or max(_SCHEDULE_EPOCHS, epochs)
+        for name, value in (("epochs", epochs), ("decay-from", options["decay_from"] or 0)):
+            if value > options["schedule_epochs"]:
+                raise ValueError(
+                    f"--{name}: {value} epochs of {self.steps_per_epoch} steps, but the rate "
+                    f"reaches zero after --schedule-epochs {options['schedule_epochs']}"
+                )
 
     def batches(self, start_step: int) -> UnpairedBatches:
         options = self.options
