@@ -82,7 +82,9 @@ def elementwise(function, *args, out=None, dtype=None):
         return launch(function, *operands, dtype=dtype)
     if not isinstance(out, ndarray):
         raise TypeError(f"{function.__name__}: out: expected a CuPy array, got {type(out)}")
-    launch(function, *operands, out=out._memory, dtype=dtype)
+    ledger.launches += 1
+    with np.errstate(all="ignore"):
+        function(*operands, out=out._memory, dtype=dtype)
     return out
 
 
