@@ -5,7 +5,7 @@ their networks, their data, one step, what their pictures look like.  Everything
 `tinygan.train` (the loop, resuming, plots, signals, the memory forecast) knows only what is here.
 
 To make another thing trainable, subclass `System`, and write a command for it like
-`tinygan.train.dcgan` (flags, defaults, presets); list that command in `tinygan.train.__main__`.
+`tinygan.train.dcgan_command` (flags, defaults, presets); list it in ``tinygan.train.__main__``.
 """
 
 from __future__ import annotations

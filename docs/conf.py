@@ -1,0 +1,113 @@
+"""Sphinx configuration.  Build with:  sphinx-build -n -W docs docs/_build"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from docutils import nodes  # noqa: E402
+
+import tinygan  # noqa: E402
+
+project = "tinygan"
+author = "The tinygan authors"
+copyright = f"2026, {author}"
+version = release = tinygan.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",  # mathematics without a network
+    "matplotlib.sphinxext.plot_directive",  # figures drawn by docs/figures/ at every build
+    "myst_parser",  # the changelog is Markdown
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "commandline",
+    "names",
+    "source_lines",
+]
+
+# --- the reference, from the docstrings ---------------------------------------------------------
+
+default_role = "py:obj"
+autodoc_default_options = {"members": True}
+autodoc_inherit_docstrings = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+# A lone word in backticks may be an argument or a local name; `names` links it where there is such
+# an object.  A dotted name must be found.
+nitpick_ignore_regex = [("py:obj", r"[^.]*"), ("py:obj", r"(numpy|cupy)\..*")]
+suppress_warnings = ["config.cache"]
+
+# --- the tutorials ------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../tutorials",
+    "gallery_dirs": "tutorials",
+    "filename_pattern": r"/\d\d_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "abort_on_example_error": True,
+    "copyfile_regex": "",
+    "show_signature": False,
+    "image_scrapers": ("matplotlib",),
+    "reset_modules": ("matplotlib",),
+    "min_reported_time": 1,
+}
+
+# --- figures ------------------------------------------------------------------------------------
+
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("svg", 96)]
+
+# --- pages --------------------------------------------------------------------------------------
+
+exclude_patterns = ["_build", "tutorials/GALLERY_HEADER.rst", "**sg_execution_times.rst"]
+html_context = {"default_mode": "auto"}
+html_theme = "pydata_sphinx_theme"
+html_title = "tinygan"
+html_static_path = ["_static"]
+html_css_files = ["tinygan.css"]
+html_show_sourcelink = False
+html_show_search_summary = False  # it fetches the pages, which needs a server
+html_copy_source = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def setup(app):
+    # one script that draws the letters itself, so that no font is fetched
+    app.config.mathjax_path = "mathjax/tex-svg-full.js"
+    app.connect("doctree-read", describe_thumbnails)
+
+
+def describe_thumbnails(app, doctree):
+    """Give the gallery's thumbnails the title of their tutorial as alternative text."""
+    for image in doctree.findall(nodes.image):
+        if "/thumb/" in image["uri"] and not image.get("alt"):
+            name = Path(image["uri"]).stem.removeprefix("sphx_glr_").removesuffix("_thumb")
+            image["alt"] = name[3:].replace("_", " ").capitalize()

@@ -1,0 +1,67 @@
+"""The site's sources: every tutorial has its parts, every command and preset is on its page."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinygan.__main__ import COMMANDS
+from tinygan.train.__main__ import SYSTEMS
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS, TUTORIALS = ROOT / "docs", sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
+
+
+def commandline():
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        return pytest.importorskip("commandline")  # needs Sphinx
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_every_tutorial_asks_shows_checks_and_leaves_exercises(path):
+    text = path.read_text(encoding="utf-8")
+    opening = ast.get_docstring(ast.parse(text))
+    number = int(path.stem[:2])
+    assert opening.startswith(f"{number}. ")
+    question = opening.split("\n\n")[1]
+    assert question.startswith("**")
+    assert "?" in question
+    assert "plt.show()" in text
+    assert "\nassert " in text
+    assert text.count("# .. dropdown:: Hint") in (2, 3)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_tutorials_are_numbered_without_a_gap():
+    assert [int(path.stem[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
+
+
+def test_every_command_is_on_the_page_of_the_command_line():
+    page = (DOCS / "commands.rst").read_text(encoding="utf-8")
+    words = {f"train {system}" for system in SYSTEMS} | (set(COMMANDS) - {"train"})
+    assert {w for w in words if f".. commandline:: {w}\n" not in page} == set()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_reference_knows_every_flag_of_the_real_parser(system, capsys):
+    from tinygan.train.__main__ import main
+
+    parser = commandline().parser_of(["train", system])
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    with pytest.raises(SystemExit):
+        main([system, "--help"])
+    shown = capsys.readouterr().out
+    assert {"--data", "--resume", "--preset"} <= flags
+    assert {flag for flag in flags if flag not in shown} == set()
+
+
+def test_the_parser_is_caught_without_running_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commandline().parser_of(["data"]).prog == "python -m tinygan.data"
+    assert list(tmp_path.iterdir()) == []
