@@ -10,14 +10,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-TESTS = '''
-"""Tests of relu."""
+HEAD = """
 import numpy as np
 import pytest
 
-IMPLEMENTATION = "relu.py"
+IMPLEMENTATION = "NAME.py"
 X = np.random.default_rng(0).standard_normal((2, 3))
+"""
 
+TESTS = (
+    HEAD
+    + '''
 @pytest.mark.points(2)
 def test_forward(impl):
     """relu keeps what is positive"""
@@ -25,16 +28,24 @@ def test_forward(impl):
     assert (y == np.maximum(X, 0)).all(), "y is not max(x, 0)"
 
 @pytest.mark.points(3, visibility="hidden")
-@pytest.mark.time_limit(2)
 def test_gradient(impl, gradcheck):
     """the gradient of relu"""
     gradcheck((impl.relu, impl.relu_backward), X)
-
-@pytest.mark.points(0.5)
-def test_again(impl):
-    """relu of a number"""
-    assert impl.relu(np.array([3.0]))[0] == 3
 '''
+)
+
+BROKEN_TESTS = (
+    HEAD
+    + """
+@pytest.mark.points(1)
+@pytest.mark.time_limit(1)
+@pytest.mark.parametrize("kind", ["mask", "loop", "crash", "leave", "slip", "gone", "fine"])
+def test_backward(impl, gradcheck, kind):
+    gradcheck((impl.relu, getattr(impl, "backward_" + kind)), X)
+
+test_backward.__doc__ = None
+"""
+)
 
 RIGHT = """
 import numpy as np
@@ -46,101 +57,145 @@ def relu_backward(dy, x):
     return dy * (x > 0)
 """
 
+BROKEN = (
+    RIGHT
+    + """
+def backward_mask(dy, x):
+    return dy * (dy > 0)
 
-def run(folder, *options, tests=TESTS, submission=RIGHT):
-    (folder / "test_relu.py").write_text(tests)
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    (folder / "relu.py").write_text(submission)
+def backward_loop(dy, x):
+    while True:
+        pass
+
+def backward_crash(dy, x):
+    import ctypes
+    ctypes.string_at(0)
+
+def backward_leave(dy, x):
+    import os
+    os._exit(3)
+
+def backward_slip(dy, x):
+    return undefined_name
+
+backward_fine = relu_backward
+"""
+)
+
+SUBMISSIONS = {
+    "right": RIGHT,
+    "broken": BROKEN,
+    "syntax": "def relu(x:\n",
+    "gone": "import os; os._exit(0)\n",
+}
+
+
+def run(folder, *options):
     command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def scores(folder, *options, **files):
-    finished = run(folder, "--gradescope-json", "results.json", *options, **files)
-    results = json.loads((folder / "results.json").read_text())
-    return finished, results, {test["name"]: test for test in results["tests"]}
+def write_tests(folder, **modules):
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name, text in modules.items():
+        (folder / f"test_{name}.py").write_text(text.replace("NAME", name))
 
 
-def test_a_right_submission_gets_every_point(tmp_path):
-    finished, results, tests = scores(tmp_path)
-    assert finished.returncode == 0, finished.stdout
-    assert results["score"] == 5.5
-    assert results["execution_time"] > 0
-    assert tests["relu: the gradient of relu"] == {
-        "name": "relu: the gradient of relu",
-        "score": 3,
-        "max_score": 3,
-        "status": "passed",
-        "output": "",
-        "visibility": "hidden",
-    }
-    assert {test["visibility"] for test in results["tests"]} == {"visible", "hidden"}
+def scores(folder, *options):
+    finished = run(folder, "--gradescope-json", "results.json", *options)
+    return finished, json.loads((folder / "results.json").read_text())
 
 
-def test_a_wrong_gradient_costs_its_points_and_says_why(tmp_path):
-    wrong = RIGHT.replace("x > 0", "dy > 0")
-    finished, results, tests = scores(tmp_path, submission=wrong)
-    assert finished.returncode == 1
-    assert results["score"] == 2.5
-    output = tests["relu: the gradient of relu"]["output"]
-    assert "likely cause: wrong mask [x]: the mask is taken from dy" in output
-    assert "test_relu.py" not in output  # the message is for a student, no trace of the tests
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """One run over five exercises, each broken in another way."""
+    folder = tmp_path_factory.mktemp("graded")
+    one = TESTS.partition("@pytest.mark.points(3")[0]
+    write_tests(folder, right=TESTS, broken=BROKEN_TESTS, syntax=TESTS, gone=one, missing=one)
+    handed_in = folder / "handed in"
+    handed_in.mkdir()
+    for name, text in SUBMISSIONS.items():
+        (handed_in / f"{name}.py").write_text(text)
+    finished, results = scores(folder, "--tinygan-impl", "handed in")
+    found = {}
+    for test in results["tests"]:
+        name, _, title = test["name"].partition(": ")
+        found.setdefault(name, {})[title] = test
+    return finished, results, found
+
+
+def test_a_right_submission_gets_every_point(graded):
+    _, _, found = graded
+    assert list(found["right"].values()) == [
+        {
+            "name": "right: relu keeps what is positive",
+            "score": 2,
+            "max_score": 2,
+            "status": "passed",
+            "output": "",
+            "visibility": "visible",
+        },
+        {
+            "name": "right: the gradient of relu",
+            "score": 3,
+            "max_score": 3,
+            "status": "passed",
+            "output": "",
+            "visibility": "hidden",
+        },
+    ]
 
 
 @pytest.mark.parametrize(
-    ("backward", "says"),
+    ("kind", "says"),
     [
-        ("while True: pass", "stopped after 2 seconds: is there an endless loop?"),
-        ("import ctypes; ctypes.string_at(0)", "the program crashed (SIGSEGV)"),
-        ("import os; os._exit(3)", "the program ended before the test did (exit status 3)"),
-        ("return dy.nonsense", "AttributeError"),
-        ("return undefined_name", "relu.py, line 8: return undefined_name"),
+        ("mask", "likely cause: wrong mask [x]: the mask is taken from dy"),
+        ("loop", "stopped after 1 seconds: is there an endless loop?"),
+        ("crash", "the program crashed (SIGSEGV)"),
+        ("leave", "the program ended before the test did (exit status 3)"),
+        ("slip", "NameError: name 'undefined_name' is not defined (broken.py, line"),
+        ("gone", "broken.py does not define backward_gone: was it renamed or deleted?"),
     ],
-    ids=["endless loop", "crash", "exit", "attribute", "name"],
 )
-def test_what_one_test_breaks_costs_that_test_only(tmp_path, backward, says):
-    broken = RIGHT.replace("return dy * (x > 0)", backward)
-    _, results, tests = scores(tmp_path, submission=broken)
-    assert results["score"] == 2.5
-    assert says in tests["relu: the gradient of relu"]["output"]
-    assert tests["relu: relu of a number"]["status"] == "passed"
+def test_what_one_test_breaks_costs_that_test_only(graded, kind, says):
+    _, _, found = graded
+    test = found["broken"][f"test_backward[{kind}]"]
+    assert (test["score"], test["status"]) == (0, "failed")
+    assert says in test["output"]
+    assert "test_broken.py" not in test["output"]  # a message for a student, not a trace
+    assert found["broken"]["test_backward[fine]"]["score"] == 1
 
 
 @pytest.mark.parametrize(
-    ("submission", "says"),
+    ("name", "says"),
     [
-        ("def relu(x:\n", "cannot be imported: SyntaxError"),
-        ("import numpy as np\n", "relu.py does not define relu: was it renamed or deleted?"),
-        ("raise SystemExit\n", "ends the program when imported"),
-        ("import os; os._exit(0)\n", "the program ended before the test did (exit status 0)"),
+        ("syntax", "syntax.py cannot be imported: SyntaxError"),
+        ("gone", "the program ended before the test did (exit status 0)"),
+        ("missing", "missing.py does not exist: hand it in"),
     ],
 )
-def test_a_file_that_cannot_be_used_scores_nothing_and_says_why(tmp_path, submission, says):
-    _, results, tests = scores(tmp_path, submission=submission)
-    assert results["score"] == 0
-    assert len(tests) == 3
-    for test in tests.values():
+def test_a_file_that_cannot_be_used_scores_nothing_and_says_why(graded, name, says):
+    _, _, found = graded
+    assert {test["score"] for test in found[name].values()} == {0}
+    for test in found[name].values():
         assert says in test["output"]
 
 
-def test_the_same_tests_run_on_another_submission(tmp_path):
-    other = tmp_path / "handed in" / "relu.py"
-    other.parent.mkdir()
-    other.write_text(RIGHT.replace("np.maximum(x, 0)", "np.abs(x)"))
-    for given in (other, other.parent):
-        _, results, tests = scores(tmp_path, "--tinygan-impl", str(given))
-        assert tests["relu: relu keeps what is positive"]["output"].startswith("y is not max(x, 0)")
-        assert results["score"] == 0.5
-    _, results, tests = scores(tmp_path, "--tinygan-impl", "nowhere.py")
-    assert results["score"] == 0
-    assert "nowhere.py does not exist: hand it in" in next(iter(tests.values()))["output"]
+def test_the_whole_score_is_the_sum(graded):
+    finished, results, found = graded
+    assert finished.returncode == 1
+    assert results["score"] == 5 + 1
+    assert results["execution_time"] > 0
+    assert [len(tests) for tests in found.values()] == [7, 1, 1, 2, 2]
 
 
-def test_without_scores_it_is_plain_pytest(tmp_path):
+def test_a_student_runs_the_tests_as_plain_pytest(tmp_path):
+    write_tests(tmp_path, right=TESTS)
+    (tmp_path / "right.py").write_text(RIGHT)
     finished = run(tmp_path)
     assert finished.returncode == 0, finished.stdout
-    assert "3 passed" in finished.stdout
+    assert "2 passed" in finished.stdout
 
 
 @pytest.mark.parametrize(
@@ -151,6 +206,7 @@ def test_without_scores_it_is_plain_pytest(tmp_path):
     ],
 )
 def test_a_wrong_marker_is_refused(tmp_path, mark, says):
-    finished = run(tmp_path, tests=TESTS.replace("points(2)", mark))
+    write_tests(tmp_path, right=TESTS.replace("points(2)", mark))
+    finished = run(tmp_path)
     assert finished.returncode == 4
     assert says in finished.stdout + finished.stderr
