@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure how good a run's pictures are",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
+    "coursework": "write a course in which a class builds a GAN by hand",
     "backend": "show which array libraries and devices were found",
 }
 

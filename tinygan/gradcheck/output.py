@@ -21,7 +21,11 @@ def check_output(y, due, rtol: float = 1e-6) -> Cause | None:
     rtol : float
         The largest difference that passes, relative to the largest number that is due.
     """
-    y, due = np.asarray(y, np.float64), np.asarray(due, np.float64)
+    due = np.asarray(due, np.float64)
+    try:
+        y = np.asarray(y, np.float64)
+    except (TypeError, ValueError):
+        return Cause("wrong output", "y", f"expected an array, got {type(y).__name__}")
     if y.shape != due.shape:
         text = f"the output has shape {y.shape}, expected {due.shape}"
         return Cause("wrong output", "y", text)

@@ -89,6 +89,7 @@ class Isolation:
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     cwd=self._config.invocation_params.dir,
+                    env={"OPENBLAS_NUM_THREADS": "1", **os.environ},  # the arrays are small
                     start_new_session=True,
                 )
             try:

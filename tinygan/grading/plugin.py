@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures ``gradcheck`` and ``impl``, markers ``points`` and ``time_limit``.
+"""The pytest plugin: fixtures for checking a submission, markers ``points`` and ``time_limit``.
 
 It is found by pytest wherever tinygan is installed.  A teacher's test reads::
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tinygan.gradcheck import NotCheckable, check_gradients
+from tinygan.gradcheck.output import check_output
 from tinygan.grading.gradescope import Scores
 from tinygan.grading.implementation import Implementation
 from tinygan.grading.isolation import Isolation, Worker
@@ -104,6 +105,17 @@ def gradcheck():
 
 
 @pytest.fixture
+def outputcheck():
+    """``outputcheck(y, due)`` fails if the output is not the one that is due, and says where."""
+
+    def check(y, due, rtol=1e-6):
+        wrong = check_output(y, due, rtol)
+        assert wrong is None, wrong.text
+
+    return check
+
+
+@pytest.fixture
 def impl(request):
     """The submission under test: its functions and classes as attributes.
 
@@ -148,6 +160,8 @@ def _message(excinfo) -> str:
         return text
     if excinfo.errisinstance(NotCheckable):
         return text
+    if excinfo.errisinstance(NotImplementedError):
+        return f"not written yet: {text}"
     if excinfo.errisinstance(AssertionError):
         return text or "a test's condition does not hold"
     last = excinfo.traceback[-1]

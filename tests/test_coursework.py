@@ -1,0 +1,140 @@
+"""The course: solutions score everything, empty exercises nothing, and every message helps."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinygan.coursework import create
+from tinygan.coursework.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SOLUTIONS = Path(__file__).parent / "coursework_solutions"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    return create(tmp_path_factory.mktemp("courses") / "gans")
+
+
+def grade(course, submission, *options):
+    command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin", "-q"]
+    command += ["-p", "no:cacheprovider", "student/tests", "teacher/tests"]
+    command += ["--rootdir", "student", "--tinygan-impl", str(submission), *options]
+    command += ["--gradescope-json", "results.json"]
+    finished = subprocess.run(command, cwd=course, env=ENVIRONMENT, capture_output=True, text=True)
+    return finished, json.loads((course / "results.json").read_text())
+
+
+def solved(course, folder):
+    shutil.copytree(course / "student" / "exercises", folder)
+    for path in SOLUTIONS.glob("*.py"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def test_the_solutions_score_every_point(course, tmp_path):
+    submission = solved(course, tmp_path / "exercises")
+    finished, results = grade(course, submission, "--tinygan-isolate", "no")
+    assert finished.returncode == 0, finished.stdout
+    assert results["score"] == 100
+    assert sum(test["max_score"] for test in results["tests"]) == 100
+    visible = [test["max_score"] for test in results["tests"] if test["visibility"] == "visible"]
+    assert sum(visible) == 71
+
+
+def test_the_empty_exercises_score_nothing_and_say_what_to_write(course):
+    _, results = grade(course, course / "student", "--tinygan-isolate", "no")
+    assert results["score"] == 0
+    for test in results["tests"]:
+        assert "not written yet" in test["output"], test
+        assert re.search(r"[a-z0-9_]+: \S+", test["output"]), test
+        assert "Traceback" not in test["output"]
+
+
+def test_a_wrong_exercise_costs_its_points_only(course, tmp_path):
+    submission = solved(course, tmp_path / "exercises")
+    path = submission / "conv.py"
+    path.write_text(path.read_text().replace("flat.sum(axis=0)", "flat.mean(axis=0)"))
+    shutil.copytree(course, tmp_path / "course")
+    for kind in ("student", "teacher"):
+        for test in (tmp_path / "course" / kind / "tests").glob("test_*.py"):
+            if "_05_" not in test.name and "_01_" not in test.name:
+                test.unlink()
+    _, results = grade(tmp_path / "course", submission)
+    lost = {test["name"]: test["output"] for test in results["tests"] if not test["score"]}
+    assert list(lost) == [
+        "05_conv: convolution: the gradients of x, w and b",
+        "05_conv_hidden: convolution: the gradients with stride 2 and for one image",
+    ]
+    assert "likely cause: constant factor [b]" in next(iter(lost.values()))
+    assert "a mean in place of a sum" in next(iter(lost.values()))
+
+
+def test_the_autograder_runs_as_it_is_packed(course, tmp_path):
+    subprocess.run([sys.executable, course / "teacher" / "make_autograder.py"], check=True)
+    root = tmp_path / "autograder"
+    shutil.unpack_archive(course / "teacher" / "autograder.zip", root / "source")
+    names = {path.name for path in (root / "source").iterdir()}
+    assert names == {"setup.sh", "run_autograder", "pytest.ini", "my_layers.py", "tests"}
+    assert len(list((root / "source" / "tests").glob("test_*.py"))) == 24
+    for test in (root / "source" / "tests").glob("test_*.py"):
+        if test.name != "test_01_relu.py":
+            test.unlink()
+    solved(course, root / "submission")
+    environment = {
+        **ENVIRONMENT,
+        "AUTOGRADER_ROOT": str(root),
+        "AUTOGRADER_PYTHON": sys.executable,
+        "PYTEST_PLUGINS": "tinygan.grading.plugin",
+    }
+    script = ["bash", root / "source" / "run_autograder"]
+    finished = subprocess.run(script, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    results = json.loads((root / "results" / "results.json").read_text())
+    assert results["score"] == 3, finished.stdout
+
+
+def test_the_readmes_tables_are_those_of_the_tests(course):
+    worth = {}
+    for kind in ("student", "teacher"):
+        for path in (course / kind / "tests").glob("test_*.py"):
+            exercise = int(path.name.split("_")[1])
+            points = sum(map(int, re.findall(r"points\((\d+)", path.read_text())))
+            worth.setdefault(exercise, {})[kind] = points
+    student = (course / "student" / "README.md").read_text()
+    teacher = (course / "teacher" / "README.md").read_text()
+    for exercise, points in worth.items():
+        (row,) = re.findall(rf"^\| {exercise} \|.*\| (\d+) \|$", student, re.MULTILINE)
+        assert int(row) == sum(points.values())
+        (row,) = re.findall(rf"^\| {exercise} [^|]*\| (\d+) \| (\d+) \|", teacher, re.MULTILINE)
+        assert tuple(map(int, row)) == (points["student"], points["teacher"])
+
+
+def test_a_course_is_never_written_over_anything(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    assert main(["new", str(tmp_path / "mine")]) == 2
+    assert "something is there already" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    assert main(["new", str(tmp_path / "a" / "new one")]) == 0
+    assert "student" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"new one"}
+    assert not list((tmp_path / "a").rglob("__pycache__"))
+
+
+def test_no_solution_is_handed_out(course):
+    for path in (course / "student" / "exercises").glob("*.py"):
+        if path.name != "my_layers.py":
+            assert "NotImplementedError" in path.read_text()

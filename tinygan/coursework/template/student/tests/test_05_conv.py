@@ -1,0 +1,36 @@
+"""Exercise 5: convolution."""
+
+import numpy as np
+import pytest
+
+from tinygan.convolution.naive import convolve
+
+IMPLEMENTATION = "exercises/conv.py"
+
+
+def arguments(stride, padding, size=(5, 5), seed=0):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((2, *size, 2)), rng.standard_normal((3, 3, 2, 3))
+    return x, w, rng.standard_normal(3), stride, padding
+
+
+@pytest.mark.points(4)
+def test_forward(impl, outputcheck):
+    """convolution: the output"""
+    x, w, b, s, p = arguments(1, 0)
+    y, _ = impl.conv2d(x.copy(), w.copy(), b.copy(), s, p)
+    outputcheck(y, convolve(x, w, (s, s), (p, p)) + b)
+
+
+@pytest.mark.points(3)
+def test_forward_strided(impl, outputcheck):
+    """convolution: the output with stride 2 and padding 1"""
+    x, w, b, s, p = arguments(2, 1)
+    y, _ = impl.conv2d(x.copy(), w.copy(), b.copy(), s, p)
+    outputcheck(y, convolve(x, w, (s, s), (p, p)) + b)
+
+
+@pytest.mark.points(5)
+def test_gradient(impl, gradcheck):
+    """convolution: the gradients of x, w and b"""
+    gradcheck((impl.conv2d, impl.conv2d_backward), *arguments(1, 1))

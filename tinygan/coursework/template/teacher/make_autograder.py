@@ -1,0 +1,28 @@
+"""Pack the autograder: ``python make_autograder.py`` writes autograder.zip beside this file."""
+
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+HERE = Path(__file__).resolve().parent
+STUDENT = HERE.parent / "student"
+
+
+def main():
+    files = {name: HERE / "autograder" / name for name in ("setup.sh", "run_autograder")}
+    files["pytest.ini"] = STUDENT / "pytest.ini"
+    files["my_layers.py"] = STUDENT / "exercises" / "my_layers.py"
+    for folder in (STUDENT / "tests", HERE / "tests"):
+        files |= {f"tests/{path.name}": path for path in sorted(folder.glob("test_*.py"))}
+    with ZipFile(HERE / "autograder.zip", "w", ZIP_DEFLATED) as archive:
+        for name, path in files.items():
+            entry = ZipInfo.from_file(path, name)
+            entry.external_attr = (
+                0o755 if "." not in name or name.endswith(".sh") else 0o644
+            ) << 16
+            entry.compress_type = ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+    print(f"autograder.zip: {len(files)} files")
+
+
+if __name__ == "__main__":
+    main()

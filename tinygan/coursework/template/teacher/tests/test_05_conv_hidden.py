@@ -1,0 +1,44 @@
+"""Exercise 5, hidden: stride 2, one image, images that lie otherwise in memory, speed."""
+
+import time
+
+import numpy as np
+import pytest
+
+IMPLEMENTATION = "exercises/conv.py"
+
+
+def arguments(n, size, kernel, stride, padding, channels=2):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((n, *size, channels))
+    w = rng.standard_normal((kernel, kernel, channels, channels))  # square: a transpose would fit
+    return x, w, rng.standard_normal(channels), stride, padding
+
+
+@pytest.mark.points(3, visibility="after_published")
+def test_other_gradients(impl, gradcheck):
+    """convolution: the gradients with stride 2 and for one image"""
+    pair = (impl.conv2d, impl.conv2d_backward)
+    gradcheck(pair, *arguments(1, (6, 4), 4, 2, 1))
+    gradcheck(pair, *arguments(3, (3, 3), 3, 1, 0, channels=3))
+
+
+@pytest.mark.points(1, visibility="after_published")
+def test_any_memory(impl, outputcheck):
+    """convolution: images that lie otherwise in memory, or may not be written to"""
+    x, w, b, s, p = arguments(2, (5, 5), 3, 1, 1)
+    due, _ = impl.conv2d(x.copy(), w, b, s, p)
+    other = np.asfortranarray(x)
+    other.flags.writeable = False
+    outputcheck(impl.conv2d(other, w, b, s, p)[0], due)
+
+
+@pytest.mark.points(1, visibility="after_published")
+def test_speed(impl):
+    """convolution: fast enough to train with"""
+    x, w, b, s, p = arguments(16, (16, 16), 4, 2, 1, channels=8)
+    start = time.perf_counter()
+    y, cache = impl.conv2d(x, w, b, s, p)
+    impl.conv2d_backward(np.ones_like(y), cache)
+    seconds = time.perf_counter() - start
+    assert seconds < 2, f"a small layer took {seconds:.1f} s: loop over the window, not the pixels"
