@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
 from benchmarks import plots, report
 from benchmarks.contest import ROOT
 from benchmarks.machine import describe
-from benchmarks.sections import SECTIONS, Options
+from benchmarks.sections import GPU_SECTIONS, SECTIONS, Options
 
 HERE = ROOT / "benchmarks"
 
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--only", metavar="A,B", help=f"only these sections, of {', '.join(SECTIONS)}"
     )
     parser.add_argument("--backend", choices=("numpy", "cupy"), default="numpy")
+    parser.add_argument(
+        "--tf32", action="store_true", help="with cupy: TF32 on, for PyTorch too; else off for both"
+    )
     parser.add_argument("--rounds", type=int, help="turns of each contestant (7, quick: 3)")
     parser.add_argument(
         "--output",
@@ -36,25 +40,30 @@ def main(arguments: list[str] | None = None) -> None:
         "--redraw", action="store_true", help="measure nothing: tables and plots from the JSON"
     )
     chosen = parser.parse_args(arguments)
-    wanted = chosen.only.split(",") if chosen.only else list(SECTIONS)
+    sections = SECTIONS | (GPU_SECTIONS if chosen.backend == "cupy" else {})
+    wanted = chosen.only.split(",") if chosen.only else list(sections)
     for name in wanted:
-        if name not in SECTIONS:
-            parser.error(f"--only: expected sections of {', '.join(SECTIONS)}, got {name!r}")
+        if name not in sections:
+            parser.error(f"--only: expected sections of {', '.join(sections)}, got {name!r}")
+    if chosen.tf32 and chosen.backend == "numpy":
+        parser.error("--tf32 is a GPU's: it needs --backend cupy")
     if chosen.rounds is not None and chosen.rounds < 1:
         parser.error(f"--rounds: expected at least 1, got {chosen.rounds}")
 
+    os.environ["CUPY_TF32"] = "1" if chosen.tf32 else "0"  # the workers inherit it
+    suffix = f"{chosen.backend}-tf32" if chosen.tf32 else chosen.backend
     options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 7))
     folder = chosen.output or (None if chosen.quick else HERE / "results")
     for name in [] if chosen.redraw else wanted:
         about, start = describe(chosen.backend), time.perf_counter()
         print(f"--- {name}", flush=True)
-        rows = SECTIONS[name](options)
+        rows = sections[name](options)
         result = {"section": name, "quick": chosen.quick, "rounds": options.rounds}
         result |= {"about": about, "seconds": time.perf_counter() - start, "rows": rows}
         print(report.table(result), flush=True)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{name}-{chosen.backend}.json"
+            path = folder / f"{name}-{suffix}.json"
             path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     if not chosen.quick and chosen.output is None:
         results = report.load(folder)

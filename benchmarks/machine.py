@@ -115,4 +115,5 @@ def _gpu(backend) -> str | None:
         return None
     import cupy
 
-    return cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    return f"{name}, TF32 {'on' if os.environ.get('CUPY_TF32') == '1' else 'off'}"

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from benchmarks.gpu import bandwidth_table, launches_table
 from benchmarks.machine import in_words
 from benchmarks.sections import exponent
 
@@ -126,15 +127,18 @@ def _scaling(rows):
 
 def _limit(rows):
     lines = [
-        "| system | multiply–adds | matrix product | direct roofline | tinygan's step | "
-        "step / roofline |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| system | multiply–adds | matrix product | moved by kernels | direct roofline "
+        "| tinygan's step | step / roofline |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        step = row["results"][0]["median"]
+        step, moved = row["results"][0]["median"], "–"
+        if "bytes" in row:
+            moved = f"{row['bytes'] / 1e9:.3f} GB at {row['bandwidth'] / 1e9:,.0f} GB/s"
         lines.append(
             f"| {row['system']} | {row['multiply_adds'] / 1e9:,.1f} · 10⁹ "
-            f"| {row['product_flops'] / 1e9:,.0f} GFLOP/s | {_time(row['roofline_seconds'])} "
+            f"| {row['product_flops'] / 1e9:,.0f} GFLOP/s | {moved} "
+            f"| {_time(row['roofline_seconds'])} "
             f"| {_time(step)} | **{step / row['roofline_seconds']:.2f}** |"
         )
     return lines
@@ -147,4 +151,6 @@ _TABLES = {
     "cold": _cold,
     "scaling": _scaling,
     "limit": _limit,
+    "bandwidth": bandwidth_table,
+    "launches": launches_table,
 }

@@ -1,4 +1,4 @@
-"""What is measured: six sections, each a function from `Options` to rows for its JSON file."""
+"""What is measured: six sections, on a GPU two more; from `Options` to rows for a JSON file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmarks.contest import (
     contest,
     torch_modes,
 )
+from benchmarks.gpu import bandwidth, launches
 from benchmarks.machine import installed_bytes, tinygan_bytes
 from benchmarks.shapes import cyclegan_shapes, dcgan_shapes
 
@@ -63,7 +64,9 @@ def layers(options: Options) -> list[dict]:
     rows = []
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(c, options.backend)) for c in contestants]
-        loops = stack.enter_context(Worker(TINYGAN_NAIVE, options.backend))
+        loops = None
+        if options.backend == "numpy":  # a kernel for every product of three numbers: no GPU's work
+            loops = stack.enter_context(Worker(TINYGAN_NAIVE))
         for system, shape in shapes:
             for backward in (False, True):
                 task = shape.task() | {"backward": backward}
@@ -73,7 +76,7 @@ def layers(options: Options) -> list[dict]:
                     rounds=options.rounds,
                     at_least=0.02 if options.quick else 0.1,
                 )
-                if not backward:  # once, for it is slow
+                if loops and not backward:  # once, for it is slow
                     results += alternate([(loops, task)], rounds=1, warm_up=0)
                 face = "forward and backward" if backward else "forward"
                 rows.append(
@@ -176,7 +179,10 @@ def scaling(options: Options) -> list[dict]:
 
 
 def limit(options: Options) -> list[dict]:
-    """The direct-convolution roofline: its multiply–adds at the speed of a large matrix product."""
+    """The direct-convolution roofline: its multiply–adds at the speed of a large matrix product.
+
+    On a GPU the bytes that our kernels move, at the speed of a copy, come on top.
+    """
     rows = []
     product = {"task": "product", "size": 1024 if options.quick else 4096}
     for name, task in options.systems().items():
@@ -184,15 +190,22 @@ def limit(options: Options) -> list[dict]:
             step, peak = (stack.enter_context(Worker(TINYGAN, options.backend)) for _ in range(2))
             results = alternate([(step, task), (peak, product)], rounds=options.rounds)
             multiply_adds = step.ask("count")
+            moved = None
+            if options.backend == "cupy":
+                moved = {"bytes": step.ask("traffic"), "bandwidth": _copy_speed(peak, options)}
         flops = 2 * product["size"] ** 3 / results[1]["median"]
+        seconds = 2 * multiply_adds / flops
+        if moved:
+            seconds += moved["bytes"] / moved["bandwidth"]
         rows.append(
             {
                 "system": name,
                 "multiply_adds": multiply_adds,
                 "product_flops": flops,
-                "roofline_seconds": 2 * multiply_adds / flops,
+                "roofline_seconds": seconds,
                 "results": results[:1],
             }
+            | (moved or {})
         )
     return rows
 
@@ -205,6 +218,14 @@ SECTIONS = {
     "scaling": scaling,
     "limit": limit,
 }
+GPU_SECTIONS = {"bandwidth": bandwidth, "launches": launches}
+
+
+def _copy_speed(worker, options) -> float:
+    """Return the bytes a second of copying 134 MB, read and written, on the GPU."""
+    task = {"task": "kernel", "name": "copy", "batch": 512, "size": 32, "channels": 64}
+    (result,) = alternate([(worker, task)], rounds=options.rounds, at_least=0.02)
+    return worker.ask("bytes") / result["median"]
 
 
 def exponent(values: list[float], seconds: list[float]) -> float:

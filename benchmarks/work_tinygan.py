@@ -5,7 +5,8 @@ Tasks are dicts whose ``task`` is one of
 - ``convolution``: the fields of `benchmarks.shapes.Shape`, and ``backward``;
 - ``dcgan_step``, ``dcgan_predict``: ``image_size``, ``batch``;
 - ``cyclegan_step``, ``cyclegan_predict``: ``image_size``, ``batch``, ``residual_blocks``;
-- ``product``: a square matrix product of ``size``.
+- ``product``: a square matrix product of ``size``;
+- ``kernel``: one kernel by its ``name``, on a GPU, see `benchmarks.work_kernels`.
 
 `benchmarks.work_torch` does the same with PyTorch.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from tinygan import Adam, Conv2d, ConvTranspose2d, asarray
 from tinygan.convolution import using_algorithm
 from tinygan.convolution.tally import counting
+from tinygan.kernels.module import counting_traffic
 from tinygan.parallel import set_num_threads
 
 NOISE_SIZE = 200
@@ -49,11 +51,18 @@ class Tinygan:
             with using_algorithm(self.algorithm):
                 return job()
 
+        run.bytes = getattr(job, "bytes", None)
         return run
 
     def count(self, job) -> int:
         """Return the multiply–adds of one run's convolutions, by the definition."""
         with counting() as counts:
+            job()
+        return sum(counts)
+
+    def traffic(self, job) -> int:
+        """Return the bytes of all arrays that one run's kernels read and write."""
+        with counting_traffic() as counts:
             job()
         return sum(counts)
 
@@ -122,3 +131,14 @@ class Tinygan:
         a, b = self._draw(size, size), self._draw(size, size)
         out = a @ b
         return lambda: a.__matmul__(b) if self.backend != "numpy" else np.matmul(a, b, out=out)
+
+    def _kernel(self, name, batch, size, channels):
+        from benchmarks.work_kernels import prepare_kernel
+
+        kernel, moved = prepare_kernel(self.backend, name, batch, size, channels)
+
+        def job():
+            return kernel()
+
+        job.bytes = moved
+        return job

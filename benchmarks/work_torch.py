@@ -7,6 +7,8 @@ soon as its loss is known, and inference in ``eval`` and ``inference_mode``.
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -36,6 +38,10 @@ class Torch:
         self.compile = compile
         if threads:
             torch.set_num_threads(threads)
+        if self.device == "cuda":
+            torch.backends.cudnn.benchmark = True
+            tf32 = os.environ.get("CUPY_TF32") == "1"  # for both or for neither
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.manual_seed(0)
 
     def prepare(self, task: dict):

@@ -4,8 +4,9 @@ A process of its own keeps contestants honest: neither's threads, memory allocat
 the other's, and the peak of the process's memory is the contestant's alone.
 
 The first line that comes in is the configuration; each further one is an order: ``prepare`` a task
-(warm-up included), ``run`` it, ``count`` its multiply–adds (tinygan's convolutions only), tell the
-``peak`` of memory, or ``quit``.  Every order is answered by one line.
+(warm-up included), ``run`` it, ``count`` its multiply–adds or its kernels' ``traffic`` (tinygan
+only), tell the ``bytes`` that a single kernel moves, ``profile`` a task kernel by kernel (a GPU's
+only), tell the ``peak`` of memory, or ``quit``.  Every order is answered by one line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import os
 import sys
 import time
+
+from benchmarks.gpu import profile
 
 
 def main() -> None:
@@ -38,8 +41,14 @@ def main() -> None:
                 answer = _run(job, config["backend"], order["at_least"])
             elif order["do"] == "count":
                 answer = contestant.count(job)
+            elif order["do"] == "traffic":
+                answer = contestant.traffic(job)
+            elif order["do"] == "bytes":
+                answer = job.bytes
+            elif order["do"] == "profile":
+                answer = profile(job)
             elif order["do"] == "peak":
-                answer = _peak_bytes()
+                answer = _peak_bytes(config["backend"])
             else:
                 raise ValueError(f"unknown order {order}")
         except Exception as error:
@@ -91,8 +100,19 @@ def _timed(job, backend) -> float:
     return cupy.cuda.get_elapsed_time(first, last) / 1e3
 
 
-def _peak_bytes() -> int | None:
-    """The most memory this process has held at once, imports included (host memory)."""
+def _peak_bytes(backend) -> int | None:
+    """The most memory this process has held at once: of the GPU, or of the host with all imports.
+
+    On a GPU it is what the library has taken from the driver, used or kept for later.
+    """
+    if backend == "cupy":
+        if "torch" in sys.modules:
+            import torch
+
+            return torch.cuda.max_memory_reserved()
+        import cupy
+
+        return cupy.get_default_memory_pool().total_bytes()
     try:
         with open("/proc/self/status") as status:
             for line in status:

@@ -24,6 +24,7 @@ class AdamTable:
         self.key = self.key_of(tensors)
         self.dtype = tensors[0][0].dtype
         asarray = get_xp(tensors[0][0]).asarray
+        self.nbytes = sum(data.nbytes for data, *_ in tensors)
         sizes = [data.size for data, *_ in tensors]
         chunks = [(i, at) for i, size in enumerate(sizes) for at in range(0, size, CHUNK)]
         addresses = np.array(self.key, np.uint64).reshape(-1, 4).T
@@ -37,12 +38,12 @@ class AdamTable:
         """Return all addresses: a table made for others must not be used."""
         return tuple(array.data.ptr for four in tensors for array in four)
 
-    def _launch(self, name, *numbers):
+    def _launch(self, name, passes, *numbers):
         launch(name, self.dtype, (self.blocks,), self.addresses, self.sizes, self.chunks,
-               self.count, *numbers)  # fmt: skip
+               self.count, *numbers, moved=passes * self.nbytes)  # fmt: skip
 
     def step(self, rate, beta1, beta2, eps):
-        self._launch("adam", float(rate), float(beta1), float(beta2), float(eps))
+        self._launch("adam", 7, float(rate), float(beta1), float(beta2), float(eps))
 
     def clear_gradients(self):
-        self._launch("clear_gradients")
+        self._launch("clear_gradients", 1)

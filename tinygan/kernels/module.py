@@ -19,6 +19,7 @@ SOURCES = ("common", "activation", "convolution", "normalisation", "padding", "l
 
 _TYPES = {"f": ("float", np.float32), "d": ("double", np.float64)}
 _MOST_ELEMENTS = 1 << 30  # the kernels count elements in 32 bits
+_traffic: ContextVar[list | None] = ContextVar("tinygan.kernels traffic", default=None)
 _enabled: ContextVar[bool] = ContextVar("tinygan.kernels enabled", default=True)
 
 
@@ -54,10 +55,24 @@ def disabled():
         _enabled.reset(token)
 
 
-def launch(name: str, dtype, grid: tuple[int, ...], *arguments, block=(THREADS,)) -> None:
+@contextmanager
+def counting_traffic():
+    """Within the scope, gather the bytes of the arrays of each kernel that runs, in a list."""
+    counts: list[int] = []
+    token = _traffic.set(counts)
+    try:
+        yield counts
+    finally:
+        _traffic.reset(token)
+
+
+def launch(
+    name: str, dtype, grid: tuple[int, ...], *arguments, block=(THREADS,), moved: int | None = None
+) -> None:
     """Run the kernel `name`, compiled for `dtype`, on ``grid`` blocks.
 
-    Integers are passed as ``int``, floats as numbers of `dtype`, None as a null pointer.
+    Integers are passed as ``int``, floats as numbers of `dtype`, None as a null pointer.  `moved`
+    is the bytes that it reads and writes where that is not all of its arrays once.
     """
     char = np.dtype(dtype).char
     real = _TYPES[char][1]
@@ -70,6 +85,10 @@ def launch(name: str, dtype, grid: tuple[int, ...], *arguments, block=(THREADS,)
         elif isinstance(argument, float):
             argument = real(argument)
         passed.append(argument)
+    counts = _traffic.get()
+    if counts is not None:
+        every = sum(a.nbytes for a in arguments if hasattr(a, "nbytes"))
+        counts.append(every if moved is None else moved)
     _kernel(sys.modules["cupy"], char, name)(grid, block, tuple(passed))
 
 
