@@ -10,7 +10,9 @@ from tinygan.convolution import (
     convolve_grad_weight,
     output_size,
     using_algorithm,
+    winograd,
 )
+from tinygan.convolution.toom_cook import transforms
 
 FAST = ("im2col", "winograd", "auto")
 
@@ -145,6 +147,57 @@ def test_same_bits_at_any_number_of_threads(name, algorithm):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+# the layers of both papers at their own numbers of channels; few and small images
+LAYERS = {
+    "DCGAN 3 > 64": (2, 32, 32, 3, 64, (4, 4), (2, 2), (1, 1)),
+    "DCGAN 64 > 128": (2, 32, 32, 64, 128, (4, 4), (2, 2), (1, 1)),
+    "DCGAN 128 > 256": (2, 16, 16, 128, 256, (4, 4), (2, 2), (1, 1)),
+    "DCGAN 256 > 512": (4, 8, 8, 256, 512, (4, 4), (2, 2), (1, 1)),
+    "DCGAN 512 > 1": (4, 4, 4, 512, 1, (4, 4), (1, 1), (0, 0)),
+    "DCGAN noise": (4, 4, 4, 512, 200, (4, 4), (1, 1), (0, 0)),
+    "CycleGAN 7x7 in": (1, 38, 38, 3, 64, (7, 7), (1, 1), (0, 0)),
+    "CycleGAN down": (1, 32, 32, 64, 128, (3, 3), (2, 2), (1, 1)),
+    "CycleGAN residual": (1, 34, 34, 256, 256, (3, 3), (1, 1), (0, 0)),
+    "CycleGAN 7x7 out": (1, 38, 38, 64, 3, (7, 7), (1, 1), (0, 0)),
+    "PatchGAN 256 > 512": (1, 16, 16, 256, 512, (4, 4), (1, 1), (1, 1)),
+    "PatchGAN 512 > 1": (1, 15, 15, 512, 1, (4, 4), (1, 1), (1, 1)),
+}
+INPUTS = {
+    "zero mean": lambda a: a,
+    "after ReLU": lambda a: np.maximum(a, 0),
+    "mean 10": lambda a: a + 10,
+}
+
+
+@pytest.mark.parametrize("values", INPUTS.values(), ids=INPUTS.keys())
+@pytest.mark.parametrize("name", LAYERS)
+def test_float32_is_accurate_for_the_papers_layers(name, values):
+    x, w, dy, stride, padding = draw(LAYERS[name], np.float32)
+    x, dy = values(x), values(dy)
+    double = [a.astype(np.float64) for a in (x, w, dy)]
+    expected = faces(*double, stride, padding, algorithm="im2col")
+    for algorithm in ("auto", "winograd"):
+        assert_close(faces(x, w, dy, stride, padding, algorithm=algorithm), expected, 2e-5)
+
+
+def test_auto_multiplies_less_where_that_pays():
+    x, w, *_, stride, padding = draw(LAYERS["DCGAN 64 > 128"], np.float32)
+    x = np.repeat(x, 8, axis=0)
+    y = convolve(x, w, stride, padding)
+    np.testing.assert_array_equal(y, convolve(x, w, stride, padding, algorithm="winograd"))
+    assert np.abs(y - convolve(x, w, stride, padding, algorithm="im2col")).max() > 0
+    assert not winograd.pays((1, 8, 8, 256), (4, 4, 256, 512), (2, 2), (1, 1))  # one tile
+
+
+@pytest.mark.parametrize(("m", "r"), [(4, 2), (4, 3), (3, 4), (2, 3), (2, 5), (1, 1)])
+def test_toom_cook_is_an_identity(m, r):
+    """y_i = Σ_p A_pi (Σ_a G_pa w_a) (Σ_j B_jp d_j) for all d and w: coefficient by coefficient."""
+    A, G, B = transforms(m, r)
+    actual = np.einsum("pi,pa,jp->iaj", A, G, B)
+    i, a, j = np.ogrid[:m, :r, : m + r - 1]
+    np.testing.assert_allclose(actual, i + a == j, atol=1e-14)
 
 
 def test_results_are_the_callers_own():
