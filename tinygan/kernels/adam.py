@@ -22,6 +22,7 @@ class AdamTable:
 
     def __init__(self, tensors):
         self.key = self.key_of(tensors)
+        self.tensors = tensors  # kept, so that nothing else can come to lie at these addresses
         self.dtype = tensors[0][0].dtype
         asarray = get_xp(tensors[0][0]).asarray
         self.nbytes = sum(data.nbytes for data, *_ in tensors)
