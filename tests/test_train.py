@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -256,6 +257,8 @@ BAD = {
     "out is a file": (["--out", "file.txt"], "expected a folder"),
     "out under a file": (["--out", "file.txt/run"], "cannot be written"),
     "too large for memory": (["--batch-size", "40"], "--force"),
+    "networks too large for memory": (["--width", "100000"], "lower --width"),
+    "data too large for memory": (["--dataset-size", "9" * 12], "lower --dataset-size"),
     "resume nothing": (["--resume", "nowhere"], "no such run folder"),
     "resume no run": (["--resume", "few"], "not a run folder"),
 }
@@ -403,3 +406,22 @@ def test_a_real_data_set(tmp_path):
 def test_drawn_faces_are_those_of_the_seed():
     system = DCGAN(options(seed=5))
     assert (system.images == faces(40, 16, seed=5).images).all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.parametrize(
+    "words", [["--batch-size", "512", "--width", "8"], ["--batch-size", "64", "--width", "48"]]
+)
+def test_the_memory_forecast_is_about_right(words, tmp_path):
+    """Of a whole process, against the largest memory that it held."""
+    words = ["--dataset-size", "512", "--image-size", "32", "--steps", "3", *words]
+    code = (
+        "import sys; from tinygan.train.__main__ import main; main(sys.argv[1:]); "
+        "print(open('/proc/self/status').read())"
+    )
+    words = [sys.executable, "-c", code, *words, "--backend", "numpy", "--out", "run"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    forecast = float(re.search(r"will take about (\d+) MB of memory", done.stdout)[1])
+    peak = int(re.search(r"VmHWM:\s*(\d+) kB", done.stdout)[1]) * 1024 / 1e6
+    assert forecast == pytest.approx(peak, rel=0.25)

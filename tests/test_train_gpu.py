@@ -69,7 +69,7 @@ def test_out_of_memory_is_advice_and_no_traceback(cupy_with_kernels, tmp_path, c
     assert train(*words) == 1
     told = capsys.readouterr()
     assert "out of memory" in told.err
-    assert "forecast was that a step will hold about" in told.err
+    assert "forecast was that training will take about" in told.err
     assert "lower --batch-size, --width or --image-size" in told.err
     assert "Traceback" not in told.err + told.out
 

@@ -9,6 +9,7 @@ from tinygan.train.command import Command, fraction, number, positive_int
 from tinygan.train.dcgan_presets import PRESETS
 from tinygan.train.dcgan_system import DCGAN
 from tinygan.train.errors import UserError
+from tinygan.train.memory import available_bytes
 
 __all__ = ["COMMAND"]
 
@@ -148,6 +149,31 @@ def check(options: dict) -> None:
         )
     if options["beta1"] >= 1:
         raise UserError("--beta1: expected a number below 1, got 1")
+    _check_allocations(options)
+
+
+def _check_allocations(options: dict) -> None:
+    """Refuse what cannot even begin to fit, before it is allocated."""
+    free = available_bytes("numpy")
+    if free is None:
+        return
+    size, wide = options["image_size"], options["width"] * options["image_size"] // 8
+    # each 4×4 convolution has half the square of its wider side times 16 weights; both networks
+    # have one for each doubling, and G one more from the noise
+    weights = 16 * options["noise_size"] * wide
+    while wide > options["width"]:
+        weights += 2 * 16 * wide**2 // 2
+        wide //= 2
+    drawn = 0 if options["data"] else options["dataset_size"] * size**2 * options["channels"]
+    for needed, what, advice in (
+        (16 * weights, "the networks, their gradients and Adam's moments", "--width"),
+        (drawn, "the drawn pictures", "--dataset-size or --image-size"),
+    ):
+        if needed > free:
+            raise UserError(
+                f"{what} alone would take about {needed / 1e9:.1f} GB, "
+                f"{free / 1e9:.1f} GB are free: lower {advice}"
+            )
 
 
 COMMAND = Command(

@@ -63,6 +63,7 @@ PRESETS = {
             "width": 32,
             "batch_size": 32,
             "activation": "leaky_relu",
+            "lr": 5e-4,
             "steps": 1800,
             "sample_every": 100,
         },

@@ -120,7 +120,15 @@ class DCGAN(System):
         side, batch = options["image_size"], options["batch_size"]
         G = summarise(self.networks["G"], (options["noise_size"],))
         D = summarise(self.networks["D"], (side, side, options["channels"]))
-        return G.step_bytes(batch) + D.step_bytes(batch)
+        remembered = sum(n.bytes_fixed + batch * n.bytes_per_sample for n in (G, D))
+        # beside what the ways back remember: the gradients of the widest layer's input and
+        # output, and a few batches of pictures (drawn, made, their gradients, prepared ahead)
+        widest = 4 * batch * (side // 2) ** 2 * options["width"]
+        pictures = 4 * batch * side**2 * options["channels"]
+        held = remembered + 2 * widest + 6 * pictures
+        if options["backend"] == "numpy":  # gradients and moments: fresh zeros are no memory yet
+            held += (G.bytes_state + D.bytes_state) * 3 // 4
+        return held
 
 
 def load_images(options) -> tuple[np.ndarray, dict]:

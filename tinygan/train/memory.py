@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from tinygan.backend.gpu import free_bytes
 from tinygan.convolution.gpu import WORKSPACE_BYTES
 from tinygan.train.errors import UserError
 from tinygan.train.system import System
+
+_BESIDE = 40 << 20  # the threads' workspaces, and Matplotlib for the curves
 
 __all__ = ["available_bytes", "check_memory", "used_bytes"]
 
@@ -27,11 +28,13 @@ def check_memory(system: System, force: bool = False) -> str:
     needed, free = system.step_bytes(), available_bytes(backend)
     if backend == "cupy":
         needed += WORKSPACE_BYTES
-    where = "memory" if backend == "numpy" else "the GPU's memory"
-    line = f"a step will hold about {_size(needed)} of {where}"
+        line = f"training will take about {_size(needed)} more of the GPU's memory"
+    else:
+        needed += _BESIDE
+        line = f"training will take about {_size(used_bytes() + needed)} of memory"
     if free is None:
         return line
-    line += f", {_size(free)} are available"
+    line += f", {_size(free)} are free"
     if needed > free and not force:
         raise UserError(
             f"{line}: lower --batch-size, --width or --image-size, or try it all the same with "
@@ -49,9 +52,18 @@ def available_bytes(backend: str) -> int | None:
 
 
 def used_bytes() -> int:
-    """Return the largest memory this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    """Return the memory this process holds; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def _of_machine() -> int | None:

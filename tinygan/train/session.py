@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
 import warnings
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import tinygan
 from tinygan import parallel
 from tinygan.backend import BackendError, resolve_backend
 from tinygan.backend.gpu import allow_tf32, describe_gpu, limit_memory
 from tinygan.train import command as commands
+from tinygan.train.allocator import keep_freed_memory
 from tinygan.train.checkpoint import load_system
 from tinygan.train.command import CHANGEABLE, Command
+from tinygan.train.config import describe_run
 from tinygan.train.diagnose import find_first_bad
 from tinygan.train.errors import DivergedError, UserError
 from tinygan.train.interrupt import Interrupt
@@ -43,6 +42,7 @@ def run_command(command: Command, argv: list[str], prog: str) -> int:
     asked for is not possible, nothing was changed.  128 + n: stopped by signal n.
     """
     warnings.showwarning = _show_warning
+    keep_freed_memory()
     try:
         given = commands.parse(command, argv, prog)
         if "resume" in given:
@@ -64,7 +64,7 @@ def _start(command: Command, given: dict) -> int:
     system = _build(command, options)
     forecast = _introduce(system, options, given.get("force", False))
     with Interrupt() as interrupt:
-        run = RunFolder.create(path, _config(command, system))
+        run = RunFolder.create(path, describe_run(system, _total_steps(system)))
         try:
             run.open_metrics(0)
             return _train(command, system, run, interrupt, forecast, 0, None)
@@ -85,6 +85,7 @@ def _resume(command: Command, given: dict) -> int:
     try:
         config = read_config(path)  # nobody else changes it now
         options = _merge(config, given, path)
+        command.check(options)
         system = _build(command, options)
         if _content(system.data) != _content(config["data"]):
             raise UserError(
@@ -102,7 +103,7 @@ def _resume(command: Command, given: dict) -> int:
         for error in errors:
             complain(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
-        run.write_config(_config(command, system, config))
+        run.write_config(describe_run(system, _total_steps(system), config))
         say(f"continuing {path} after step {start}")
         with Interrupt() as interrupt:
             return _train(command, system, run, interrupt, forecast, start, best)
@@ -258,43 +259,6 @@ def _last(run: RunFolder) -> str:
 
 def _content(data: dict) -> tuple:
     return data.get("images"), data.get("checksum")
-
-
-def _config(command: Command, system: System, before: dict | None = None) -> dict:
-    """Return everything about a run: options, data, networks, and what it is computed with."""
-    return {
-        "system": system.name,
-        "created": (before or {}).get("created", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
-        "seed": system.options["seed"],
-        "options": system.options,
-        "total_steps": _total_steps(system),
-        "steps_per_epoch": system.steps_per_epoch,
-        "data": system.data,
-        "parameters": {
-            name: sum(p.size for p in network.parameters())
-            for name, network in system.networks.items()
-        },
-        "versions": {
-            "tinygan": tinygan.__version__,
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("numpy", "cupy", "pillow", "safetensors")},
-        },
-        "platform": {
-            "system": platform.platform(),
-            "machine": platform.machine(),
-            "threads": parallel.get_num_threads(),
-        },
-    }
-
-
-def _version(package: str) -> str | None:
-    if package == "cupy":
-        module = sys.modules.get("cupy")
-        return getattr(module, "__version__", None)
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def say(text: str) -> None:

@@ -101,7 +101,7 @@ class System:
             raise ValueError(f"unknown arrays: {', '.join(sorted(arrays))}")
 
     def step_bytes(self) -> int:
-        """Return a forecast of the memory that training holds, beyond what is held already."""
+        """Return a forecast of the memory that a step takes, beyond what is held already."""
         raise NotImplementedError
 
     def score(self) -> float | None:

@@ -1,0 +1,59 @@
+"""What ``config.json`` says of a run."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+import tinygan
+from tinygan import parallel
+from tinygan.train.system import System
+
+__all__ = ["describe_run"]
+
+
+def describe_run(system: System, total_steps: int, before: dict | None = None) -> dict:
+    """Return everything about a run: options, data, networks, and what it is computed with.
+
+    Parameters
+    ----------
+    system : System
+    total_steps : int
+    before : dict, optional
+        What was described when the run was begun; it keeps the time of its beginning.
+    """
+    return {
+        "system": system.name,
+        "created": (before or {}).get("created", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+        "seed": system.options["seed"],
+        "options": system.options,
+        "total_steps": total_steps,
+        "steps_per_epoch": system.steps_per_epoch,
+        "data": system.data,
+        "parameters": {
+            name: sum(p.size for p in network.parameters())
+            for name, network in system.networks.items()
+        },
+        "versions": {
+            "tinygan": tinygan.__version__,
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("numpy", "cupy", "pillow", "safetensors")},
+        },
+        "platform": {
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "threads": parallel.get_num_threads(),
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    if package == "cupy":
+        module = sys.modules.get("cupy")
+        return getattr(module, "__version__", None)
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
