@@ -25,6 +25,7 @@ class Contestant:
     name: str
     library: str
     options: dict = field(default_factory=dict)
+    keep_memory: bool = False  # `tinygan.memory.keep_freed_memory`, as the training commands do
 
 
 TINYGAN = Contestant("tinygan", "tinygan")
@@ -69,6 +70,7 @@ class Worker:
                 "options": contestant.options,
                 "backend": backend,
                 "threads": threads,
+                "keep_memory": contestant.keep_memory,
             }
         )
 

@@ -25,6 +25,10 @@ def main() -> None:
     config = json.loads(sys.stdin.readline())
     if config["threads"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["threads"]])
+    if config["keep_memory"]:
+        from tinygan.memory import keep_freed_memory
+
+        keep_freed_memory()
     contestant, job = None, None
     for line in sys.stdin:
         order = json.loads(line)

@@ -6,12 +6,14 @@ normalisation the whole batch is one group, for instance normalisation each imag
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinygan import kernels
 from tinygan.backend import get_xp
 from tinygan.initialise import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.layers._elementwise import SLICE
+from tinygan.layers._elementwise import SLICE, sum_rows
 from tinygan.parallel import run, split
 
 __all__ = ["BatchNorm2d", "InstanceNorm2d", "moments", "normalise", "normalise_backward"]
@@ -54,10 +56,10 @@ def moments(x):
         part = x[groups, pixels]
         first = part[:, :1]  # sums of small numbers are exact to more digits
         centred = part - first
-        mean = centred.mean(axis=1)
+        mean = sum_rows(centred, xp) / part.shape[1]
         centred -= mean[:, None]
         centred *= centred
-        return first[:, 0] + mean, centred.sum(axis=1)
+        return first[:, 0] + mean, sum_rows(centred, xp)
 
     means, squares = [], []
     for row in _blocks(of_block, x):
@@ -113,7 +115,7 @@ def normalise_backward(dy, cache, input_gradient=True):
         upstream = dy[groups, pixels]
         centred = x[groups, pixels] - mean[groups, None]
         centred *= upstream
-        return upstream.sum(axis=1), centred.sum(axis=1)
+        return sum_rows(upstream, xp), sum_rows(centred, xp)
 
     rows = [[value for _, value in row] for row in _blocks(sums, x)]
     sum_dy = xp.concatenate([sum(a for a, _ in row) for row in rows])  # (G, C)
@@ -150,15 +152,13 @@ def _blocks(function, x) -> list:
     g, m, c = x.shape
     xp = get_xp(x)
     size = max(1, SLICE // c)
-    if xp.__name__ != "numpy":
+    if xp is not np:
         size = g * m
     group_ranges = split(g, max(1, size // m))
     pixel_ranges = split(m, size)
     places = [(slice(*a), slice(*b)) for a in group_ranges for b in pixel_ranges]
-    if len(places) == 1:
-        results = [function(*places[0])]
-    else:
-        results = run([lambda p=place: function(*p) for place in places])
+    tasks = [lambda p=place: function(*p) for place in places]
+    results = run(tasks) if xp is np else [task() for task in tasks]
     found = list(zip(places, results, strict=True))
     return [found[i : i + len(pixel_ranges)] for i in range(0, len(found), len(pixel_ranges))]
 
