@@ -11,8 +11,8 @@ from tinygan.data import faces, save_grid
 from tinygan.evaluate.__main__ import main
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import Subject
-from tinygan.evaluate.table import table
 from tinygan.metrics import RandomFeatures
+from tinygan.metrics.table import table
 
 
 @pytest.fixture(scope="module")

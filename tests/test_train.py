@@ -44,6 +44,8 @@ def test_the_run_folder_holds_what_it_should(run):
         "config.json",
         "metrics.jsonl",
         "losses.png",
+        "report.html",
+        "watch.jsonl",
         "samples/step-000003.png",
         "samples/step-000006.png",
         "samples/step-000007.png",

@@ -73,6 +73,7 @@ def test_the_run_folder_holds_what_it_should(run):
         "config.json",
         "metrics.jsonl",
         "losses.png",
+        "report.html",
         *(f"samples/step-00000{i}.png" for i in (3, 6, 8)),
         *(f"checkpoints/step-00000{i}.safetensors" for i in (4, 8)),
     }

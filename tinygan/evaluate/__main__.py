@@ -10,8 +10,8 @@ from tinygan.backend import BackendError, resolve_backend
 from tinygan.data import DataError, save_grid
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import subjects_of
-from tinygan.evaluate.table import table
 from tinygan.metrics import OnnxFeatures, RandomFeatures
+from tinygan.metrics.table import table
 from tinygan.train.checkpoint import read_info
 from tinygan.train.command import Parser, natural, positive_int
 from tinygan.train.errors import UserError

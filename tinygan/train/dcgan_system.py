@@ -111,9 +111,17 @@ class DCGAN(System):
             instance_noise=instance_noise or None,
         )
 
-    def save_samples(self, path: Path) -> None:
-        images = self.networks["G"].predict(self._sample_noise)
-        save_grid(asnumpy(images), path, columns=8)
+    def save_samples(self, path: Path) -> np.ndarray:
+        images = asnumpy(self.networks["G"].predict(self._sample_noise))
+        save_grid(images, path, columns=8)
+        return images
+
+    def real_pictures(self, count: int) -> np.ndarray:
+        some = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return self.images[some]
+
+    def scores(self, metrics: dict) -> tuple[float, float]:
+        return metrics["D_real"], metrics["D_fake"]
 
     def step_bytes(self) -> int:
         options = self.options

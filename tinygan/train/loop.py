@@ -14,8 +14,10 @@ from tinygan.train.interrupt import Interrupt
 from tinygan.train.pending import Pending
 from tinygan.train.plots import plot_losses
 from tinygan.train.progress import Progress
+from tinygan.train.report import write_report
 from tinygan.train.run_folder import RunFolder
 from tinygan.train.system import System
+from tinygan.train.watch import Watch
 
 __all__ = ["Plan", "train"]
 
@@ -85,6 +87,9 @@ def train(
                     keeper.save(done)
                 if last:
                     return done
+        except DivergedError as error:
+            keeper.report("stopped", str(error))
+            raise
         finally:
             keeper.progress.close()
     return start
@@ -101,6 +106,7 @@ class _Keeper:
         self.progress = Progress(system.labels, plan.steps, start, system.options["batch_size"])
         self.lag = 0 if system.options["backend"] == "numpy" else 1
         self.pending: deque = deque()
+        self.watch = Watch(system, run.path / "watch.jsonl", run.metrics.rows)
         self.plotted = -math.inf
         self.clock = time.perf_counter()
 
@@ -130,15 +136,27 @@ class _Keeper:
         self.clock = now
         self.run.metrics.append(row)
         self.progress.update(row, waited)
+        self._warn(self.watch.step(row))
+
+    def _warn(self, warned) -> None:
+        if warned is not None:
+            self.progress.say(f"warning at step {warned.step}: {warned.text}")
 
     def draw(self, done: int, last: bool) -> None:
-        """Draw samples and, if it was not done just now, the curves."""
+        """Draw samples and, if it was not done just now, the curves and the report."""
         self.flush()
-        self.system.save_samples(self.run.samples / f"step-{done:06d}.png")
+        pictures = self.system.save_samples(self.run.samples / f"step-{done:06d}.png")
+        self._warn(self.watch.samples(done, pictures))
         if last or time.perf_counter() - self.plotted > _SECONDS_BETWEEN_PLOTS:
             plot_losses(self.run.metrics.rows, self.system.curves, self.run.path / "losses.png")
+            ended = "finished" if done == self.plan.steps else "stopped"
+            self.report(ended if last else "training")
             self.plotted = time.perf_counter()
         self.clock = time.perf_counter()
+
+    def report(self, state: str, error: str = "") -> None:
+        """Write ``report.html`` anew."""
+        write_report(self.run.path, self.run.metrics.rows, state, error)
 
     def save(self, done: int) -> None:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""

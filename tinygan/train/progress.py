@@ -66,6 +66,13 @@ class Progress:
             line = "  ".join([head, f"epoch {row['epoch']}", *parts, f"{left} left", waiting])
             print(line, file=Careful(sys.stdout), flush=True)
 
+    def say(self, text: str) -> None:
+        """Print a line without tearing the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=Careful(sys.stderr))
+        else:
+            print(text, file=Careful(sys.stderr), flush=True)
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()

@@ -4,8 +4,10 @@
 
     runs/dcgan-faces-20260131-142500/
         config.json                    what was asked for, resolved, and with what it is computed
+        report.html                    all about it, to look at in a browser while it runs
         metrics.jsonl                  one line a step
-        losses.png                     the curves of those lines
+        watch.jsonl                    how varied the samples are, and warnings
+        losses.png                     the curves of the metrics
         samples/step-000100.png        what the networks make, from the same noise each time
         checkpoints/step-000250.safetensors
         .lock                          held by the process that trains here

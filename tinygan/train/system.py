@@ -84,9 +84,35 @@ class System:
         """
         raise NotImplementedError
 
-    def save_samples(self, path: Path) -> None:
-        """Draw what the networks make now into a PNG; from the same noise or inputs each time."""
+    def save_samples(self, path: Path) -> np.ndarray | None:
+        """Draw what the networks make now into a PNG; from the same noise or inputs each time.
+
+        Returns
+        -------
+        ndarray or None
+            The pictures, on the host, if they should differ from one another as much as
+            `real_pictures` do; None if there is nothing to learn from that.
+        """
         raise NotImplementedError
+
+    def real_pictures(self, count: int) -> np.ndarray | None:
+        """Return `count` pictures of the data that `save_samples` should look like, if any."""
+        return None
+
+    def scores(self, metrics: dict) -> tuple[float, float] | None:
+        """Return the mean probabilities that D gave real and generated pictures in a step.
+
+        Parameters
+        ----------
+        metrics : dict
+            Of the step, as numbers.
+
+        Returns
+        -------
+        (float, float) or None
+            None if the system's discriminators give no probabilities.
+        """
+        return None
 
     def extra_arrays(self) -> dict[str, np.ndarray]:
         """Return further state that a checkpoint must hold (an image pool), as NumPy arrays.

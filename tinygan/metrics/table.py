@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygan.metrics import Estimate
+from .subsets import Estimate
 
 __all__ = ["ROWS", "cell", "table"]
 

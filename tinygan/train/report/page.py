@@ -1,0 +1,177 @@
+"""The page: gathers what is in a run's folder and fills the template with it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tinygan.metrics.table import ROWS, cell
+from tinygan.train.files import read_json, replaced
+from tinygan.train.metrics_file import read_metrics
+from tinygan.train.progress import duration
+from tinygan.train.report.curves import Curve, chart
+from tinygan.train.report.pictures import data_uri, sample_files
+from tinygan.train.report.words import panels
+from tinygan.train.watch import read_watch
+
+__all__ = ["write_report"]
+
+FRAMES, FRAME_SIDE = 24, 720  # pictures under the slider: how many, and their longest side
+REFRESH_SECONDS = 15
+
+
+def write_report(
+    run: Path, rows: list[dict] | None = None, state: str | None = None, error: str = ""
+) -> Path:
+    """Write ``report.html`` into a run's folder, in one go; return its path.
+
+    Parameters
+    ----------
+    run : Path
+    rows : list of dict, optional
+        The run's metrics, where they are at hand; else they are read.
+    state : {"training", "finished", "stopped"}, optional
+        While "training" the page reloads itself.  By default, judged by the number of steps.
+    error : str
+        Why it stopped.
+    """
+    if rows is None:
+        rows = read_metrics(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
+    config = read_json(run / "config.json")
+    if state is None:
+        state = "finished" if len(rows) >= config.get("total_steps", 0) else "stopped"
+    text = _template().render(_content(run, config, rows, state, error))
+    path = run / "report.html"
+    with replaced(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return path
+
+
+def _template():
+    environment = Environment(
+        loader=PackageLoader("tinygan.train.report", "."),
+        autoescape=True,  # folders and files have any name
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja")
+
+
+def _content(run, config, rows, state, error) -> dict:
+    watched = read_watch(run / "watch.jsonl")
+    frames = [
+        {"step": step, "uri": found[0], "width": found[1], "height": found[2]}
+        for step, path in sample_files(run / "samples", FRAMES)
+        if (found := data_uri(path, FRAME_SIDE))
+    ]
+    samples = sample_files(run / "samples", 2)
+    return {
+        "name": run.resolve().name,
+        "state": state,
+        "error": error,
+        "written": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "written_ms": int(time.time() * 1000),
+        "refresh_ms": REFRESH_SECONDS * 1000 if state == "training" else 0,
+        "facts": _facts(config, rows),
+        "warnings": [line for line in watched if "warning" in line],
+        "panels": _panels(config, rows),
+        "diversity": _diversity(watched),
+        "frames": frames,
+        "last": data_uri(samples[-1][1]) if samples else None,
+        "last_step": samples[-1][0] if samples else 0,
+        "measures": _measures(run),
+        "options": _flat(config.get("options", {})),
+        "setting": _flat({k: v for k, v in config.items() if k not in ("options", "format")}),
+    }
+
+
+def _facts(config, rows) -> list[tuple[str, str]]:
+    total = config.get("total_steps", 0)
+    facts = [("system", config.get("system", "?")), ("steps", f"{len(rows):,} of {total:,}")]
+    if not rows:
+        return facts
+    seconds = [row["seconds"] for row in rows]
+    each = float(np.median(seconds[-200:]))
+    batch = config.get("options", {}).get("batch_size", 1)
+    facts += [
+        ("epoch", f"{rows[-1]['epoch']:,}"),
+        ("speed", f"{batch / max(each, 1e-9):,.3g} images/s, {each:.3g} s a step"),
+        ("time spent", duration(sum(seconds))),
+    ]
+    if len(rows) < total:
+        facts.append(("time left", duration((total - len(rows)) * each)))
+    return facts
+
+
+def _panels(config, rows) -> list[dict]:
+    names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch", "seconds")]
+    steps = [row["step"] for row in rows]
+    drawn = []
+    for panel in panels(config.get("system", ""), names):
+        curves = [
+            Curve(label, steps, [r[name] for r in rows]) for label, name in panel.lines.items()
+        ]
+        drawn.append(
+            {
+                "title": panel.title,
+                "labels": list(panel.lines),
+                "text": panel.text,
+                "svg": chart(curves, panel.references, panel.limits, panel.title),
+            }
+        )
+    return drawn
+
+
+def _diversity(watched) -> dict | None:
+    seen = [line for line in watched if "diversity" in line]
+    if not seen:
+        return None
+    steps = [line["step"] for line in seen]
+    labels = {"difference of pairs": "diversity", "difference to the most alike": "nearest"}
+    curves = [
+        Curve(label, steps, [line[name] / (line["data_" + name] or 1) for line in seen])
+        for label, name in labels.items()
+    ]
+    high = max(1.15, *(min(v, 2) for curve in curves for v in curve.values))
+    return {
+        "labels": list(labels),
+        "svg": chart(curves, {"as the data": 1.0}, (0, high), "diversity"),
+    }
+
+
+def _measures(run) -> dict | None:
+    try:
+        found = read_json(run / "measures.json")
+        results = [
+            {
+                "title": result["title"],
+                "pictures": result["pictures"],
+                "features": result["features"],
+                "sets": list(result["sets"]),
+                "rows": [
+                    (title, [cell(values, name) for values in result["sets"].values()], good)
+                    for name, (title, good) in ROWS.items()
+                    if any(cell(values, name) != "–" for values in result["sets"].values())
+                ],
+                "neighbours": data_uri(run / Path(result["neighbours"]).name),
+            }
+            for result in found["results"]
+        ]
+        return {"step": found["step"], "data": found["data"], "results": results}
+    except (OSError, ValueError, KeyError, TypeError):  # none were taken, or not by this tinygan
+        return None
+
+
+def _flat(value: dict, prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested options as ``(dotted name, value)``."""
+    pairs = []
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            pairs += _flat(inner, f"{prefix}{name}.")
+        elif inner is not None:
+            pairs.append((f"{prefix}{name}", str(inner)))
+    return pairs

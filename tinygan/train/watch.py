@@ -1,0 +1,89 @@
+"""``watch.jsonl``: how varied the samples were, and the warnings that were given."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from tinygan.train.alarms import Alarms, Variety, Warned, variety
+from tinygan.train.files import replaced
+from tinygan.train.system import System
+
+__all__ = ["Watch", "read_watch"]
+
+
+class Watch:
+    """Feeds the alarms with what a run does, and writes down what they say.
+
+    Parameters
+    ----------
+    system : System
+        Its `scores` and `real_pictures` are asked for.
+    path : Path
+        The file.  What it holds of steps that will be taken again is cut off.
+    rows : list of dict
+        The metrics of the steps that were taken already.
+    """
+
+    def __init__(self, system: System, path: Path, rows: list[dict]):
+        self.system, self.path = system, path
+        self._alarms: Alarms | None = None
+        self._take_up(rows)
+
+    def step(self, row: dict) -> Warned | None:
+        """Look at the metrics of a step."""
+        scores = self.system.scores(row)
+        if scores is None:
+            return None
+        return self._noted(self._watching().observe(row["step"], *scores))
+
+    def samples(self, step: int, pictures) -> Warned | None:
+        """Look at a batch of samples, or at None where their variety says nothing."""
+        if pictures is None:
+            return None
+        alarms = self._watching(len(pictures))
+        seen = variety(pictures)
+        data = {f"data_{name}": value for name, value in asdict(alarms.data).items()}
+        self._write({"step": step, **asdict(seen), **data})
+        return self._noted(alarms.look(step, seen))
+
+    def _watching(self, count: int = 64) -> Alarms:
+        if self._alarms is None:
+            real = self.system.real_pictures(count)
+            self._alarms = Alarms(Variety(1.0, 1.0) if real is None else variety(real))
+        return self._alarms
+
+    def _noted(self, warned: Warned | None) -> Warned | None:
+        if warned is not None:
+            self._write({"step": warned.step, "warning": warned.kind, "text": warned.text})
+        return warned
+
+    def _write(self, line: dict) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def _take_up(self, rows) -> None:
+        """Bring file and alarms to where they were after the steps of `rows`."""
+        lines = [line for line in read_watch(self.path) if line["step"] <= len(rows)]
+        if self.path.exists():
+            with replaced(self.path) as beside:
+                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                beside.write_text(text, encoding="utf-8")
+        looks = {line["step"]: line for line in lines if "diversity" in line}
+        for row in rows:
+            if scores := self.system.scores(row):
+                self._watching().observe(row["step"], *scores)
+            if look := looks.get(row["step"]):
+                self._watching().look(row["step"], Variety(look["diversity"], look["nearest"]))
+
+
+def read_watch(path: Path) -> list[dict]:
+    """Return the lines of the file; none if there is no such file, all whole ones if it was cut."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
