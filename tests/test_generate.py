@@ -87,6 +87,18 @@ def test_one_checkpoint_alone_is_enough(run, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_the_best_checkpoint_may_be_used(tmp_path, monkeypatch, capsys):
+    scores = iter([2.0, 1.0, 3.0])
+    monkeypatch.setattr(DCGAN, "score", lambda self: next(scores))
+    words = ["--checkpoint-every", 1, "--keep", 1, "--out", tmp_path / "run"]
+    assert train("--steps", 3, *words) == 0
+    for flags, step in (((), 3), (("--best",), 2)):
+        out = tmp_path / f"{step}.png"
+        assert generate(tmp_path / "run", "--count", 4, "--out", out, *flags) == 0
+        assert f"step-00000{step}.safetensors" in capsys.readouterr().out
+    assert (tmp_path / "2.png").read_bytes() != (tmp_path / "3.png").read_bytes()
+
+
 def test_nothing_is_overwritten_without_force(run, tmp_path, capsys):
     out = tmp_path / "mine.png"
     out.write_text("mine")

@@ -25,7 +25,8 @@ KEYS = ["step", "epoch", *LOSSES, "seconds"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("train") / "run"
-    assert train("--steps", 7, "--sample-every", 3, "--checkpoint-every", 2, "--out", out) == 0
+    every = ["--sample-every", 3, "--checkpoint-every", 2, "--keep", 9]
+    assert train("--steps", 7, *every, "--out", out) == 0
     return out
 
 
@@ -49,6 +50,7 @@ def test_the_run_folder_holds_what_it_should(run):
         "samples/step-000003.png",
         "samples/step-000006.png",
         "samples/step-000007.png",
+        "checkpoints/step-000002.safetensors",
         "checkpoints/step-000004.safetensors",
         "checkpoints/step-000006.safetensors",
         "checkpoints/step-000007.safetensors",
@@ -99,6 +101,15 @@ def test_samples_are_drawn_from_the_same_noise_each_time_and_change_nothing(tmp_
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     after = system.networks["G"].state_dict()
     assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_the_score_of_a_checkpoint_is_lower_for_pictures_nearer_to_the_data(monkeypatch):
+    system = DCGAN(options(dataset_size=128))
+    untrained = system.score()
+    assert system.score() == untrained
+    real = faces(128, 16, seed=9).images.astype(np.float32) / 127.5 - 1
+    monkeypatch.setattr(system.networks["G"], "predict", lambda z: real[: len(z)])
+    assert system.score() < untrained / 3
 
 
 def options(**changed) -> dict:

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
         arguments = _parser(prog).parse_args(argv)
         out = Path(arguments.out)
         _check_out(out, arguments.force)
-        options, checkpoint = find_run(Path(arguments.run), "dcgan")
+        options, checkpoint = find_run(Path(arguments.run), "dcgan", arguments.best)
         G = build_generator(options)
         load_network(checkpoint, G, "G")
         G.to(resolve_backend(arguments.backend))
@@ -99,6 +99,11 @@ def _check_out(out: Path, force: bool) -> None:
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Make pictures with a trained DCGAN.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
     parser.add_argument("--out", default="generated.png", metavar="FILE", help="a .png file")
     parser.add_argument("--count", type=positive_int, default=64, metavar="N", help="default: 64")
     parser.add_argument(

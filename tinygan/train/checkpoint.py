@@ -28,7 +28,14 @@ from tinygan.train.errors import CheckpointError, DivergedError
 from tinygan.train.files import replaced
 from tinygan.train.system import System
 
-__all__ = ["checkpoint_paths", "load_network", "load_system", "read_info", "save_checkpoint"]
+__all__ = [
+    "checkpoint_path",
+    "checkpoint_paths",
+    "load_network",
+    "load_system",
+    "read_info",
+    "save_checkpoint",
+]
 
 FORMAT = "tinygan checkpoint 1"
 _NAME = re.compile(r"step-(\d{6,})\.safetensors")
@@ -41,6 +48,11 @@ def checkpoint_paths(folder: Path) -> list[tuple[int, Path]]:
         if match := _NAME.fullmatch(path.name):
             found.append((int(match[1]), path))
     return sorted(found, reverse=True)
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Return the path of the checkpoint of a step."""
+    return folder / f"step-{step:06d}.safetensors"
 
 
 def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path:
@@ -66,7 +78,7 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise DivergedError(f"{name} holds NaN or infinite values after step {step}", step)
     text = json.dumps({"system": system.name, "step": step, **info})
-    path = folder / f"step-{step:06d}.safetensors"
+    path = checkpoint_path(folder, step)
     with replaced(path) as beside:
         try:
             save_file(arrays, beside, {"format": FORMAT, "tinygan": text})

@@ -22,6 +22,7 @@ __all__ = ["DCGAN", "build_generator", "load_images", "noise"]
 # purposes are small numbers.
 _WEIGHTS, _NOISE, _SAMPLES, _INSTANCE_NOISE = range(100, 104)
 _SAMPLE_COUNT = 64
+_SCORED = 128  # pictures that a checkpoint is judged by
 
 
 def build_generator(options: dict, rng=None) -> Layer:
@@ -122,6 +123,17 @@ class DCGAN(System):
 
     def scores(self, metrics: dict) -> tuple[float, float]:
         return metrics["D_real"], metrics["D_fake"]
+
+    def score(self) -> float:
+        """Return the sliced Wasserstein distance to the data, meaned over sizes of detail."""
+        from tinygan.metrics import sliced_wasserstein  # only needed every few hundred steps
+
+        some = np.linspace(0, len(self.images) - 1, min(len(self.images), _SCORED)).astype(int)
+        real = self.images[some].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        z = noise(self.options, len(some), self._random(_SAMPLES))
+        fake = asnumpy(self.networks["G"].predict(asarray(z, self.options["backend"])))
+        distances = sliced_wasserstein(real, fake)
+        return float(np.mean(list(distances.values())))
 
     def step_bytes(self) -> int:
         options = self.options

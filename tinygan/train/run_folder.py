@@ -23,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinygan.train.checkpoint import checkpoint_paths, read_info
+from tinygan.train.checkpoint import checkpoint_path, checkpoint_paths, read_info
 from tinygan.train.errors import CheckpointError, UserError
 from tinygan.train.files import BESIDE, read_json, write_json
 from tinygan.train.metrics_file import MetricsFile
@@ -247,8 +247,10 @@ def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
     return checkpoint
 
 
-def find_run(path: Path, system: str) -> tuple[dict, Path]:
+def find_run(path: Path, system: str, best: bool = False) -> tuple[dict, Path]:
     """Return the options and the checkpoint to use of a run folder, or of one checkpoint file.
+
+    Of a folder it is the newest checkpoint, or with `best` the one that was nearest to the data.
 
     Raises
     ------
@@ -264,6 +266,9 @@ def find_run(path: Path, system: str) -> tuple[dict, Path]:
         checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
         if checkpoint is None:
             raise UserError(f"{path}: this run has no checkpoint yet")
+        noted = read_info(checkpoint).get("best") if best else None
+        if noted:
+            checkpoint = checkpoint_path(path / "checkpoints", noted["step"])
     info = read_info(checkpoint)
     if info["system"] != system:
         raise UserError(f"{checkpoint}: expected a {system}'s checkpoint, got a {info['system']}'s")
