@@ -251,3 +251,12 @@ def test_clear_errors(message, call):
     x, w, *_ = draw(SHAPES["3x3"])
     with pytest.raises(ValueError, match=message):
         call(x, w)
+
+
+@pytest.mark.parametrize("name", ["4x4/2, sliced", "3x3, one sliced image", "4x4/2, odd", "4x4"])
+def test_winograd_in_many_chunks_and_pieces(monkeypatch, name):
+    monkeypatch.setattr(winograd, "CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(winograd, "PIECE_BYTES", 1 << 10)
+    monkeypatch.setattr(winograd, "BLOCK", 8)
+    case = draw(SHAPES[name], seed=4)
+    assert_close(faces(*case, algorithm="winograd"), faces(*case, algorithm="im2col"), 1e-11)

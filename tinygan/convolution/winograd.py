@@ -21,7 +21,8 @@ The two gradients are these lines transposed, read from right to left:
     dM = A\,dy\,A^T, \quad dV_{ik} = dM_{ik} U_{ik}^T, \quad dd = B\,dV\,B^T, \qquad
     dU_{ik} = V_{ik}^T dM_{ik}, \quad dw = G^T dU\,G,
 
-where ``dx`` is the sum of the ``dd`` of overlapping tiles.
+where ``dx`` is the sum of the ``dd`` of overlapping tiles.  Both matrices of a transform are
+applied one after the other, along the height and along the width.
 
 **Stride 2.**  Even and odd rows of ``x`` (its two *phases*) meet even and odd rows of ``w``: a
 4-tap filter with stride 2 is two 2-tap filters with stride 1, added.  Along both axes that is a
@@ -30,7 +31,7 @@ stride-1 convolution of 2 × 2 taps over four times the channels ``(phase_h, pha
 **Memory.**  The transforms are small matrices times long rows, in place of gathering: a tile's rows
 along the height are whole rows of ``x``, so ``Bᵀ`` along the height reads them where they lie, and
 along the width it writes ``V`` where the product wants it.  Results go straight to their rows of
-``y``.  Tiles are worked through in chunks whose ``V`` stays in the shared cache.
+``y`` and ``dx``.  Tiles are worked through in chunks, so that ``V`` stays small.
 """
 
 from __future__ import annotations
@@ -89,96 +90,76 @@ def _taps(kernel_size, stride):
 class _Tiling:
     """The sizes of one convolution, and its matrices."""
 
-    def __init__(self, xp, dtype, images, input_size, channels, kernel_size, stride, padding, out):
-        self.xp, self.dtype = xp, dtype
-        self.s = stride[0]
-        self.r = _taps(kernel_size, stride)
+    def __init__(self, xp, dtype, x_shape, w_shape, stride, padding):
+        self.xp, self.dtype, self.padding = xp, dtype, padding
+        self.images, self.H, self.W, self.C = x_shape
+        self.O, self.s, self.r = w_shape[3], stride[0], _taps(w_shape, stride)
+        self.K = self.s**2 * self.C
         self.m = OUTPUTS[self.r]
         self.n = self.m + self.r - 1
         self.A, self.G, self.B = (xp.asarray(a, dtype) for a in transforms(self.m, self.r))
-        self.images, self.H, self.W, self.C, self.O = images, *input_size, channels, out
-        self.K = self.s**2 * channels
-        self.padding = padding
-        sizes = zip(input_size, kernel_size, stride, padding, strict=True)
-        self.OH, self.OW = (output_size(*axis) for axis in sizes)
-        self.TH, self.TW = -(-self.OH // self.m), -(-self.OW // self.m)
-        # columns of the zero-padded input under all tiles, and those of them that are in x
-        self.width = self.s * (self.TW * self.m + self.r - 1)
-        self.inside = slice(padding[1] * channels, min(self.width, padding[1] + self.W) * channels)
-        # what the tile before and the tile itself add to its own m entries
+        # what the tile before and the tile itself add to its own m entries of dx
         both = xp.zeros((self.m, 2 * self.n), dtype)
         both[: self.r - 1, : self.n] = self.B[self.m :]
         both[:, self.n :] = self.B[: self.m]
         self.both = both[:, self.n - 1 :] if self.r == 2 else both  # infinity alone reaches on
+        sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
+        self.OH, self.OW = (output_size(*axis) for axis in sizes)
+        self.TH, self.TW = -(-self.OH // self.m), -(-self.OW // self.m)
+        # columns of the zero-padded input under all tiles, and those of them that are in x
+        self.width = self.s * (self.TW * self.m + self.r - 1)
+        inside = min(self.W, self.width - padding[1])
+        self.inside = slice(padding[1] * self.C, (padding[1] + inside) * self.C)
 
     def chunks(self):
         """Return pieces of (images, rows of tiles)."""
         a_row = self.n**2 * self.TW * max(self.K, self.O) * np.dtype(self.dtype).itemsize
         return pieces(self.images, self.TH, max(1, CHUNK_BYTES // a_row), self.xp)
 
-    def inside_rows(self, phase, count):
-        """Return which tiles have all their first `count` rows of a phase in ``x``, and where.
-
-        The result ``(first, last + 1, h)``: tile ``j`` begins at row ``h + s·m·j`` of ``x``.
-        """
-        h = phase - self.padding[0]
-        first = max(0, -(h // (self.s * self.m)))
-        last = (self.H - 1 - h - self.s * (count - 1)) // (self.s * self.m)
-        return first, max(first, min(self.TH, last + 1)), h
-
-    def groups(self, phase, start, stop, count):
-        """Divide tiles `start` to `stop` into those of `inside_rows` and single ones.
-
-        Yield ``(tile, last tile + 1, a, b)``: rows ``a`` to ``b`` of their `count` are in ``x``.
-        """
-        first, last, h = self.inside_rows(phase, count)
-        tile = start
-        while tile < stop:
-            if first <= tile < last:
-                yield tile, min(stop, last), 0, count
-                tile = min(stop, last)
-            else:
-                top = h + self.s * self.m * tile
-                a = min(count, max(0, -(top // self.s)))
-                yield tile, tile + 1, a, max(a, min(count, -(-(self.H - top) // self.s)))
-                tile += 1
-
-    def rows_of_tiles(self, x, phase, count):
-        """Return ``rows(n0, n1, group)``: views ``(images, tiles, rows, ·)`` of rows of `x`."""
-        first, last, h = self.inside_rows(phase, count)
-        image, row, _, item = x.strides
-        size = self.inside.stop - self.inside.start
-        begin, step = h + self.s * self.m * first, self.s * self.m
-        if first < last:
-            shape = (len(x), last - first, count, size)
-            whole = _view(self.xp, x[:, begin:], shape, (image, step * row, self.s * row, item))
-
-        def rows(n0, n1, start, stop, a, b):
-            if first <= start < last:
-                return whole[n0:n1, start - first : stop - first]
-            top = h + step * start + self.s * a
-            part = x[n0:n1, top : top + self.s * (b - a) : self.s]
-            return part.reshape(n1 - n0, 1, b - a, self.W * self.C)[..., :size]
-
-        return rows
-
     def rows_a_piece(self, channels, least=1):
+        """Return how many rows of tiles make a piece of the work of one transform."""
         a_row = self.n * self.TW * self.m * channels * np.dtype(self.dtype).itemsize
         return max(least, PIECE_BYTES // a_row)
+
+    def rows(self, x, tiles, count):
+        """Find the first `count` rows of every phase of `tiles` in `x`, in groups of tiles.
+
+        Return for each phase a list of ``(tile, last tile + 1, a, b, view)``: rows ``a`` to ``b``
+        of these tiles lie inside of ``x``, and are ``view[image, tile, row, ·]``.
+        """
+        s, m, (image, row, _, item) = self.s, self.m, x.strides
+        result = []
+        for phase in range(s):
+            groups = []
+            for tile in tiles:
+                top = s * m * tile + phase - self.padding[0]
+                a = min(count, max(0, -(top // s)))
+                b = max(a, min(count, -(-(self.H - top) // s)))
+                if groups and groups[-1][2:4] == [a, b]:
+                    groups[-1][1] += 1
+                else:
+                    groups.append([tile, tile + 1, a, b, top + s * a])
+            size = self.inside.stop - self.inside.start
+            for group in groups:
+                start, stop, a, b, top = group
+                shape = (len(x), stop - start, b - a, size)
+                strides = (image, m * s * row, s * row, item)
+                group[4] = _view(self.xp, x[:, top:], shape, strides) if a < b else None
+            result.append(groups)
+        return result
 
 
 def convolve(x, w, stride, padding):
     """Return ``y`` from ``x`` and ``w``."""
     xp = get_xp(x=x, w=w)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
-    t = _tiling(xp, x, w, len(x), x.shape[1:3], w.shape, stride, padding)
+    t = _Tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
     U = _transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
     for n0, n1, t0, t1 in t.chunks():
         V = _transform_input(t, x, n0, n1, t0, t1)
-        tiles = (n1 - n0) * (t1 - t0) * t.TW
-        M = scratch(xp, "M", (t.n, t.n, tiles, t.O), t.dtype)
-        _multiply(t, V.reshape(t.n, t.n, tiles, t.K), U, M)
+        M = scratch(xp, "M", (t.n, t.n, V.shape[2], t.O), t.dtype)
+        _multiply(t, V, U, M)
         _transform_output(t, M, y, n0, n1, t0, t1)
     return y
 
@@ -186,16 +167,16 @@ def convolve(x, w, stride, padding):
 def convolve_grad_input(dy, w, stride, padding, input_size):
     """Return ``dx`` from ``dy`` and ``w``."""
     xp = get_xp(dy=dy, w=w)
-    t = _tiling(xp, dy, w, len(dy), input_size, w.shape, stride, padding)
+    x_shape = (len(dy), *input_size, w.shape[2])
+    t = _Tiling(xp, xp.result_type(dy, w), x_shape, w.shape, stride, padding)
     U = _transform_weight(t, w).transpose(0, 1, 3, 2)
     seen = t.width - padding[1] >= t.W and t.s * (t.TH * t.m + t.r - 1) - padding[0] >= t.H
-    dx = (xp.empty if seen else xp.zeros)((t.images, t.H, t.W, t.C), t.dtype)
+    dx = (xp.empty if seen else xp.zeros)(x_shape, t.dtype)
     for n0, n1, t0, t1 in t.chunks():
         before = max(0, t0 - 1)  # the row of tiles that reaches into the first one of this chunk
         dM = _transform_output_gradient(t, dy, n0, n1, before, t1)
-        tiles = (n1 - n0) * (t1 - before) * t.TW
-        dV = scratch(xp, "V", (t.n, tiles, t.n, t.K), t.dtype)
-        _multiply(t, dM.reshape(t.n, t.n, tiles, t.O), U, dV.transpose(0, 2, 1, 3))
+        dV = scratch(xp, "V", (t.n, dM.shape[2], t.n, t.K), t.dtype)
+        _multiply(t, dM, U, dV.transpose(0, 2, 1, 3))
         _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before)
     return dx
 
@@ -205,24 +186,13 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     xp = get_xp(x=x, dy=dy)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
-    t = _tiling(xp, x, dy, len(x), x.shape[1:3], w_shape, stride, padding)
+    t = _Tiling(xp, xp.result_type(x, dy), x.shape, w_shape, stride, padding)
     dU = scratch(xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
     for number, (n0, n1, t0, t1) in enumerate(t.chunks()):
         V = _transform_input(t, x, n0, n1, t0, t1)
         dM = _transform_output_gradient(t, dy, n0, n1, t0, t1)
-        tiles = (n1 - n0) * (t1 - t0) * t.TW
-        V = V.reshape(t.n, t.n, tiles, t.K).transpose(0, 1, 3, 2)
-        dM = dM.reshape(t.n, t.n, tiles, t.O)
-        _multiply(t, V, dM, dU, add=number > 0)
+        _multiply(t, V.transpose(0, 1, 3, 2), dM, dU, add=number > 0)
     return _transform_weight_gradient(t, dU, w_shape)
-
-
-def _tiling(xp, a, b, images, input_size, w_shape, stride, padding):
-    dtype = xp.result_type(a, b)
-    kernel_size, channels, out_channels = w_shape[:2], w_shape[2], w_shape[3]
-    return _Tiling(
-        xp, dtype, images, input_size, channels, kernel_size, stride, padding, out_channels
-    )
 
 
 def _multiply(t, left, right, out, add=False):
@@ -237,49 +207,41 @@ def _multiply(t, left, right, out, add=False):
             t.xp.matmul(left[i, k, a:b], right[i, k], out=to)
 
     if t.xp is not np:
-        if add:
-            out += t.xp.matmul(left, right)
-        else:
-            out[...] = t.xp.matmul(left, right)
+        out[...] = t.xp.matmul(left, right) + (out if add else 0)
         return
     rows = out.shape[2]
-    halves = split(rows, -(-rows // 2)) if rows >= 256 else [(0, rows)]
-    run(
-        [
-            lambda i=i, k=k, a=a, b=b: product(i, k, a, b)
-            for i in range(t.n)
-            for k in range(t.n)
-            for a, b in halves
-        ]
-    )
+    parts = split(rows, -(-rows // 2)) if rows >= 256 else [(0, rows)]
+    positions = [(i, k, a, b) for i in range(t.n) for k in range(t.n) for a, b in parts]
+    run([lambda at=at: product(*at) for at in positions])
 
 
 def _transform_input(t, x, n0, n1, t0, t1):
-    """Return ``V[i, k, image, tile row, tile, phase_h, (phase_w, C)] = Bᵀ d B``."""
+    """Return ``V[i, k, (image, tile row, tile), (phase_h, phase_w, C)] = Bᵀ d B``."""
     V = scratch(t.xp, "V", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.s, t.s * t.C), t.dtype)
     BT = t.B.T.copy()
     m, n, s = t.m, t.n, t.s
-    views = [t.rows_of_tiles(x, phase, n) for phase in range(s)]
+    x_rows = t.rows(x, range(t0, t1), n)
 
     def piece(a0, a1, b0, b1):
         part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, s, n, t.width * t.C), t.dtype)
         part[..., : t.inside.start] = 0
         part[..., t.inside.stop :] = 0
-        inner = part[..., t.inside]
-        for phase, rows in enumerate(views):
-            for start, stop, a, b in t.groups(phase, t0 + b0, t0 + b1, n):
-                to = inner[:, start - t0 - b0 : stop - t0 - b0, phase]
-                if a < b:
-                    t.xp.matmul(BT[:, a:b], rows(n0 + a0, n0 + a1, start, stop, a, b), out=to)
-                else:  # entirely in the border
+        for phase, groups in enumerate(x_rows):
+            for start, stop, a, b, rows in groups:
+                first, last = max(start, t0 + b0), min(stop, t0 + b1)
+                to = part[:, max(0, first - t0 - b0) : max(0, last - t0 - b0), phase, :, t.inside]
+                if rows is None:  # in the border
                     to[...] = 0
+                elif first < last:
+                    rows = rows[n0 + a0 : n0 + a1, first - start : last - start]
+                    t.xp.matmul(BT[:, a:b], rows, out=to)
         shape = (a1 - a0, b1 - b0, s, n, t.TW, n, s * t.C)
         step = s * t.C * part.itemsize
         columns = _view(t.xp, part, shape, (*part.strides[:-1], m * step, step, part.itemsize))
         t.xp.matmul(BT, columns, out=V[:, :, a0:a1, b0:b1].transpose(2, 3, 5, 0, 4, 1, 6))
 
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K), t.xp)
-    return V
+    return V.reshape(n, n, -1, t.K)
 
 
 def _transform_output(t, M, y, n0, n1, t0, t1):
@@ -306,7 +268,7 @@ def _transform_output(t, M, y, n0, n1, t0, t1):
 
 
 def _transform_output_gradient(t, dy, n0, n1, t0, t1):
-    """Return ``dM[i, k, image, tile row, tile, O] = A dy Aᵀ``."""
+    """Return ``dM[i, k, (image, tile row, tile), O] = A dy Aᵀ``."""
     dM = scratch(t.xp, "M", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O), t.dtype)
     m = t.m
 
@@ -314,18 +276,14 @@ def _transform_output_gradient(t, dy, n0, n1, t0, t1):
         top, bottom = m * (t0 + b0), m * (t0 + b1)
         slab = padded(t.xp, dy, n0 + a0, n0 + a1, top, bottom, 0, m * t.TW)
         image, row, _, item = slab.strides
-        rows = _view(
-            t.xp,
-            slab,
-            (a1 - a0, b1 - b0, m, t.TW * m * t.O),
-            (image, m * row, row, item),
-        )
+        shape = (a1 - a0, b1 - b0, m, t.TW * m * t.O)
+        rows = _view(t.xp, slab, shape, (image, m * row, row, item))
         part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, t.n, t.TW, m, t.O), t.dtype)
         t.xp.matmul(t.A, rows, out=part.reshape(a1 - a0, b1 - b0, t.n, t.TW * m * t.O))
         t.xp.matmul(t.A, part, out=dM[:, :, a0:a1, b0:b1].transpose(2, 3, 0, 4, 1, 5))
 
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
-    return dM
+    return dM.reshape(t.n, t.n, -1, t.O)
 
 
 def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
@@ -335,8 +293,9 @@ def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
     """
     m, n, s = t.m, t.n, t.s
     dV = dV.reshape(n, n1 - n0, t1 - before, t.TW, n, s, s * t.C)
-    views = [t.rows_of_tiles(dx, phase, m) for phase in range(s)]
-    tail = [t.rows_of_tiles(dx, phase, t.r - 1) for phase in range(s)]
+    first_tile = t.rows(dx, [0], m)
+    other_tiles = t.rows(dx, range(1, t.TH), m)
+    below = t.rows(dx, [t.TH], t.r - 1)  # the rows after the last tile's own
 
     def piece(a0, a1, b0, b1):
         first = max(0, t0 + b0 - 1)  # tile row
@@ -345,21 +304,20 @@ def _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
         part = scratch(t.xp, "rows", (images, s, count, n, t.width * t.C), t.dtype)
         _overlap_add(t, columns, part.reshape(images, s, count, n, t.width // s, s * t.C))
         part = part[..., t.inside]
-        pairs = _pairs(t, part)
 
-        def write(matrix, rows, start, stop, to, phase):
-            for g0, g1, a, b in t.groups(phase, start, stop, len(matrix)):
-                if a < b:
-                    out = to[phase](n0 + a0, n0 + a1, g0, g1, a, b)
-                    t.xp.matmul(matrix[a:b], rows[:, phase, g0 - start : g1 - start], out=out)
+        def write(matrix, rows, begin, dx_rows, end):
+            """Multiply `rows`, which begin with tile `begin`, into `dx_rows` up to tile `end`."""
+            for phase, groups in enumerate(dx_rows):
+                for start, stop, a, b, to in groups:
+                    g0, g1 = max(start, t0 + b0), min(stop, end)
+                    if g0 < g1 and to is not None:
+                        to = to[n0 + a0 : n0 + a1, g0 - start : g1 - start]
+                        tiles = rows[:, phase, g0 - begin : g1 - begin]
+                        t.xp.matmul(matrix[a:b], tiles, out=to)
 
-        for phase in range(s):
-            if first == t0 + b0:  # the first row of tiles has none before it
-                write(t.B[:m], part, first, first + 1, views, phase)
-            if count > 1:
-                write(t.both, pairs, first + 1, first + count, views, phase)
-            if first + count == t.TH:  # the rows below the last tile's own
-                write(t.B[m:], part[:, :, count - 1 :], t.TH, t.TH + 1, tail, phase)
+        write(t.B[:m], part, first, first_tile, t0 + b1)
+        write(t.both, _pairs(t, part), first + 1, other_tiles, t0 + b1)
+        write(t.B[m:], part, first + 1, below, t0 + b1 + 1)
 
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K, least=4), t.xp)
 
