@@ -25,14 +25,18 @@ class Contestant:
     name: str
     library: str
     options: dict = field(default_factory=dict)
-    keep_memory: bool = False  # `tinygan.memory.keep_freed_memory`, as the training commands do
+    keep_memory: bool = False  # `tinygan.train.allocator`, as the training commands do
 
 
-TINYGAN = Contestant("tinygan", "tinygan")
-TINYGAN_IM2COL = Contestant("tinygan, im2col", "tinygan", {"algorithm": "im2col"})
-TINYGAN_NAIVE = Contestant("tinygan, loops", "tinygan", {"algorithm": "naive"})
+TINYGAN = Contestant("tinygan", "tinygan", keep_memory=True)
+TINYGAN_FRESH = Contestant("tinygan, memory given back", "tinygan")
+TINYGAN_IM2COL = Contestant("tinygan, im2col", "tinygan", {"algorithm": "im2col"}, True)
+TINYGAN_NAIVE = Contestant("tinygan, loops", "tinygan", {"algorithm": "naive"}, True)
 TORCH = Contestant("PyTorch", "torch")
 TORCH_CHANNELS_LAST = Contestant("PyTorch, channels_last", "torch", {"channels_last": True})
+TORCH_KEEPS = Contestant(
+    "PyTorch, channels_last, memory kept", "torch", {"channels_last": True}, keep_memory=True
+)
 TORCH_COMPILE = Contestant("PyTorch, torch.compile", "torch", {"compile": True})
 TORCH_BOTH = Contestant(
     "PyTorch, torch.compile and channels_last", "torch", {"compile": True, "channels_last": True}
@@ -40,10 +44,8 @@ TORCH_BOTH = Contestant(
 
 
 def torch_modes(*wanted: Contestant) -> list[Contestant]:
-    """Return the `wanted` ways of using PyTorch (by default all), none where it is missing."""
-    if find_spec("torch") is None:
-        return []
-    return list(wanted or (TORCH, TORCH_CHANNELS_LAST, TORCH_COMPILE, TORCH_BOTH))
+    """Return the `wanted` ways of using PyTorch, none where it is missing."""
+    return list(wanted) if find_spec("torch") is not None else []
 
 
 class Worker:
@@ -133,7 +135,8 @@ def contest(
     -------
     list of dict
         In the contestants' order: ``name``, ``seconds`` (one a round), ``median``, ``least``,
-        ``peak_bytes``; or ``name`` and ``error`` for one that could not do it.
+        ``processor`` and ``processor_median`` likewise, and ``peak_bytes``; or ``name`` and
+        ``error`` for one that could not do it.
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(c, backend, threads)) for c in contestants]
@@ -143,7 +146,7 @@ def contest(
 
 def alternate(turns, *, rounds=7, warm_up=2, at_least=0.0) -> list[dict]:
     """Do what `contest` does, for ``(worker, task)`` pairs whose workers are already there."""
-    rows = [{"name": worker.contestant.name, "seconds": []} for worker, _ in turns]
+    rows = [{"name": worker.contestant.name, "seconds": [], "processor": []} for worker, _ in turns]
     for (worker, task), row in zip(turns, rows, strict=True):
         try:
             row["warm_up_seconds"] = worker.ask("prepare", task=task, warm_up=warm_up)
@@ -156,12 +159,14 @@ def alternate(turns, *, rounds=7, warm_up=2, at_least=0.0) -> list[dict]:
             time.sleep(_PAUSE)
             try:
                 turn = worker.ask("run", at_least=at_least)
-                row["seconds"].append(statistics.median(turn))
+                for clock in ("seconds", "processor"):
+                    row[clock].append(statistics.median(turn[clock]))
             except RuntimeError as error:
                 row["error"] = str(error)
     for (worker, _), row in zip(turns, rows, strict=True):
         if "error" not in row:
             row["median"] = statistics.median(row["seconds"])
             row["least"] = min(row["seconds"])
+            row["processor_median"] = statistics.median(row["processor"])
             row["peak_bytes"] = worker.ask("peak")
     return rows

@@ -43,7 +43,7 @@ def launches(options) -> list[dict]:
                 worker = stack.enter_context(Worker(contestant, options.backend))
                 try:
                     worker.ask("prepare", task=task, warm_up=3)
-                    result["seconds"] = sorted(worker.ask("run", at_least=0.2))
+                    result["seconds"] = sorted(worker.ask("run", at_least=0.2)["seconds"])
                     result["kernels"] = worker.ask("profile")
                 except RuntimeError as error:
                     result["error"] = str(error)

@@ -67,8 +67,8 @@ def _layers(rows):
 def _contest(rows, extra=None):
     """One line a contestant; `extra` is a heading and a function from a result to its cell."""
     heading = f" {extra[0]} |" if extra else ""
-    lines = [f"| | | median | least | times tinygan's |{heading} peak memory |"]
-    lines += ["|---|---|---:|---:|---:|" + ("---:|" if extra else "") + "---:|"]
+    lines = [f"| | | median | least | times tinygan's | processor |{heading} peak memory |"]
+    lines += ["|---|---|---:|---:|---:|---:|" + ("---:|" if extra else "") + "---:|"]
     for row in rows:
         ours = next(r for r in row["results"] if r["name"] == "tinygan").get("median")
         for r in row["results"]:
@@ -77,6 +77,7 @@ def _contest(rows, extra=None):
                 continue
             cells = [_time(r["median"]), _time(r["least"])]
             cells.append(f"{r['median'] / ours:.2f}" if ours else "–")
+            cells.append(_time(r["processor_median"]) if "processor_median" in r else "–")
             if extra:
                 cells.append(extra[1](r))
             peak = r.get("peak_bytes")

@@ -11,10 +11,15 @@ from itertools import pairwise
 from benchmarks.contest import (
     ROOT,
     TINYGAN,
+    TINYGAN_FRESH,
     TINYGAN_IM2COL,
     TINYGAN_NAIVE,
     TORCH,
+    TORCH_BOTH,
     TORCH_CHANNELS_LAST,
+    TORCH_COMPILE,
+    TORCH_KEEPS,
+    Contestant,
     Worker,
     alternate,
     contest,
@@ -90,8 +95,10 @@ def steps(options: Options) -> list[dict]:
     """Whole training steps, and the peak of memory of the processes that did nothing else."""
     rows = []
     for name, task in options.systems().items():
-        modes = torch_modes(TORCH, TORCH_CHANNELS_LAST) if options.quick else torch_modes()
-        results = contest(task, [TINYGAN, *modes], backend=options.backend, rounds=options.rounds)
+        contestants = _all_ways(options)
+        if options.backend == "numpy" and not options.quick:
+            contestants.insert(1, TINYGAN_FRESH)
+        results = contest(task, contestants, backend=options.backend, rounds=options.rounds)
         rows.append({"system": name, "results": results})
     return rows
 
@@ -104,10 +111,9 @@ def inference(options: Options) -> list[dict]:
     sizes += [("CycleGAN-128, batch 1", {"task": "cyclegan_predict", "image_size": 128})]
     sizes += [("CycleGAN-256, batch 1", {"task": "cyclegan_predict", "image_size": 256})]
     for name, task in sizes[:3] if options.quick else sizes:
-        modes = torch_modes(TORCH, TORCH_CHANNELS_LAST) if options.quick else torch_modes()
         results = contest(
             task,
-            [TINYGAN, *modes],
+            _all_ways(options),
             backend=options.backend,
             rounds=options.rounds,
             at_least=0.02 if options.quick else 0.2,
@@ -240,6 +246,15 @@ def exponent(values: list[float], seconds: list[float]) -> float:
     """
     (a, b) = list(pairwise(sorted(zip(values, seconds, strict=True))))[-1]
     return math.log(b[1] / a[1]) / math.log(b[0] / a[0])
+
+
+def _all_ways(options: Options) -> list[Contestant]:
+    """Return tinygan and PyTorch in all its modes; quick: in those that need no compiling."""
+    modes = [TORCH, TORCH_CHANNELS_LAST]
+    if not options.quick:
+        modes += [TORCH_KEEPS] if options.backend == "numpy" else []
+        modes += [TORCH_COMPILE, TORCH_BOTH]
+    return [TINYGAN, *torch_modes(*modes)]
 
 
 def _finish(result):

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from tinygan.memory import keep_freed_memory
-
 COMMANDS = {
     "train": "train a network on pictures",
     "generate": "make pictures with a trained DCGAN",
@@ -24,9 +22,7 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the first word of `argv` names, and return its exit status."""
-    if argv is None:  # started as a command, alone in its process
-        argv = sys.argv[1:]
-        keep_freed_memory()
+    argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help"):
         print("usage: tinygan COMMAND ...\n\ncommands:")

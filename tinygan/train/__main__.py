@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from tinygan.memory import keep_freed_memory
 from tinygan.train.session import run_command
 
 SYSTEMS = {
@@ -33,5 +32,4 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -
 
 
 if __name__ == "__main__":
-    keep_freed_memory()
     sys.exit(main())
