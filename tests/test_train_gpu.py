@@ -15,7 +15,7 @@ def without_tf32(monkeypatch):
     monkeypatch.setenv("CUPY_TF32", "0")
 
 
-def test_tf32_is_set_and_reported(cupy, tmp_path, capsys):
+def test_tf32_is_set_and_reported(strict_cupy, tmp_path, capsys):
     out = tmp_path / "run"
     assert train("--backend", "cupy", "--steps", 1, "--out", out) == 0
     assert "TF32 off" in capsys.readouterr().out
