@@ -12,7 +12,6 @@ from tinygan import parallel
 from tinygan.backend import BackendError, resolve_backend
 from tinygan.backend.gpu import allow_tf32, describe_gpu, limit_memory
 from tinygan.train import command as commands
-from tinygan.train.allocator import keep_freed_memory
 from tinygan.train.checkpoint import load_system
 from tinygan.train.command import CHANGEABLE, Command
 from tinygan.train.config import describe_run
@@ -42,7 +41,6 @@ def run_command(command: Command, argv: list[str], prog: str) -> int:
     asked for is not possible, nothing was changed.  128 + n: stopped by signal n.
     """
     warnings.showwarning = _show_warning
-    keep_freed_memory()
     try:
         given = commands.parse(command, argv, prog)
         if "resume" in given:
