@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 from training import train
 
 from tinygan.generate.__main__ import draw, main
@@ -118,6 +119,10 @@ def bad_runs(tmp_path):
     config["system"] = "cyclegan"
     (tmp_path / "other" / "config.json").write_text(json.dumps(config))
     (tmp_path / "text.safetensors").write_text("no tensors in here")
+    for name, options in (("without", {}), ("strange", {"image_size": "../..", "channels": []})):
+        info = json.dumps({"step": 1, "system": "dcgan", "options": options})
+        metadata = {"format": "tinygan checkpoint 1", "tinygan": info}
+        save_file({"x": np.zeros(1)}, tmp_path / f"{name}.safetensors", metadata)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,8 @@ def bad_runs(tmp_path):
         (["fresh"], "no checkpoint yet"),
         (["other"], "expected the run of a dcgan, got one of a cyclegan"),
         (["text.safetensors"], "cannot be read as a checkpoint"),
+        (["without.safetensors"], "its options are damaged"),
+        (["strange.safetensors"], "its options are damaged"),
         (["fresh", "--count", "0"], "--count"),
         (["fresh", "--out", "grid.jpeg"], "expected the name of a .png file"),
         (["fresh", "--out", "empty/"], "expected the name of a .png file"),

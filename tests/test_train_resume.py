@@ -228,6 +228,29 @@ def test_what_the_result_depends_on_cannot_change(words, message, half, capsys):
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: "{ half", "cannot be read"),
+        (lambda config: "[1, 2]", "not the configuration of a run"),
+        (lambda config: json.dumps({"format": "tinygan run 9"}), "not the configuration of a run"),
+        (
+            lambda config: json.dumps({**config, "system": "cyclegan"}),
+            "a run of cyclegan, not of dcgan",
+        ),
+        (lambda config: json.dumps({**config, "data": {}}), "the data are not those of this run"),
+    ],
+)
+def test_a_damaged_config_is_one_clear_line_and_changes_nothing(change, message, half, capsys):
+    config = half / "config.json"
+    config.write_text(change(json.loads(config.read_text())))
+    before = {p: p.read_bytes() for p in half.rglob("*") if p.is_file()}
+    assert resume(half) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert {p: p.read_bytes() for p in half.rglob("*") if p.is_file()} == before
+
+
 def test_other_data_are_refused(tmp_path, capsys):
     from test_train import pictures
 

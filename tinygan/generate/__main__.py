@@ -25,7 +25,10 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
         out = Path(arguments.out)
         _check_out(out, arguments.force)
         options, checkpoint = find_run(Path(arguments.run), "dcgan", arguments.best)
-        G = build_generator(options)
+        try:
+            G = build_generator(options)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{checkpoint}: its options are damaged ({error!r})") from None
         load_network(checkpoint, G, "G")
         G.to(resolve_backend(arguments.backend))
         z = draw(options, arguments.count, arguments.columns, arguments.seed, arguments.interpolate)

@@ -115,8 +115,10 @@ def read_info(path: Path) -> dict:
         )
     try:
         info = json.loads(metadata["tinygan"])
-        if not (isinstance(info["step"], int) and isinstance(info["system"], str)):
-            raise TypeError("step or system")
+        kinds = {"step": int, "system": str, "options": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(info[name], kind)]
+        if wrong:
+            raise TypeError(wrong[0])
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its header is damaged ({error!r})") from None
     return info

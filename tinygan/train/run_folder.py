@@ -267,7 +267,7 @@ def find_run(path: Path, system: str, best: bool = False) -> tuple[dict, Path]:
         if checkpoint is None:
             raise UserError(f"{path}: this run has no checkpoint yet")
         noted = read_info(checkpoint).get("best") if best else None
-        if noted:
+        if isinstance(noted, dict) and isinstance(noted.get("step"), int):
             checkpoint = checkpoint_path(path / "checkpoints", noted["step"])
     info = read_info(checkpoint)
     if info["system"] != system:

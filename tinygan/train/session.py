@@ -82,13 +82,13 @@ def _resume(command: Command, given: dict) -> int:
     run = RunFolder.reopen(path)
     try:
         config = read_config(path)  # nobody else changes it now
-        options = _merge(config, given, path)
+        options = _merge(command, config, given, path)
         command.check(options)
         system = _build(command, options)
-        if _content(system.data) != _content(config["data"]):
+        if _content(system.data) != _content(config.get("data", {})):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
-                f"then {config['data']}, now {system.data}"
+                f"then {config.get('data')}, now {system.data}"
             )
         forecast = _introduce(system, options, given.get("force", False))
         checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
@@ -133,9 +133,9 @@ def _resolve(command: Command, given: dict) -> dict:
 _NOT_KEPT = ("out", "resume", "force")
 
 
-def _merge(config: dict, given: dict, path: Path) -> dict:
+def _merge(command: Command, config: dict, given: dict, path: Path) -> dict:
     """Return a run's options with those that may change set anew."""
-    options = dict(config["options"])
+    options = {**commands.DEFAULTS, **command.defaults, **config.get("options", {})}
     for name, value in given.items():
         if name in _NOT_KEPT:
             continue
