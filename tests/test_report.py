@@ -4,10 +4,10 @@ import html
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
+from browser import needs_chromium, opened
 from training import train
 
 from tinygan.data import save_grid
@@ -163,7 +163,7 @@ def test_ticks_are_few_and_inside(low, high):
     assert found[-1] <= high + 1e-9
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 @pytest.mark.parametrize("width", [1280, 375])
 def test_in_a_browser_the_slider_moves_the_picture(run, tmp_path, width):
     """A script added to a copy of the page moves the slider and notes what is then to be seen."""
@@ -182,21 +182,6 @@ def test_in_a_browser_the_slider_moves_the_picture(run, tmp_path, width):
     </script></body>"""
     copy = tmp_path / "report.html"
     copy.write_text(page.replace("</body>", probe), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    flags += " --disable-background-networking --disable-component-update --enable-logging=stderr"
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            *flags.split(),
-            f"--window-size={width},800",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--dump-dom",
-            copy.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert 'data-seen="5; 2=step 2; 4=step 4"' in done.stdout
-    assert 'data-wide="false"' in done.stdout
-    assert "CONSOLE" not in done.stderr
+    dom = opened(copy, tmp_path / "profile", width)
+    assert 'data-seen="5; 2=step 2; 4=step 4"' in dom
+    assert 'data-wide="false"' in dom

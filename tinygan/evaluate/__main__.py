@@ -16,6 +16,7 @@ from tinygan.train.checkpoint import read_info
 from tinygan.train.command import Parser, natural, positive_int
 from tinygan.train.errors import UserError
 from tinygan.train.files import write_json
+from tinygan.train.report import write_report
 from tinygan.train.run_folder import find_checkpoint, read_config
 
 FORMAT = "tinygan measures 1"
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def evaluate(settings, say) -> str:
     """Measure, write ``measures.json`` and the sheets of neighbours; return the tables."""
-    run, checkpoint = _find(Path(settings.run))
+    run, checkpoint = find(Path(settings.run))
     info = read_info(checkpoint)
     subjects = subjects_of(
         info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
@@ -63,11 +64,12 @@ def evaluate(settings, say) -> str:
         write_json(run / "measures.json", value)
     except OSError as error:
         raise UserError(f"{run}: cannot be written: {error.strerror or error}") from None
+    write_report(run)
     tables = "\n\n".join(table(result) for result in results)
     return f"{checkpoint}, step {info['step']}\n\n{tables}\n\nwritten to {run / 'measures.json'}"
 
 
-def _find(path: Path) -> tuple[Path, Path]:
+def find(path: Path) -> tuple[Path, Path]:
     """Return a run's folder and the checkpoint to measure."""
     if path.is_file():
         run = path.parent.parent

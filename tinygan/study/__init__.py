@@ -1,0 +1,1 @@
+"""Can people tell generated pictures from real ones?  The command ``python -m tinygan.study``."""

@@ -1,0 +1,138 @@
+"""``python -m tinygan.study RUN``: a page that asks people which picture is real."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tinygan.backend import BackendError, resolve_backend
+from tinygan.data import DataError
+from tinygan.evaluate.__main__ import find
+from tinygan.evaluate.subjects import subjects_of
+from tinygan.study.pairs import checksum, make_pairs
+from tinygan.study.score import ANSWERS, score
+from tinygan.train.checkpoint import read_info
+from tinygan.train.command import Parser, natural, number, positive_int
+from tinygan.train.errors import UserError
+from tinygan.train.files import replaced
+
+_LEAST = 32  # pictures to draw the pairs from
+
+
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -> int:
+    """Write the page, or score answers, as `argv` asks for; return the exit status."""
+    try:
+        settings = _parser(prog).parse_args(argv)
+        if settings.score:
+            if settings.run:
+                raise UserError("--score: takes files of answers alone, no run")
+            print(score([Path(path) for path in settings.score]))
+            return 0
+        if not settings.run:
+            raise UserError("name a run folder, or --score with files of answers")
+        settings.backend = resolve_backend(settings.backend)
+        print(write_study(settings))
+    except (UserError, BackendError, DataError) as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def write_study(settings) -> str:
+    """Write the page and return what to do with it."""
+    run, checkpoint = find(Path(settings.run))
+    out = Path(settings.out) if settings.out else run / "study.html"
+    if out.exists() and not settings.force:
+        raise UserError(f"--out {out}: is there already; --force replaces it")
+    info = read_info(checkpoint)
+    total = settings.pairs + settings.practice
+    settings.count = max(_LEAST, total)
+    subjects = subjects_of(
+        info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
+    )
+    matching = settings.match or ("input" if info["system"] == "cyclegan" else "domain")
+    if matching == "input" and info["system"] != "cyclegan":
+        raise UserError("--match input: pictures from noise have no input; use --match domain")
+    pairs = make_pairs(subjects, total, matching, settings.seed)
+    content = {
+        "name": run.resolve().name,
+        "practice": settings.practice,
+        "data": {
+            "format": ANSWERS,
+            "study": checksum(pairs),
+            "checkpoint": checkpoint.name,
+            "practice": settings.practice,
+            "seconds": settings.seconds,
+            "pairs": [
+                {"kind": pair.kind, "pictures": [pair.real, pair.generated]} for pair in pairs
+            ],
+        },
+    }
+    environment = Environment(
+        loader=PackageLoader("tinygan.study", "."), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("page.html.jinja").render(content)
+    try:
+        with replaced(out) as beside:
+            beside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    return (
+        f"{out}: open it in a browser, or send it to others; it needs no network.\n"
+        "Each person saves a file of answers at the end; "
+        "python -m tinygan.study --score FILES... puts them together."
+    )
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        usage="%(prog)s RUN [options]\n       %(prog)s --score FILE [FILE ...]",
+        description="Can people tell? Write one HTML page that shows pairs of a real and a "
+        "generated picture for a moment and asks which is real. Without --data the real pictures "
+        "are those trained on, or fresh ones of drawn data.",
+    )
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="a run folder, or one of its checkpoints"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")
+    source.add_argument("--dataset", choices=["faces", "bags"], help="take drawn ones")
+    parser.add_argument(
+        "--pairs", type=positive_int, default=40, metavar="N", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--practice",
+        type=natural,
+        default=5,
+        metavar="N",
+        help="pairs before these that are answered but do not count (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=number(0),
+        default=1.0,
+        metavar="T",
+        help="how long a pair is shown; 0: until it is answered (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--match",
+        choices=["input", "domain"],
+        help="what stands beside a translation: its own original, as in the paper (default), or "
+        "any real picture of the same domain",
+    )
+    parser.add_argument("--out", metavar="FILE", help="default: study.html in the run folder")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument("--score", nargs="+", metavar="FILE", help="pool files of answers")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
