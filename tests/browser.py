@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,14 +22,49 @@ _FLAGS = (
 )
 
 
-def opened(page: Path, profile: Path, width: int = 1280, budget_ms: int | None = None) -> str:
-    """Return the page's document after its scripts have run; fail on any message on the console.
+def answer_of(page: str, script: str, profile: Path, width: int = 1280) -> str:
+    """Open a page with a script added to its end; return what the script gives to ``answer(text)``.
 
-    With `budget_ms` so much of the page's time goes by, as fast as it can.
+    A message on the browser's console fails.  The page is served on this machine, for as long as
+    its script takes, in real time: a loaded machine makes it slow, not wrong.
     """
-    budget = [f"--virtual-time-budget={budget_ms}"] if budget_ms else []
-    size, profile = f"--window-size={width},800", f"--user-data-dir={profile}"
-    command = [CHROMIUM, *_FLAGS.split(), *budget, size, profile, "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    return done.stdout
+    answers: queue.Queue = queue.Queue()
+    reply = 'const answer = (text) => fetch("/", {method: "POST", body: text});'
+    content = page.replace("</body>", f"<script>{reply}{script}</script></body>").encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self):
+            answers.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    size, folder = f"--window-size={width},800", f"--user-data-dir={profile}"
+    address = f"http://127.0.0.1:{server.server_port}/"
+    log = profile.with_suffix(".log")
+    with open(log, "w", encoding="utf-8") as file:
+        browser = subprocess.Popen(
+            [CHROMIUM, *_FLAGS.split(), size, folder, address],
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+        )
+    try:
+        return answers.get(timeout=150)
+    except queue.Empty:
+        pytest.fail(f"the page gave no answer; the browser says:\n{log.read_text()[-2000:]}")
+    finally:
+        browser.terminate()
+        browser.wait()
+        server.shutdown()
+        server.server_close()
+        assert "CONSOLE" not in log.read_text(encoding="utf-8")

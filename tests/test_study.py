@@ -1,14 +1,13 @@
 """The perceptual study: the page, what it asks, the answers it saves, and their score."""
 
 import base64
-import html
 import io
 import json
 import re
 
 import numpy as np
 import pytest
-from browser import needs_chromium, opened
+from browser import answer_of, needs_chromium
 from PIL import Image
 from training import train
 
@@ -176,41 +175,37 @@ def test_answers_that_do_not_belong_together_are_refused(tmp_path, capsys):
 
 @needs_chromium
 def test_in_a_browser_a_person_can_go_through_it(run, tmp_path, capsys):
+    """An impatient person takes each left picture for real as soon as the pair has gone."""
     out = tmp_path / "study.html"
-    assert study(run, "--pairs", 6, "--practice", 2, "--out", out) == 0
+    assert study(run, "--pairs", 6, "--practice", 2, "--seconds", 0.2, "--out", out) == 0
     capsys.readouterr()
-    page = out.read_text(encoding="utf-8")
-    # an impatient person, who takes each left picture for real as soon as that can be answered
-    person = """<script>
-      window.requestAnimationFrame = (work) => setTimeout(work, 16);  // it waits for a real screen
+    person = """
+      let gone = 0;
       URL.createObjectURL = (blob) => {
-        blob.text().then((text) => { document.body.dataset.saved = text; });
+        blob.text().then((text) => answer(JSON.stringify({
+          gone, saved: JSON.parse(text), score: document.getElementById("score").textContent,
+        })));
         return "#";
       };
-      const hidden = [];
+      document.getElementById("begin").click();
       setInterval(() => {
         const button = document.getElementById("choose-left");
-        if (!document.getElementById("start").hidden) document.getElementById("begin").click();
-        else if (!button.disabled) {
-          if (document.getElementById("left").classList.contains("away")) {
-            hidden.push(1);
-            document.body.dataset.hidden = hidden.length;
-            button.click();
-          }
+        if (!button.disabled && document.getElementById("left").classList.contains("away")) {
+          gone += 1;
+          button.click();
         }
-      }, 50);
-    </script></body>"""
-    out.write_text(page.replace("</body>", person), encoding="utf-8")
-    dom = opened(out, tmp_path / "profile", width=400, budget_ms=60_000)
-    saved = json.loads(html.unescape(re.search(r'data-saved="([^"]*)"', dom)[1]))
-    assert 'data-hidden="8"' in dom  # each pair went away before it was answered
-    found = saved["answers"]
-    assert sorted(answer["pair"] for answer in found) == [2, 3, 4, 5, 6, 7]
-    assert all(answer["right"] == (answer["real"] == "left") for answer in found)
-    right = sum(answer["right"] for answer in found)
+      }, 20);"""
+    page = out.read_text(encoding="utf-8")
+    found = json.loads(answer_of(page, person, tmp_path / "profile", width=400))
+    assert found["gone"] == 8  # each pair went away before it was answered
+    saved = found["saved"]["answers"]
+    assert sorted(answer["pair"] for answer in saved) == [2, 3, 4, 5, 6, 7]
+    assert all(answer["right"] == (answer["real"] == "left") for answer in saved)
+    assert all(answer["milliseconds"] >= 200 for answer in saved)
+    right = sum(answer["right"] for answer in saved)
     low, high = wilson(right, 6)
     text = f"{right} of 6 = {right / 6:.1%} ({low:.1%} to {high:.1%})"
-    assert text.replace("%", " %") in re.sub("<[^>]*>", "", dom)
-    (tmp_path / "answers.json").write_text(json.dumps(saved))
+    assert text.replace("%", " %") in found["score"]
+    (tmp_path / "answers.json").write_text(json.dumps(found["saved"]))
     assert study("--score", tmp_path / "answers.json") == 0
     assert text in capsys.readouterr().out
