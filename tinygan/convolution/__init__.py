@@ -199,7 +199,8 @@ def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
     if algorithm == "auto":
         if kernels.usable(*arrays):
             return gpu
-        if planar.applies(w_shape, stride, padding):
+        one_window = tuple(x_shape[1:3]) == tuple(w_shape[:2]) and padding == (0, 0)
+        if planar.applies(w_shape, stride, padding) and not one_window:
             return planar
         if winograd.pays(x_shape, w_shape, stride, padding):
             return winograd

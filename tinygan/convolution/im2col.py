@@ -96,7 +96,8 @@ def _outer(xp, dy, w):
     w = xp.ascontiguousarray(w)
     dx = xp.empty((len(dy), *w.shape[:3]), xp.result_type(dy, w))
     flat, w, dy = dx.reshape(len(dy), -1), w.reshape(-1, w.shape[3]), dy.reshape(len(dy), -1)
-    for_slices(lambda a, b: xp.matmul(dy, w[a:b].T, out=flat[:, a:b]), len(w), 1024, xp)
+    multiply = xp.matmul if dy.shape[1] > 1 else xp.multiply  # a matrix product of depth 1 is slow
+    for_slices(lambda a, b: multiply(dy, w[a:b].T, out=flat[:, a:b]), len(w), 1024, xp)
     return dx
 
 
