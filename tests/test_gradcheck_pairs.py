@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from mutants.convolutions import conv, conv_padding_in_place
 
-from tinygan import GradientError, Layer, Parameter, check_gradients
+from tinygan import (
+    BatchNorm2d,
+    Conv2d,
+    GradientError,
+    InstanceNorm2d,
+    Layer,
+    LeakyReLU,
+    Parameter,
+    Sequential,
+    Tanh,
+    check_gradients,
+)
 from tinygan.gradcheck import CAUSES, NotCheckable
 
 X = np.random.default_rng(0).standard_normal((3, 4))
@@ -195,3 +206,16 @@ def test_a_parameter_that_is_one_everywhere_hides_no_missing_factor():
 
     with pytest.raises(GradientError, match="the factor weight is missing"):
         check_gradients(Scale(), X)
+
+
+@pytest.mark.parametrize("change", [1e3, 1e-3, "offset"])
+def test_the_scale_of_the_input_accuses_no_right_layer(change):
+    rng = np.random.default_rng(7)
+    for layer in (
+        BatchNorm2d(3),
+        Tanh(),
+        Sequential(Conv2d(3, 4, 3, rng=1), InstanceNorm2d(4), LeakyReLU(), Conv2d(4, 2, 2, rng=2)),
+    ):
+        x = rng.standard_normal((3, 5, 5, 3))
+        x = x + 1000 if change == "offset" else x * change
+        assert check_gradients(layer, x).ok

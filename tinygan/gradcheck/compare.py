@@ -86,18 +86,18 @@ class Comparison:
         shape = self.numeric.subject.tensors[name].shape
         kinked = high - low > 1e-9 * max(size, 1e-300)
         size = size if np.isfinite(size) else 1.0
-        noise = self._rounding / self.numeric.step + EPS * size
+        step = self.numeric.step_for(name)
+        noise = self._rounding / step + EPS * size
         excess = self._excess(analytic, low, high, kinked, noise)
-        bad = np.flatnonzero(excess > self.rtol * size)
-        # curvature, or a difference that straddles a kink: does a smaller step agree?
-        if bad.size and self.numeric.threshold < np.inf:
-            for k in bad[np.argsort(-excess[bad])][:8]:
-                for smaller in (8, 64):
-                    step = self.numeric.step / smaller
+        if self.numeric.threshold < np.inf:
+            # curvature, or a difference that straddles a kink: does a smaller step agree?
+            bad = np.flatnonzero(excess > self.rtol * size)
+            for k in bad[np.argsort(-excess[bad])]:
+                for smaller in (8, 64, 512):
                     if indices is not None:
-                        slope = self.numeric.element(name, indices[k], step)
+                        slope = self.numeric.element(name, indices[k], step / smaller)
                     else:
-                        slope = self.numeric.along(name, along[k], step)
+                        slope = self.numeric.along(name, along[k], step / smaller)
                     (a,), (b,), (c,) = self._slopes([slope])
                     again = self._excess(
                         analytic[k : k + 1], a, c, np.array([c > a]), noise * smaller

@@ -75,6 +75,11 @@ class Evidence:
         worst = max(np.abs(p - q).max(initial=0) for p, q in zip(a, b, strict=True))
         return bool(worst <= self.tolerance * size)
 
+    def explains_sorted(self, right, found) -> bool:
+        """Whether two lists hold the same numbers, in other places."""
+        ordered = [[np.sort(a.ravel()) for a in arrays] for arrays in (right, found)]
+        return self.close(*ordered) and not self.close(right, found)
+
     def explains(self, name, predicted) -> bool:
         """Whether `predicted` (a list, one for each dy) is what was seen and not what is right."""
         return self.close(predicted, self.analytic(name)) and not self.close(

@@ -15,6 +15,10 @@ from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject
 NOISE = 1e-10
 """Relative noise above which numbers have been through less than double precision."""
 
+SPACING = 3e-7
+"""Between the points of a line, relative: a few roundings of float32, little enough for kinks."""
+
+EPS = float(np.finfo(np.float64).eps)
 LOW = (np.float32, np.float16)
 
 
@@ -134,7 +138,7 @@ def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
 def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     """Return the relative noise of the output, and causes where float32 was used.
 
-    Along a line of seven points a millionth apart, fourth differences of a smooth function vanish;
+    Along a line of seven close points, fourth differences of a smooth function vanish;
     what is left of them is rounding (Moré, Wild, *Estimating Computational Noise*, 2011).
     """
     dtype = getattr(subject.call().output, "dtype", None)
@@ -144,18 +148,20 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
 
     def gradients(line):
         found, sizes = [], None
-        for scale, values in zip(1 + 1e-6 * np.arange(7), line, strict=True):
+        for scale, values in zip(1 + SPACING * np.arange(7), line, strict=True):
             got = subject.walk(subject.call(values), subject.upstream(dy * scale))
             parts = [np.ravel(g) for g in got.values() if g is not None]
-            if sizes is None:  # small gradients are as telling as large ones
-                sizes = [np.abs(part).max(initial=0) or 1.0 for part in parts]
+            if sizes is None:  # small gradients tell as much as large ones, unless they are zero
+                sizes = [np.abs(part).max(initial=0) for part in parts]
+                least = 1e-3 * max(sizes, default=1.0) or 1.0
+                sizes = [max(size, least) for size in sizes]
             found.append(np.concatenate([p / s for p, s in zip(parts, sizes, strict=True)]))
         return found
 
-    forward = _noise(subject, outputs, rng)
     low_output = dtype is not None and dtype in LOW
-    if forward > NOISE or low_output:
-        return max(forward, 1e-8), [
+    noise, unusual = _noise(subject, outputs, rng)
+    if unusual > NOISE or low_output:
+        return max(noise, 1e-8), [
             Cause(
                 "float32",
                 "y",
@@ -166,11 +172,11 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     try:
         walked = subject.walk(subject.call(), subject.upstream(dy))
         low = [n for n, g in walked.items() if g is not None and g.dtype in LOW]
-        if not low and _noise(subject, gradients, rng) <= NOISE:
-            return forward, []
+        if not low and _noise(subject, gradients, rng)[1] <= NOISE:
+            return EPS, []
     except (BackwardError, ValueError):
-        return forward, []
-    return forward, [
+        return EPS, []
+    return EPS, [
         Cause(
             "float32",
             ", ".join(low) or "gradients",
@@ -180,9 +186,17 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     ]
 
 
-def _noise(subject, compute, rng) -> float:
-    """Return the noise of ``compute(line)``, the least of two lines: a kink is not on both."""
-    return min(_noise_along_line(subject, compute, rng, offset) for offset in (1e-5, -2.3e-5))
+def _noise(subject, compute, rng) -> tuple[float, float]:
+    """Return the relative noise of ``compute(line)``, and as much of it as is unusual.
+
+    The least of a few lines counts: rounding is on all of them, a kink is not.
+    """
+    best = (np.inf, np.inf)
+    for offset in (1e-5, -2.3e-5, 4.1e-5, -6.7e-5):
+        best = min(best, _noise_along_line(subject, compute, rng, offset))
+        if best[1] <= NOISE:
+            break
+    return best
 
 
 def _noise_along_line(subject, compute, rng, offset):
@@ -191,7 +205,7 @@ def _noise_along_line(subject, compute, rng, offset):
         for n, v in subject.tensors.items()
     }
     line = [
-        {n: v + (offset + 1e-6 * k) * direction[n] for n, v in subject.tensors.items()}
+        {n: v + (offset + SPACING * k) * direction[n] for n, v in subject.tensors.items()}
         for k in range(7)
     ]
     with np.errstate(all="ignore"):
@@ -202,9 +216,12 @@ def _noise_along_line(subject, compute, rng, offset):
     scale = max(size.max(initial=0), 1e-300)
     relative = np.sort(np.nan_to_num(noise / scale))
     if not relative.size:
-        return 0.0
+        return 0.0, 0.0
     # one output in twenty must be noisy, and two at least: a kink makes one so
-    return float(relative[-max(min(2, relative.size), relative.size // 20)])
+    level = float(relative[-max(min(2, relative.size), relative.size // 20)])
+    # where a relative change of the input is amplified, so is the rounding of float64
+    steepness = float(np.nan_to_num(np.abs(np.diff(values, axis=0))).max() / SPACING / scale)
+    return level, level / max(1.0, 0.02 * steepness)
 
 
 def _rearranged(value):

@@ -73,12 +73,18 @@ class Numeric:
     y : ndarray
         Its output there.
     step : float
-        h, the first step that is tried.
+        h, the first step that is tried, for numbers of size 1.
     """
 
     def __init__(self, subject, y, step, threshold=1e-3):
         self.subject, self.y, self.step, self.threshold = subject, y, step, threshold
         self._jacobians: dict[str, Slope] = {}
+
+    def step_for(self, name) -> float:
+        """Return the first step for a tensor: h times the size of its numbers, within reason."""
+        value = self.subject.tensors[name]
+        size = float(np.sqrt((value * value).mean())) if value.size else 0.0
+        return self.step * (min(max(size, 1e-2), 1e3) if size else 1.0)
 
     def along(self, name, direction, step=None) -> Slope:
         """Return how the output changes along `direction` of the tensor `name`."""
@@ -89,7 +95,7 @@ class Numeric:
             tensors[name] = start + t * direction
             return self.subject.call(tensors).y
 
-        return slope(evaluate, self.y, step or self.step, self.threshold)
+        return slope(evaluate, self.y, step or self.step_for(name), self.threshold)
 
     def jacobian(self, name) -> Slope:
         """Return every output's slope along every element: arrays ``(elements, outputs)``."""

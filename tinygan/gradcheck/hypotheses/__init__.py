@@ -19,6 +19,7 @@ from tinygan.gradcheck.hypotheses.scale import (
     swapped,
     upstream_ignored,
 )
+from tinygan.gradcheck.hypotheses.structure import coupling, rearranged, selection
 from tinygan.gradcheck.hypotheses.upstream import (
     contributions,
     not_linear,
@@ -44,6 +45,9 @@ HYPOTHESES = [
     (2, shifted),
     (2, contributions),
     (3, not_linear),
+    (3, rearranged),
+    (4, selection),
+    (4, coupling),
 ]
 """Each with the rank of the simplest match it can give; the cheap and simple ones first."""
 

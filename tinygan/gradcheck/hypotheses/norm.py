@@ -135,7 +135,7 @@ def _normalises(fit, x, axes):
 
 def _compare(true, got, count):
     ratios = got / true
-    steady = np.ptp(ratios, axis=0) <= 1e-3 * np.maximum(1, np.abs(ratios).max(axis=0))
+    steady = np.ptp(ratios, axis=0) <= 2e-5 * np.maximum(1, np.abs(ratios).max(axis=0))
     ratio = ratios.mean(axis=0)
     gone = (np.abs(ratios) < 1e-4).all(axis=0)
     if gone.any() and not gone.all():

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.hypotheses.scale import ratio
 
 
 def residue(evidence: Evidence, name):
@@ -15,15 +16,12 @@ def residue(evidence: Evidence, name):
     if found[0].shape != right[0].shape:
         return []
     rest = [r - f for r, f in zip(right, found, strict=True)]
-    candidates = {}
-    if evidence.y.shape == right[0].shape:
-        candidates["dy itself (a second branch, as of a skip connection)"] = evidence.dys
-        candidates["mean(dy)"] = [np.full(dy.shape, dy.mean()) for dy in evidence.dys]
-    for label, values in candidates.items():
-        for c in (1.0, -1.0, 2.0, -2.0):
-            if evidence.close([c * v for v in values], rest):
-                word = "is missing" if c > 0 else "is there once too often"
-                return [Match("missing term", f"{label} {word}", 2)]
+    for label, values in _candidates(evidence, name).items():
+        c = ratio(rest, values, evidence.tolerance)
+        if c is not None:
+            times = "" if abs(c - 1) < 1e-6 else f"{c:.6g} times "
+            text = f"{times}{label} has to be added: a term is missing, or wrong"
+            return [Match("missing term", text, 2 if abs(abs(c) - 1) < 1e-6 else 3)]
     for axes in _subsets(found[0].ndim):
         for spot, what in ((found, "is missing"), (right, "is there once too often")):
             other = right if spot is found else found
@@ -41,3 +39,19 @@ def residue(evidence: Evidence, name):
 def _subsets(ndim):
     for count in range(1, ndim + 1):
         yield from combinations(range(ndim), count)
+
+
+def _candidates(evidence, name):
+    """Return what is often forgotten, for every dy."""
+    shape, dys = evidence.subject.tensors[name].shape, evidence.dys
+    others = {**evidence.subject.tensors, **evidence.subject.extras}
+    values = {n: v for n, v in others.items() if v.shape == shape and v.dtype.kind == "f"}
+    if evidence.y.size == 1:
+        return {n: [v * dy.sum() for dy in dys] for n, v in values.items()}
+    if evidence.y.shape != shape:
+        return {}
+    found = {"dy itself (a second branch, as of a skip connection)": dys}
+    found["the mean of dy"] = [np.full(dy.shape, dy.mean()) for dy in dys]
+    found |= {f"dy·{n}": [v * dy for dy in dys] for n, v in values.items()}
+    found["dy·y"] = [evidence.y * dy for dy in dys]
+    return found

@@ -28,7 +28,7 @@ def missing(evidence: Evidence, name):
 
 def constant_factor(evidence: Evidence, name):
     """Analytic = c · numeric, with one c for all elements and all dy."""
-    c = _ratio(evidence.analytic(name), evidence.right(name), evidence.tolerance)
+    c = ratio(evidence.analytic(name), evidence.right(name), evidence.tolerance)
     if c is None or abs(c - 1) < 1e-6:
         return []
     if evidence.y.ndim and _without_dy(evidence, name):
@@ -66,7 +66,7 @@ def swapped(evidence: Evidence, name):
     return []
 
 
-def _ratio(found, right, tolerance):
+def ratio(found, right, tolerance):
     """Return c with found = c · right everywhere, or None."""
     if any(f is None or f.shape != r.shape for f, r in zip(found, right, strict=True)):
         return None
@@ -90,11 +90,11 @@ def _name_factor(evidence, name, c) -> str:
             other = _grown(evidence, axis)
             if other is None:
                 continue
-            ratio = _ratio_at(other, name, evidence)
-            if ratio is None:
+            now = _ratio_at(other, name, evidence)
+            if now is None:
                 continue
             grown = _sizes(other, name)
-            kept = [label for label in fits if abs(ratio / grown[label] - 1) < 1e-3]
+            kept = [label for label in fits if abs(now / grown[label] - 1) < 1e-3]
             fits = kept or fits
             if len(fits) == 1:
                 break

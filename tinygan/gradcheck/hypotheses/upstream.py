@@ -206,6 +206,10 @@ def _switched_outputs(right, found, there, seen, agree, size):
             return []
         ratios.append(round(c, 4))
     values = set(ratios)
+    if len(values) == 2 and 1.0 in values and not values & {0.0, np.inf}:
+        (factor,) = values - {1.0}
+        text = f"some outputs' gradients are right, those of the others {factor:.4g} times as large"
+        return [Match("constant factor", text, 3)]
     if 2 <= len(values) <= 4 and (1.0 in values or np.inf in values):
         text = (
             "each output's gradient is right, or switched on or off wrongly: the mask is taken "
