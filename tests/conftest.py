@@ -9,6 +9,8 @@ from strict_cupy import install
 from tinygan import kernels
 from tinygan.backend import cupy_status
 
+collect_ignore_glob = ["fixtures/make_*.py"]  # scripts; they import PyTorch
+
 
 @pytest.fixture
 def strict_cupy(monkeypatch):
