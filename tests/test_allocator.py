@@ -43,3 +43,19 @@ def test_importing_tinygan_leaves_the_allocator_alone():
     )
     if platform.libc_ver()[0] == "glibc":
         assert int(done.stdout) > 100
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="knows GNU's C library only")
+def test_the_training_command_keeps_its_memory():
+    command = """
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from tinygan.train.__main__ import main
+with suppress(SystemExit), redirect_stdout(StringIO()):
+    main(["dcgan", "--preset"])
+"""
+    code = STEP.replace("def faults", command + "def faults")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "leave"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from tinygan.train.allocator import keep_freed_memory
 from tinygan.train.session import run_command
 
 SYSTEMS = {
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -
     elif argv and argv[0] in ("-h", "--help"):
         print(f"What can be trained: {', '.join(SYSTEMS)}; {prog} NAME --help explains each.")
         print(f"Without a name it is {name}:\n")
+    keep_freed_memory()
     return run_command(import_module(SYSTEMS[name]).COMMAND, argv, f"{prog} {name}")
 
 
