@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import suppress
@@ -34,14 +35,14 @@ class Progress:
         self._begun = self._last = time.perf_counter()
         self._bar = None
         if sys.stderr.isatty() if terminal is None else terminal:
+            known = _columns(sys.stderr) > 0  # some terminals do not say how wide they are
             self._bar = tqdm(
                 total=total,
                 initial=start,
-                unit="step",
                 file=Careful(sys.stderr),
-                dynamic_ncols=True,
-                bar_format="{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt} [{remaining} left"
-                "{postfix}]",
+                dynamic_ncols=known,
+                ncols=None if known else 80,
+                bar_format="{n_fmt}/{total_fmt} |{bar}| {remaining} left  {desc}",
             )
 
     def update(self, row: dict, waited: float) -> None:
@@ -50,12 +51,13 @@ class Progress:
         if self._seconds is None or row["step"] < 5:  # the first steps also warm up
             self._seconds = seconds
         self._seconds += _SMOOTHING * (seconds - self._seconds)
-        parts = [f"{label} {row[name]:.3g}" for name, label in self.labels.items()]
+        digits = 2 if self._bar is not None else 3
+        parts = [f"{label} {row[name]:.{digits}g}" for name, label in self.labels.items()]
         parts.append(f"{self.batch_size / max(self._seconds, 1e-9):.3g} images/s")
         share = 100 * waited / max(now - self._begun, 1e-9)
         waiting = f"{share:.1f} % waiting for data"
         if self._bar is not None:
-            self._bar.set_postfix_str(", ".join([*parts, waiting]), refresh=False)
+            self._bar.set_description_str(" ".join([*parts, waiting]), refresh=False)
             self._bar.update()
             return
         last = row["step"] == self.total
@@ -76,6 +78,13 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _columns(stream) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # no terminal after all
+        return 0
 
 
 def duration(seconds: float) -> str:
