@@ -22,7 +22,7 @@ from strict_cupy.array import ledger, ndarray
 
 COMPILER = shutil.which("g++")
 _GUARD = 64  # elements on either side
-_BARRIER = re.compile(r"__syncthreads|sum_over_block")
+_BARRIER = re.compile(r"__syncthreads|_over_block")
 _SIGNATURE = re.compile(r"(?:extern \"C\" __global__ void|KERNEL) (\w+)\s*\(([^)]*)\)", re.DOTALL)
 
 ran: dict[str, int] = {}

@@ -2,7 +2,7 @@
 //
 // A reduction runs in two kernels.  In the first, blockIdx = (channels, parts of the pixels, group)
 // and a block of blockDim.x channels x blockDim.y pixels, 256 threads in all, reduces its part to
-// one value a channel; the second merges the parts in their order.
+// one value a channel; in the second, blocks of the same shape merge the parts.
 
 // Merge (n_b, mean_b, m2_b) into (n_a, mean_a, m2_a); m2 is the sum of squared distances to the
 // mean (Chan, Golub, LeVeque).
@@ -16,27 +16,10 @@ __device__ inline void merge_moments(
     n_a = n;
 }
 
-// mean and m2 (G, parts, C) of each part, by one pass over x (Welford).  With a single part, m2 is
-// divided by M: these are mean and variance.
-KERNEL moments_of_parts(
-    const REAL *x, REAL *mean_out, REAL *m2_out, int pixels, int channels, int part
-) {
+// Merge what the threads of one channel hold, in a fixed order; threadIdx.y = 0 gets the result.
+__device__ inline void merge_over_block(REAL &count, REAL &mean, REAL &m2) {
     __shared__ REAL counts[THREADS], means[THREADS], m2s[THREADS];
-    int c = blockIdx.x * blockDim.x + threadIdx.x;
-    int first = blockIdx.y * part;
-    int last = first + part < pixels ? first + part : pixels;
     int me = threadIdx.y * blockDim.x + threadIdx.x;
-    REAL count = 0, mean = 0, m2 = 0;
-    if (c < channels) {
-        const REAL *group = x + (long long)blockIdx.z * pixels * channels + c;
-        for (int m = first + threadIdx.y; m < last; m += blockDim.y) {
-            REAL value = group[(long long)m * channels];
-            count += 1;
-            REAL delta = value - mean;
-            mean += delta / count;
-            m2 += delta * (value - mean);
-        }
-    }
     counts[me] = count;
     means[me] = mean;
     m2s[me] = m2;
@@ -49,30 +32,58 @@ KERNEL moments_of_parts(
             );
         }
     }
+    count = counts[me];
+    mean = means[me];
+    m2 = m2s[me];
+}
+
+// mean and m2 (G, parts, C) of each part, by one pass over x (Welford).  With a single part, m2 is
+// divided by M: these are mean and variance.
+KERNEL moments_of_parts(
+    const REAL *x, REAL *mean_out, REAL *m2_out, int pixels, int channels, int part
+) {
+    int c = blockIdx.x * blockDim.x + threadIdx.x;
+    int first = blockIdx.y * part;
+    int last = first + part < pixels ? first + part : pixels;
+    REAL count = 0, mean = 0, m2 = 0;
+    if (c < channels) {
+        const REAL *group = x + (long long)blockIdx.z * pixels * channels + c;
+        for (int m = first + threadIdx.y; m < last; m += blockDim.y) {
+            REAL value = group[(long long)m * channels];
+            count += 1;
+            REAL delta = value - mean;
+            mean += delta / count;
+            m2 += delta * (value - mean);
+        }
+    }
+    merge_over_block(count, mean, m2);
     if (threadIdx.y == 0 && c < channels) {
         long long at = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
-        mean_out[at] = means[me];
-        m2_out[at] = gridDim.y == 1 ? m2s[me] / pixels : m2s[me];
+        mean_out[at] = mean;
+        m2_out[at] = gridDim.y == 1 ? m2 / pixels : m2;
     }
 }
 
-// mean and var (G, C) from those of the parts; one thread a group and channel.
+// mean and var (G, C) from those of the parts; blockIdx = (channels, 0, group).
 KERNEL moments_of_all(
-    const REAL *means, const REAL *m2s, REAL *mean_out, REAL *var_out, int groups, int channels,
-    int pixels, int part, int parts
+    const REAL *means, const REAL *m2s, REAL *mean_out, REAL *var_out, int channels, int pixels,
+    int part, int parts
 ) {
-    int at = flat_index();
-    if (at >= groups * channels) return;
-    int g = at / channels, c = at % channels;
+    int c = blockIdx.x * blockDim.x + threadIdx.x;
     REAL count = 0, mean = 0, m2 = 0;
-    for (int p = 0; p < parts; p++) {
-        int first = p * part;
-        int n = first + part < pixels ? part : pixels - first;
-        long long from = ((long long)g * parts + p) * channels + c;
-        merge_moments(count, mean, m2, REAL(n), means[from], m2s[from]);
+    if (c < channels) {
+        for (int p = threadIdx.y; p < parts; p += blockDim.y) {
+            int first = p * part;
+            int n = first + part < pixels ? part : pixels - first;
+            long long from = ((long long)blockIdx.z * parts + p) * channels + c;
+            merge_moments(count, mean, m2, REAL(n), means[from], m2s[from]);
+        }
     }
-    mean_out[at] = mean;
-    var_out[at] = m2 / count;
+    merge_over_block(count, mean, m2);
+    if (threadIdx.y == 0 && c < channels) {
+        mean_out[blockIdx.z * channels + c] = mean;
+        var_out[blockIdx.z * channels + c] = m2 / count;
+    }
 }
 
 // running <- (1 - momentum) * running + momentum * new, for the mean and the unbiased variance.
@@ -106,16 +117,31 @@ KERNEL normalise(
     }
 }
 
+// Add what the threads of one channel hold, in a fixed order; threadIdx.y = 0 gets the sums.
+__device__ inline void add_over_block(REAL &sum, REAL &product) {
+    __shared__ REAL sums[THREADS], products[THREADS];
+    int me = threadIdx.y * blockDim.x + threadIdx.x;
+    sums[me] = sum;
+    products[me] = product;
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half) {
+            sums[me] += sums[me + half * blockDim.x];
+            products[me] += products[me + half * blockDim.x];
+        }
+    }
+    sum = sums[me];
+    product = products[me];
+}
+
 // sum of dy and sum of dy * (x - mean) of each part (G, parts, C).  Without x only the first.
 KERNEL sums_of_parts(
     const REAL *dy, const REAL *x, const REAL *mean, REAL *sum_out, REAL *product_out, int pixels,
     int channels, int part
 ) {
-    __shared__ REAL sums[THREADS], products[THREADS];
     int c = blockIdx.x * blockDim.x + threadIdx.x;
     int first = blockIdx.y * part;
     int last = first + part < pixels ? first + part : pixels;
-    int me = threadIdx.y * blockDim.x + threadIdx.x;
     REAL sum = 0, product = 0;
     if (c < channels) {
         long long group = (long long)blockIdx.z * pixels * channels + c;
@@ -126,38 +152,34 @@ KERNEL sums_of_parts(
             if (x) product += dy[at] * (x[at] - mu);
         }
     }
-    sums[me] = sum;
-    products[me] = product;
-    for (int half = blockDim.y / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.y < half) {
-            sums[me] += sums[me + half * blockDim.x];
-            products[me] += products[me + half * blockDim.x];
-        }
-    }
+    add_over_block(sum, product);
     if (threadIdx.y == 0 && c < channels) {
         long long at = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
-        sum_out[at] = sums[me];
-        if (x) product_out[at] = products[me];
+        sum_out[at] = sum;
+        if (x) product_out[at] = product;
     }
 }
 
-// sum of dy and sum of dy * xhat (G, C) from those of the parts; one thread a group and channel.
+// sum of dy and sum of dy * xhat (G, C) from those of the parts; blockIdx = (channels, 0, group).
 KERNEL sums_of_all(
     const REAL *sums, const REAL *products, const REAL *rstd, REAL *sum_out, REAL *product_out,
-    int groups, int channels, int parts
+    int channels, int parts
 ) {
-    int at = flat_index();
-    if (at >= groups * channels) return;
-    int g = at / channels, c = at % channels;
+    int c = blockIdx.x * blockDim.x + threadIdx.x;
     REAL sum = 0, product = 0;
-    for (int p = 0; p < parts; p++) {
-        long long from = ((long long)g * parts + p) * channels + c;
-        sum += sums[from];
-        if (products) product += products[from];
+    if (c < channels) {
+        for (int p = threadIdx.y; p < parts; p += blockDim.y) {
+            long long from = ((long long)blockIdx.z * parts + p) * channels + c;
+            sum += sums[from];
+            if (products) product += products[from];
+        }
     }
-    sum_out[at] = sum;
-    if (products) product_out[at] = product * rstd[at];
+    add_over_block(sum, product);
+    if (threadIdx.y == 0 && c < channels) {
+        int at = blockIdx.z * channels + c;
+        sum_out[at] = sum;
+        if (products) product_out[at] = product * rstd[at];
+    }
 }
 
 // dx = scale * (dy - mean(dy) - xhat * mean(dy * xhat))

@@ -37,8 +37,8 @@ def moments(x):
         return mean[:, 0], m2[:, 0]
     means, m2s = mean, m2
     mean, var = (xp.empty((groups, channels), dtype) for _ in range(2))
-    launch("moments_of_all", dtype, blocks(mean.size), means, m2s, mean, var, groups, channels,
-           pixels, part, parts)  # fmt: skip
+    launch("moments_of_all", dtype, (grid[0], 1, groups), means, m2s, mean, var, channels, pixels,
+           part, parts, block=block)  # fmt: skip
     return mean, var
 
 
@@ -72,8 +72,8 @@ def _sums(dy, x, mean, rstd):
         return sums[:, 0], None
     total = xp.empty((groups, channels), dy.dtype)
     product = None if x is None else xp.empty_like(total)
-    launch("sums_of_all", dy.dtype, blocks(total.size), sums, products, rstd, total, product,
-           groups, channels, parts)  # fmt: skip
+    launch("sums_of_all", dy.dtype, (grid[0], 1, groups), sums, products, rstd, total, product,
+           channels, parts, block=block)  # fmt: skip
     return total, product
 
 
