@@ -13,6 +13,8 @@ from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
+import numpy as np
+
 from benchmarks.work_tinygan import Tinygan
 from tinygan import layers, optim
 from tinygan.layer import Layer, Residual
@@ -22,23 +24,28 @@ from tinygan.models import cyclegan, dcgan
 CONVOLUTION = ("convolve", "convolve_grad_input", "convolve_grad_weight")
 
 
+def _now() -> np.ndarray:
+    """By the wall clock, and spent on the cores by all threads."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 class Clock:
-    """Seconds by ``(what, face)``, each without what it spent in others."""
+    """Wall and processor seconds by ``(what, face)``, each without what it spent in others."""
 
     def __init__(self):
-        self.seconds = defaultdict(float)
-        self._inner = [0.0]
+        self.seconds = defaultdict(lambda: np.zeros(2))
+        self._inner = [np.zeros(2)]
 
     def wrap(self, function, name):
         """Return `function`, timed; ``name(*arguments)`` gives its ``(what, face)``."""
 
         def timed(*arguments, **keywords):
-            self._inner.append(0.0)
-            start = time.perf_counter()
+            self._inner.append(np.zeros(2))
+            start = _now()
             try:
                 return function(*arguments, **keywords)
             finally:
-                total = time.perf_counter() - start
+                total = _now() - start
                 self.seconds[name(*arguments)] += total - self._inner.pop()
                 self._inner[-1] += total
 
@@ -77,15 +84,15 @@ def _label(layer) -> str:
     return f"{name}, all but the convolution" if name.startswith("Conv") else name
 
 
-def profile(task: dict, steps: int) -> dict[tuple[str, str], float]:
-    """Return the seconds a step of every part, the rest of the step among them."""
+def profile(task: dict, steps: int) -> dict[tuple[str, str], np.ndarray]:
+    """Return wall and processor seconds a step of every part, the rest of the step among them."""
     step = Tinygan("numpy", 0).prepare(task)
     step()
     with clocked() as clock:
-        start = time.perf_counter()
+        start = _now()
         for _ in range(steps):
             step()
-        whole = time.perf_counter() - start
+        whole = _now() - start
     seconds = {part: total / steps for part, total in clock.seconds.items()}
     seconds["the rest", "step"] = whole / steps - sum(seconds.values())
     return seconds
@@ -102,9 +109,11 @@ def main(arguments=None) -> None:
     task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
     seconds = profile(task, chosen.steps)
     whole = sum(seconds.values())
-    print(f"{chosen.system}: {whole:.3f} s a step\n\n|  | | seconds | share |\n|---|---|---:|---:|")
-    for (what, face), part in sorted(seconds.items(), key=lambda item: -item[1]):
-        print(f"| {what} | {face} | {part:.3f} | {part / whole:.1%} |")
+    print(f"{chosen.system}: {whole[0]:.3f} s a step, {whole[1]:.3f} s of processor\n")
+    print("|  | | seconds | share | cores busy |\n|---|---|---:|---:|---:|")
+    for (what, face), (wall, busy) in sorted(seconds.items(), key=lambda item: -item[1][0]):
+        share = wall / whole[0]
+        print(f"| {what} | {face} | {wall:.4f} | {share:.1%} | {busy / max(wall, 1e-9):.2f} |")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tinygan.parallel import for_slices, workspace
 
 __all__ = ["Adam", "linear_decay"]
 
-_SLICE = 1 << 15
+_SLICE = 1 << 18  # elements, see `tinygan.layers._elementwise.SLICE`
 
 
 class Adam:
