@@ -157,7 +157,7 @@ for k, (how, label) in enumerate(algorithms.items()):
         label=label,
     )
     axis.bar_label(bars, fmt="%.0f", fontsize=9)
-axis.set(xticks=range(3), ylabel="milliseconds", yscale="log", title="One layer, three algorithms")
+axis.set(xticks=range(3), ylabel="milliseconds", title="One layer, three algorithms")
 axis.set_xticklabels(["forward: y", "backward: dx", "backward: dw"])
 axis.legend()
 plt.show()
