@@ -12,8 +12,8 @@ real.  They play
     \min_G \max_D V(D, G) =
     \mathbb{E}_{x \sim p_{data}(x)} \log D(x) + \mathbb{E}_{z \sim p_z(z)} \log(1 - D(G(z))) .
 
-The faces are drawn, small, and there are few of them, so that you can watch the whole of it within a
-minute on two cores.
+The faces are drawn, small, and there are few of them, so that you can watch the whole of it within
+a minute on two cores.
 """
 
 import matplotlib.pyplot as plt

@@ -88,8 +88,8 @@ print(f"{36 * 8 * 5} products in place of {4 * 4 * 9 * 8 * 5}")
 # What does it cost?
 # ------------------
 # Additions, and digits.  The transforms add and subtract, and large powers of the points make large
-# sums that cancel, so the choice of points matters.  Here is the error in float32 of :math:`F(4, 3)`
-# with integer points, as in the books, and with tinygan's.
+# sums that cancel, so the choice of points matters.  Here is the error in float32 of :math:`F(4,
+# 3)` with integer points, as in the books, and with tinygan's.
 
 
 def matrices(points, m, r):
@@ -170,12 +170,12 @@ for face, run in faces_of_it.items():
 # %%
 # Fewer products are not a gain in equal measure: the transforms have to be paid for, and with few
 # channels they cost more than they save.  ``algorithm="auto"``, which every layer uses, takes the
-# third way only where both sides have enough channels.  All three are run against one another in the
-# tests; ``python -m benchmarks`` measures them on your machine.
+# third way only where both sides have enough channels.  All three are run against one another in
+# the tests; ``python -m benchmarks`` measures them on your machine.
 #
 # Exercises
 # ---------
-# **1.**  How many products does :math:`F(m, 3)` save for :math:`m = 2, 4, 6` in two dimensions?  Why
+# **1.** How many products does :math:`F(m, 3)` save for :math:`m = 2, 4, 6` in two dimensions?  Why
 # not take :math:`m = 20`?
 #
 # .. dropdown:: Hint
