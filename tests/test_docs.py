@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import code
 import sys
 from pathlib import Path
 
@@ -36,6 +37,23 @@ def test_every_tutorial_asks_shows_checks_and_leaves_exercises(path):
     assert "\nassert " in text
     assert text.count("# .. dropdown:: Hint") in (2, 3)
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_every_tutorial_can_be_pasted_into_a_plain_interpreter(path):
+    """Python's interpreter ends a block at a blank line, and needs one after it."""
+
+    class Console(code.InteractiveConsole):
+        def runcode(self, compiled):
+            pass
+
+        def showsyntaxerror(self, *arguments, **options):
+            raise AssertionError(f"{path.name}: not to be pasted: {self.buffer}")
+
+    console = Console()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        console.push(line)
+    assert not console.push("")
 
 
 def test_the_tutorials_are_numbered_without_a_gap():

@@ -43,10 +43,8 @@ class Linear(Layer):
     def __init__(self, inputs, outputs, rng):
         self.weight = Parameter(normal((inputs, outputs), std=inputs**-0.5, rng=rng))
         self.bias = Parameter(normal((outputs,), std=0.0))
-
     def forward(self, x):
         return x @ self.weight.data + self.bias.data, x
-
     def backward(self, dy, x):
         self.weight.grad += x.T @ dy
         self.bias.grad += dy.sum(axis=0)

@@ -43,8 +43,10 @@ axes[0].set_title("the picture")
 for axis, name, channel in zip(axes[1:], kernels, seen[0].transpose(2, 0, 1), strict=True):
     axis.imshow(channel, cmap="gray")
     axis.set_title(name)
+
 for axis in axes:
     axis.set_axis_off()
+
 figure.suptitle("One face through three kernels")
 plt.show()
 
@@ -133,6 +135,7 @@ dx_padded = np.zeros((2, 11, 11, 3))
 for k in range(4):
     for l in range(4):
         dx_padded[:, k : k + 8 : 2, l : l + 8 : 2] += dP[:, :, :, k, l]
+
 dx = dx_padded[:, 1:10, 1:10]
 
 assert np.allclose(dw, convolve_grad_weight(x, dy, 2, 1, (4, 4)))
@@ -185,6 +188,7 @@ rate = {
 }
 for name, value in rate.items():
     print(f"{name:26} {value / 1e6:10,.1f} million products a second")
+
 assert rate["one matrix product"] > 100 * rate["six loops in Python"]
 
 # %%

@@ -32,6 +32,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", width_ra
 for axis, matrix, title in ((axes[0], C, "$C$ shrinks"), (axes[1], C.T, "$C^T$ enlarges")):
     axis.imshow(np.ma.masked_equal(matrix, 0), cmap="viridis", vmin=0)
     axis.set(title=title, xlabel="from pixel", ylabel="to pixel")
+
 figure.suptitle("The same kernel, once as C and once as its transpose")
 plt.show()
 
@@ -124,6 +125,7 @@ for axis, (name, make) in zip(axes, ways.items(), strict=True):
     middle = size[4:12, 4:12]
     ripple[name] = middle.max() / middle.min()
     print(f"{name:32} strongest pixel / weakest pixel = {ripple[name]:.2f}")
+
 figure.suptitle("Where a constant image is painted strongly")
 plt.show()
 

@@ -45,6 +45,7 @@ def sigmoid(s):
 score = np.array([-200.0], np.float32)
 with np.errstate(all="ignore"):
     print("probability first:", -np.log(sigmoid(score)))
+
 print("from the score:   ", bce_with_logits(score, 1.0))
 assert float(bce_with_logits(score, 1.0)[0]) == 200.0
 
@@ -55,6 +56,7 @@ rng = np.random.default_rng(0)
 scores = rng.standard_normal((8,))
 for loss in (minimax, non_saturating, lambda s: bce_with_logits(s, 0.9)):
     assert check_gradients(loss, scores).ok
+
 value, gradient = bce(sigmoid(scores), 0.9)  # the long way round, where it is safe
 assert np.allclose(
     gradient * sigmoid(scores) * (1 - sigmoid(scores)), bce_with_logits(scores, 0.9)[1]
@@ -77,6 +79,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained
 for name, loss in {r"$\log(1 - D)$": minimax, r"$-\log D$": non_saturating}.items():
     left.plot(s, [loss(np.array([v]))[0] for v in s], label=name)
     right.plot(s, [-loss(np.array([v]))[1][0] for v in s], label=name)
+
 left.set(title="the loss", xlabel="score of a generated picture")
 right.set(title="the pull on the score", xlabel="score of a generated picture")
 right.axvspan(-8, -3, color="grey", alpha=0.15)
@@ -134,6 +137,7 @@ for target in (1.0, 0.9):
     axis.plot(s, losses, label=f"target {target}")
     best = s[losses.argmin()]
     print(f"target {target}: least at a score of {best:.2f}, D(x) = {sigmoid(best):.3f}")
+
 axis.plot(np.log(9), bce_with_logits(np.array([np.log(9)]), 0.9)[0], "ko")
 axis.set(xlabel="score of a real picture", ylabel="loss", title="A discriminator can be too sure")
 axis.legend()
@@ -158,6 +162,7 @@ for name, loss in {
     "least squares": lambda p: squared_error(p, 1.0),
 }.items():
     axis.plot(s, [-loss(np.array([v]))[1][0] for v in s], label=name)
+
 axis.set(xlabel="score", ylabel="pull", ylim=(-3, 6), title="How hard a generator is pulled")
 axis.axhline(0, color="grey", linewidth=0.8)
 axis.legend()

@@ -28,7 +28,6 @@ class MyAdam:
         self.p, self.lr, self.betas, self.eps = parameter, lr, betas, eps
         self.m = self.v = np.zeros_like(parameter.data)
         self.t = 0
-
     def step(self):
         self.t += 1
         b1, b2 = self.betas
@@ -47,6 +46,7 @@ for _ in range(50):
     mine.grad = theirs.grad = rng.standard_normal(5)
     my_adam.step()
     adam.step()
+
 print("mine  ", mine.data)
 print("theirs", theirs.data)
 assert np.allclose(mine.data, theirs.data, rtol=1e-12)
@@ -75,9 +75,7 @@ def descent(lr):
     def make(parameter):
         def update():
             parameter.data -= lr * parameter.grad
-
         return update
-
     return make
 
 
@@ -91,6 +89,7 @@ axis.contour(a, b, 0.5 * (a**2 + 100 * b**2), levels=np.geomspace(0.1, 80, 10), 
 for name, path in paths.items():
     axis.plot(*path.T, ".-", label=name)
     print(f"{name:24} after 60 steps: L = {0.5 * (curvature * path[-1] ** 2).sum():.4f}")
+
 axis.plot(0, 0, "k*", markersize=12)
 axis.set(xlabel="a", ylabel="b", title="Two ways down a narrow valley")
 axis.legend(loc="upper left")
@@ -140,6 +139,7 @@ for axis, beta1 in zip(axes, (0.9, 0.5, 0.0), strict=True):
     axis.plot(0, 0, "k*", markersize=10)
     axis.set(title=rf"$\beta_1 = {beta1}$", xlabel="a", aspect="equal")
     print(f"beta1 = {beta1}: distance from the rest over the last 100 steps {reach[beta1]:.2f}")
+
 axes[0].set_ylabel("b")
 figure.suptitle("Two players who learn with Adam circle each other")
 plt.show()
@@ -163,6 +163,7 @@ for reading, marker in (("paper", "o"), ("literal", "s"), ("published", "^")):
     axis.plot(rates, marker + "-", label=reading)
     print(f"{reading:10} last epoch at {rates[-1]:.3f} of the first rate")
     assert rates[-1] > 0  # an epoch at zero would learn nothing
+
 axis.set(xlabel="epoch e", ylabel="rate", title="Three readings of Algorithm 1", ylim=(0, 1.1))
 axis.legend()
 plt.show()

@@ -91,6 +91,7 @@ adam_D.step()
 adam_G.zero_grad()
 with frozen(D):
     score, score_backward = D(fake)
+
 loss_G, dscore = non_saturating(score)
 dfake = score_backward(dscore)  # what D would like to see changed, pixel by pixel
 fake_backward(dfake, input_gradient=False)
@@ -105,6 +106,7 @@ axes[1].imshow(wish * 0.5 + 0.5)
 axes[1].set_title("how D wants it changed")
 for axis in axes:
     axis.set_axis_off()
+
 figure.suptitle("The only thing that G is ever told")
 plt.show()
 
@@ -121,12 +123,14 @@ for step in range(1, steps + 1):
     history.append({name: float(value) for name, value in losses.items()})
     if step in watched:
         pictures[step] = G.predict(z_watched)
+
 batches.close()
 
 figure, axes = plt.subplots(len(watched), 1, figsize=(9, 6.2), layout="constrained")
 for axis, step in zip(axes, watched, strict=True):
     show(axis, pictures[step][:10], 10)
     axis.set_title(f"after {step} steps", fontsize=9, loc="left")
+
 figure.suptitle("The same noise, as G learns")
 plt.show()
 
@@ -169,6 +173,7 @@ def distance(generated):
 
 for step in watched:
     print(f"after {step:4d} steps: {distance(pictures[step]):.3f}")
+
 floor = np.mean(list(sliced_wasserstein(held_out[:64], held_out[64:128]).values()))
 print(f"real and real:    {floor:.3f}")
 assert distance(pictures[steps]) < 0.5 * distance(pictures[0])

@@ -121,6 +121,7 @@ errors = {
 }
 for name, value in errors.items():
     print(f"points {name:14} largest error {value:.1e} of the largest output")
+
 assert errors["0, ±3/4, ±3/2"] < errors["0, ±1, ±2"]
 
 # %%
@@ -146,6 +147,7 @@ for _ in range(5):  # in turns, so that a busy moment of the machine hits all of
         start = time.perf_counter()
         faces_of_it[face](how)
         times[face, how].append(time.perf_counter() - start)
+
 milliseconds = {key: 1e3 * np.median(value) for key, value in times.items()}
 
 figure, axis = plt.subplots(figsize=(8, 3.4), layout="constrained")
@@ -157,6 +159,7 @@ for k, (how, label) in enumerate(algorithms.items()):
         label=label,
     )
     axis.bar_label(bars, fmt="%.0f", fontsize=9)
+
 axis.set(xticks=range(3), ylabel="milliseconds", title="One layer, three algorithms")
 axis.set_xticklabels(["forward: y", "backward: dx", "backward: dw"])
 axis.legend()

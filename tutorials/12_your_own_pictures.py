@@ -44,6 +44,7 @@ for i, picture in enumerate(faces(300, 64, seed=11).images):
     path = folder / f"album-{i % 3}" / f"{i:03}.{ending}"
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
+
 damaged = folder / "album-0" / "003.webp"
 damaged.write_bytes(damaged.read_bytes()[:100])
 print(sorted(p.name for p in folder.iterdir()), len(list(folder.rglob("*.*"))), "files")
@@ -58,6 +59,7 @@ print(sorted(p.name for p in folder.iterdir()), len(list(folder.rglob("*.*"))), 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     data = ImageFolder(folder, image_size=32, cache=False)
+
 print(data.images.shape, data.images.dtype, "skipped:", [name for name, why in data.skipped])
 print("warned:", len(caught) == 1)
 assert len(data) == 299
@@ -82,11 +84,13 @@ for axis, (title, options) in zip(
     axis.imshow(load_image(folder / wide, **options))
     axis.set_title(title)
     axis.set_axis_off()
+
 figure.suptitle("One picture, four ways into a square")
 plt.show()
 
 with Batches(data.images, batch_size=16, seed=0, flip=True) as batches:
     x = next(batches)
+
 print("a batch:", x.shape, x.dtype, f"from {x.min():.2f} to {x.max():.2f}")
 assert x.dtype == np.float32
 
@@ -114,6 +118,7 @@ assert status == 0
 for path in sorted(run.rglob("*")):
     if path.is_file():
         print(f"{path.stat().st_size:9,} bytes  {path.relative_to(run)}")
+
 config = json.loads((run / "config.json").read_text())
 print("seed", config["seed"], " batch size", config["options"]["batch_size"])
 
@@ -131,6 +136,7 @@ for axis, step in zip(axes, (60, 300), strict=True):
     axis.imshow(plt.imread(run / "samples" / f"step-{step:06d}.png"))
     axis.set_title(f"step {step}")
     axis.set_axis_off()
+
 figure.suptitle("The same noise, early and late")
 plt.show()
 
