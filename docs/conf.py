@@ -60,7 +60,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "remove_config_comments": True,
-    "abort_on_example_error": True,
     "copyfile_regex": "",
     "show_signature": False,
     "image_scrapers": ("matplotlib",),
