@@ -31,7 +31,7 @@ def course(tmp_path_factory):
 def grade(course, submission, *options):
     command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin", "-q"]
     command += ["-p", "no:cacheprovider", "student/tests", "teacher/tests"]
-    command += ["--rootdir", "student", "--tinygan-impl", str(submission), *options]
+    command += ["--tinygan-impl", str(submission), *options]
     command += ["--gradescope-json", "results.json"]
     finished = subprocess.run(command, cwd=course, env=ENVIRONMENT, capture_output=True, text=True)
     return finished, json.loads((course / "results.json").read_text())

@@ -219,3 +219,9 @@ def test_the_scale_of_the_input_accuses_no_right_layer(change):
         x = rng.standard_normal((3, 5, 5, 3))
         x = x + 1000 if change == "offset" else x * change
         assert check_gradients(layer, x).ok
+
+
+@pytest.mark.parametrize("layer", [BatchNorm2d(3), InstanceNorm2d(3)], ids=repr)
+def test_a_gradient_that_is_zero_but_for_rounding_accuses_no_right_layer(layer):
+    x = np.random.default_rng(0).standard_normal((4, 3, 3, 3))
+    assert check_gradients(layer, x, dy=np.ones(x.shape)).ok

@@ -143,8 +143,14 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     """
     dtype = getattr(subject.call().output, "dtype", None)
 
+    y, x = subject.call().y, next(iter(subject.tensors.values()))
+    # what is far below this is zero but for rounding
+    unit = 1e-5 * np.abs(dy).max(initial=1e-300) * (1 + np.abs(y).max(initial=0))
+    unit /= 1 + np.abs(x).max(initial=0)
+
     def outputs(line):
-        return [subject.call(values).y for values in line]
+        size = np.abs(y).max(initial=0) or 1.0
+        return [subject.call(values).y / size for values in line]
 
     def gradients(line):
         found, sizes = [], None
@@ -153,7 +159,7 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
             parts = [np.ravel(g) for g in got.values() if g is not None]
             if sizes is None:  # small gradients tell as much as large ones, unless they are zero
                 sizes = [np.abs(part).max(initial=0) for part in parts]
-                least = 1e-3 * max(sizes, default=1.0) or 1.0
+                least = max(1e-3 * max(sizes, default=0.0), unit)
                 sizes = [max(size, least) for size in sizes]
             found.append(np.concatenate([p / s for p, s in zip(parts, sizes, strict=True)]))
         return found
@@ -187,7 +193,7 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
 
 
 def _noise(subject, compute, rng) -> tuple[float, float]:
-    """Return the relative noise of ``compute(line)``, and as much of it as is unusual.
+    """Return the noise of ``compute(line)``, numbers of size 1, and how much of it is unusual.
 
     The least of a few lines counts: rounding is on all of them, a kink is not.
     """
@@ -212,15 +218,13 @@ def _noise_along_line(subject, compute, rng, offset):
         values = np.array([np.ravel(v) for v in compute(line)])
         fourth = np.diff(values, n=4, axis=0) / np.sqrt(70)
         noise = np.sqrt((fourth**2).mean(axis=0))
-        size = np.abs(values[0])
-    scale = max(size.max(initial=0), 1e-300)
-    relative = np.sort(np.nan_to_num(noise / scale))
+    relative = np.sort(np.nan_to_num(noise))
     if not relative.size:
         return 0.0, 0.0
     # one output in twenty must be noisy, and two at least: a kink makes one so
     level = float(relative[-max(min(2, relative.size), relative.size // 20)])
     # where a relative change of the input is amplified, so is the rounding of float64
-    steepness = float(np.nan_to_num(np.abs(np.diff(values, axis=0))).max() / SPACING / scale)
+    steepness = float(np.nan_to_num(np.abs(np.diff(values, axis=0))).max() / SPACING)
     return level, level / max(1.0, 0.02 * steepness)
 
 

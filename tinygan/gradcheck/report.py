@@ -159,7 +159,7 @@ class GradientReport:
         if self.ok:
             verdict = "gradients agree"
         elif all(check.ok for check in self.checks):
-            verdict = "gradients agree, but the protocol is broken"
+            verdict = "gradients agree, but a rule of the protocol is broken"
         else:
             verdict = "gradients disagree with differences"
         return "\n".join(
