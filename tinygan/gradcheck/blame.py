@@ -13,7 +13,7 @@ def where(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_OWN, "<")) and f"{'site-packages'}" not in frame.filename
+        if not frame.filename.startswith((_OWN, "<")) and "site-packages" not in frame.filename
     ]
     if not frames:
         return ""

@@ -141,9 +141,9 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     Along a line of seven close points, fourth differences of a smooth function vanish;
     what is left of them is rounding (Moré, Wild, *Estimating Computational Noise*, 2011).
     """
-    dtype = getattr(subject.call().output, "dtype", None)
-
-    y, x = subject.call().y, next(iter(subject.tensors.values()))
+    call = subject.call()
+    dtype, y = getattr(call.output, "dtype", None), call.y
+    x = next(iter(subject.tensors.values()))
     # what is far below this is zero but for rounding
     unit = 1e-5 * np.abs(dy).max(initial=1e-300) * (1 + np.abs(y).max(initial=0))
     unit /= 1 + np.abs(x).max(initial=0)
