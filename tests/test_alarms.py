@@ -1,13 +1,15 @@
 """Warnings when D wins, D loses and G collapses: when they come, and when they do not."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from training import train
 
 from tinygan.data import faces
-from tinygan.train.alarms import ADVICE, GRACE, WINDOW, Alarms, Variety, variety
+from tinygan.train.alarms import ADVICE, GRACE, MEANING, WINDOW, Alarms, Variety, variety
+from tinygan.train.cyclegan_system import CycleGAN
 from tinygan.train.watch import read_watch
 
 DATA = Variety(0.9, 0.2)
@@ -29,6 +31,14 @@ def test_a_winning_d_is_told_once_and_again_after_it_was_well():
     assert scores(alarms, 1, 300, 0.9, 0.001) == [(WINDOW, "D is winning")]
     assert scores(alarms, 301, 300, 0.7, 0.3) == []
     assert scores(alarms, 601, 300, 0.9, 0.001) == [(pytest.approx(700, abs=10), "D is winning")]
+
+
+def test_a_score_that_hovers_about_the_limit_is_told_once():
+    alarms, told = Alarms(DATA), []
+    for step in range(1, 2000):
+        gap = 0.03 + 0.02 * np.sin(step / 30)
+        told.append(alarms.observe(step, 0.5 + gap, 0.5))
+    assert len([w for w in told if w]) == 1
 
 
 def test_a_lost_d():
@@ -87,16 +97,28 @@ def test_variety_of_data_of_few_kinds_and_of_copies():
     assert large.diversity == pytest.approx(data.diversity, rel=0.2)
 
 
-def test_every_warning_says_what_to_try_with_flags_that_exist(capsys):
+@pytest.mark.parametrize("system", list(ADVICE))
+def test_every_warning_says_what_to_try_with_flags_that_exist(capsys, system):
     with pytest.raises(SystemExit):
-        train("--help", tiny=False)
-    known = capsys.readouterr().out
-    for kind, text in ADVICE.items():
-        flags = {word.strip("();,.:") for word in text.replace("(", " ").split()}
-        flags = {flag for flag in flags if flag.startswith("--")}
+        train(system, "--help", tiny=False)
+    known = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
+    for kind, text in ADVICE[system].items():
+        flags = set(re.findall(r"--[a-z0-9-]+", text))
         assert flags, kind
-        for flag in flags:
-            assert flag in known, flag
+        assert flags <= known, kind
+        assert kind in MEANING
+
+
+def test_a_cyclegans_losses_at_both_ends_and_in_between():
+    """Sure of every patch: L_GAN = 2, L_D = 0.  In doubt about every patch: ½ and 1."""
+    read = CycleGAN.scores
+    row = {"step": 1000}
+    assert read(None, row | {"L_GAN": 2.0, "L_D": 0.0}) == pytest.approx((1, 0))
+    assert read(None, row | {"L_GAN": 0.5, "L_D": 1.0}) == pytest.approx((0.5, 0.5))
+    assert read(None, row | {"L_GAN": 2 * 0.7**2, "L_D": 2 * (0.2**2 + 0.3**2)}) == pytest.approx(
+        (0.8, 0.3)
+    )
+    assert read(None, {"step": 10, "L_GAN": 2.0, "L_D": 0.0}) is None
 
 
 @pytest.fixture

@@ -86,12 +86,14 @@ def _thumbnails(images):
 class Alarms:
     """Watches a run's metrics, and now and then its pictures.
 
-    A kind of warning is given once, and again only after things had been well in between.
+    A kind of warning is given once, and again only after things had been well for a while.
 
     Parameters
     ----------
     data : Variety
         Of as many pictures of the data as `look` will be given of the samples'.
+    system : str
+        Whose flags to advise.
 
     Examples
     --------
@@ -101,13 +103,15 @@ class Alarms:
     [(100, 'D is winning')]
     """
 
-    def __init__(self, data: Variety):
+    def __init__(self, data: Variety, system: str = "dcgan"):
         self.data = data
+        self._advice = ADVICE.get(system, {})
         self._scores: deque = deque()
         self._sums = [0.0, 0.0]
         self._looks: deque = deque(maxlen=_OF)
         self._varied = False
-        self._on: set[str] = set()
+        self._warned: set[str] = set()
+        self._well: dict[str, int] = {}
 
     def observe(self, step: int, D_real: float, D_fake: float) -> Warned | None:
         """Note the mean scores of a step, probabilities; return a warning if one is due."""
@@ -141,36 +145,65 @@ class Alarms:
         return self._due("mode collapse", collapsed, step, seen)
 
     def _due(self, kind: str, on: bool, step: int, seen: str) -> Warned | None:
-        before = kind in self._on
-        if on and not before:
-            self._on.add(kind)
-            return Warned(step, kind, f"{kind}: {seen}. {ADVICE[kind]}")
         if not on:
-            self._on.discard(kind)
-        return None
+            self._well[kind] = self._well.get(kind, 0) + 1
+            return None
+        rested = WINDOW if kind != "mode collapse" else _OF
+        due = kind not in self._warned or self._well.get(kind, 0) >= rested
+        self._well[kind] = 0
+        if not due:
+            return None
+        self._warned.add(kind)
+        text = f"{kind}: {seen}. {MEANING[kind]} {self._advice.get(kind, '')}"
+        return Warned(step, kind, text.strip())
 
 
-ADVICE = {
+MEANING = {
     "D is winning": (
         "The discriminator is sure of every picture, so its answer hardly changes when a picture "
-        "gets a little better, and the generator learns next to nothing (vanishing gradients). "
-        "If it does not pass by itself within an epoch or two, try: noise on D's input "
-        "(--instance-noise 0.1); label smoothing (--label-smoothing 0.9, not 1); a lower --lr; "
-        "--generator-loss non_saturating; leaky ReLU in G (--activation leaky_relu); more data, as "
-        "D can learn a small set by heart."
+        "gets a little better, and the generator learns next to nothing (vanishing gradients)."
     ),
     "D has lost": (
         "The discriminator cannot tell the two apart. If the samples look like the data, that is "
-        "the goal; if they do not, G is learning from a judge that knows nothing. Try: a higher "
-        "--lr, a larger --width, less --instance-noise; and check that the data are what you think "
-        "(python -m tinygan.data shows how to prepare them)."
+        "the goal; if they do not, G is learning from a judge that knows nothing."
     ),
     "mode collapse": (
         "The generator makes the same few pictures whatever the noise. It seldom recovers by "
-        "itself. Go back to an earlier checkpoint, or start again with: a lower --lr (the paper "
-        "went from 0.001 to 0.0002); leaky ReLU in G (--activation leaky_relu), which is what "
-        "helped in the paper; --beta1 0.5; noise on D's input (--instance-noise 0.1); a larger "
-        "--batch-size; label smoothing (--label-smoothing 0.9)."
+        "itself: go back to an earlier checkpoint, or start again."
     ),
 }
-"""What each kind of warning means and what to try, for people who meet it for the first time."""
+"""What each kind of warning means, for people who meet it for the first time."""
+
+ADVICE = {
+    "dcgan": {
+        "D is winning": (
+            "If it does not pass by itself within an epoch or two, try: noise on D's input "
+            "(--instance-noise 0.1); label smoothing (--label-smoothing 0.9, not 1); a lower --lr; "
+            "--generator-loss non_saturating; leaky ReLU in G (--activation leaky_relu); more "
+            "data, as D can learn a small set by heart."
+        ),
+        "D has lost": (
+            "Try: a higher --lr, a larger --width, less --instance-noise; and look at whether the "
+            "data are what you think they are."
+        ),
+        "mode collapse": (
+            "Try: a lower --lr (the paper went from 0.001 to 0.0002); leaky ReLU in G "
+            "(--activation leaky_relu), which is what helped in the paper; --beta1 0.5; noise on "
+            "D's input (--instance-noise 0.1); a larger --batch-size; label smoothing "
+            "(--label-smoothing 0.9)."
+        ),
+    },
+    "cyclegan": {
+        "D is winning": (
+            "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
+            "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
+            "a larger --pool-size; more pictures, as D can learn few by heart."
+        ),
+        "D has lost": (
+            "Try: larger discriminators (--discriminator-layers 3, a higher "
+            "--discriminator-width); a higher --lambda-discriminator; and look at whether the two "
+            "folders are what you think they are."
+        ),
+    },
+}
+"""What to try against it, with the flags of each system."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tinygan.train.translation_sheet import save_translation_sheet
 
 __all__ = ["CycleGAN", "translate"]
 
+_UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
 _WEIGHTS, _POOLS = 100, 101  # purposes of random numbers; the data's are small numbers
 _SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
@@ -177,6 +179,20 @@ class CycleGAN(System):
         """Return the mean error to the true translation where there is one, see `System.score`."""
         errors = self.translation_errors()
         return None if errors is None else sum(error for error, _ in errors) / 2
+
+    def scores(self, metrics: dict) -> tuple[float, float] | None:
+        """Return what the discriminators answered to real and generated patches, about.
+
+        From L_GAN, two times (1 − D(fake))², and L_D, two times (1 − D(real))² + D(fake)², if all
+        patches were given the same: exact where D is sure of everything or in doubt about
+        everything, which is what is looked for.  None in the first steps, in which D has seen so
+        few single pictures that it is in doubt about everything in healthy runs too.
+        """
+        if metrics["step"] <= _UNDECIDED:
+            return None
+        fake = 1 - math.sqrt(metrics["L_GAN"] / 2)
+        real = 1 - math.sqrt(max(0.0, metrics["L_D"] / 2 - fake * fake))
+        return real, fake
 
     def extra_arrays(self) -> dict[str, np.ndarray]:
         return {

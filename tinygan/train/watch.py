@@ -51,7 +51,8 @@ class Watch:
     def _watching(self, count: int = 64) -> Alarms:
         if self._alarms is None:
             real = self.system.real_pictures(count)
-            self._alarms = Alarms(Variety(1.0, 1.0) if real is None else variety(real))
+            data = Variety(1.0, 1.0) if real is None else variety(real)
+            self._alarms = Alarms(data, self.system.name)
         return self._alarms
 
     def _noted(self, warned: Warned | None) -> Warned | None:
