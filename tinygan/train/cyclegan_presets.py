@@ -71,8 +71,10 @@ PRESETS = {
             "residual_blocks": 3,
             "discriminator_width": 16,
             "discriminator_layers": 2,
-            "epochs": 6,
-            "sample_every": 250,
+            "batch_size": 4,
+            "lr": 1e-3,
+            "epochs": 12,
+            "sample_every": 125,
         },
     ),
 }
