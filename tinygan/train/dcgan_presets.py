@@ -59,11 +59,11 @@ PRESETS = {
         assumed={
             "dataset": "faces",
             "image_size": 32,
-            "noise_size": 100,
             "width": 32,
-            "batch_size": 32,
+            "batch_size": 64,
             "activation": "leaky_relu",
             "lr": 5e-4,
+            "instance_noise": 0.1,
             "steps": 1800,
             "sample_every": 100,
         },
