@@ -79,12 +79,10 @@ def chart(
         if value == int(value):
             x = float(px(value))
             parts.append(f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 12}">{_short(value)}</text>')
-    for label, value in references.items():
+    for value in references.values():
         y = float(py(value))
         parts.append(f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" ')
         parts.append(f'y2="{y:.1f}"/>')
-        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{y - 6:.1f}">')
-        parts.append(f"{escape(label)}</text>")
     for i, (x, _, least, most) in enumerate(binned):
         if (most > least).any():
             there = zip(px(x), py(most), strict=True)
@@ -97,6 +95,10 @@ def chart(
             parts += [
                 f'<circle class="dot c{i}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>' for a, b in line
             ]
+    for label, value in references.items():  # last, so that no curve runs over them
+        y = float(py(value)) - 6
+        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{y:.1f}">')
+        parts.append(f"{escape(label)}</text>")
     return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
