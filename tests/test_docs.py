@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import code
+import re
 import sys
 from pathlib import Path
 
@@ -83,3 +84,49 @@ def test_the_parser_is_caught_without_running_the_command(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert commandline().parser_of(["data"]).prog == "python -m tinygan.data"
     assert list(tmp_path.iterdir()) == []
+
+
+def pages():
+    return {path: path.read_text(encoding="utf-8") for path in DOCS.rglob("*.rst") if _own(path)}
+
+
+def _own(path):
+    return not {"_build", "tutorials"} & set(path.relative_to(DOCS).parts)
+
+
+def test_every_line_that_the_papers_page_names_is_in_the_source():
+    named = [
+        (file.strip(), line.strip())
+        for text in pages().values()
+        for file, line in re.findall(r":line:`([^|`]+)\|([^`]+)`", text)
+    ]
+    assert len(named) > 20
+    source = {file: (ROOT / file).read_text(encoding="utf-8") for file, _ in named}
+    assert [(file, line) for file, line in named if line not in source[file]] == []
+
+
+def test_every_equation_and_figure_of_the_papers_has_a_place():
+    text = (DOCS / "papers.rst").read_text(encoding="utf-8")
+    dcgan, cyclegan = text.split("[C] The CycleGAN\n")
+    assert [n for n in range(1, 9) if f"({n})" not in cyclegan] == []
+    for part, last in ((dcgan, 9), (cyclegan, 13)):
+        mentions = " ".join(re.findall(r"[Ff]igs?\. ([\d, and]+)", part))
+        assert set(map(int, re.findall(r"\d+", mentions))) >= set(range(1, last + 1))
+
+
+def test_pages_lead_to_pages_that_exist():
+    missing = []
+    for path, text in pages().items():
+        for target in re.findall(r":doc:`(?:[^`<]*<)?([^`>]+)>?`", text):
+            base = DOCS if target.startswith("/") else path.parent
+            page = (base / target.lstrip("/")).relative_to(DOCS)
+            source = ROOT / page if page.parts[0] == "tutorials" else DOCS / page
+            names = (source.with_suffix(".rst"), source.with_suffix(".py"))
+            if page.name != "index" and not any(name.exists() for name in names):
+                missing.append((path.name, target))
+    assert missing == []
+
+
+def test_every_picture_that_is_drawn_is_described():
+    for path, text in pages().items():
+        assert text.count(".. plot::") == text.count("   :alt: "), path
