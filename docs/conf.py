@@ -82,6 +82,7 @@ html_title = "tinygan"
 html_static_path = ["_static"]
 html_css_files = ["tinygan.css"]
 html_show_sourcelink = False
+html_sidebars = {"papers": [], "getting-started": [], "index": []}
 html_show_search_summary = False  # it fetches the pages, which needs a server
 html_copy_source = False
 html_theme_options = {
