@@ -75,7 +75,12 @@ plot_formats = [("svg", 96)]
 
 # --- pages --------------------------------------------------------------------------------------
 
-exclude_patterns = ["_build", "README.md", "tutorials/GALLERY_HEADER.rst", "**sg_execution_times.rst"]
+exclude_patterns = [
+    "_build",
+    "README.md",
+    "tutorials/GALLERY_HEADER.rst",
+    "**sg_execution_times.rst",
+]
 html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
