@@ -20,6 +20,7 @@ from tinygan import layers, optim
 from tinygan.layer import Layer, Residual
 from tinygan.layers import conv
 from tinygan.models import cyclegan, dcgan
+from tinygan.train.allocator import keep_freed_memory
 
 CONVOLUTION = ("convolve", "convolve_grad_input", "convolve_grad_weight")
 
@@ -84,9 +85,9 @@ def _label(layer) -> str:
     return f"{name}, all but the convolution" if name.startswith("Conv") else name
 
 
-def profile(task: dict, steps: int) -> dict[tuple[str, str], np.ndarray]:
+def profile(task: dict, steps: int, algorithm: str = "auto") -> dict[tuple[str, str], np.ndarray]:
     """Return wall and processor seconds a step of every part, the rest of the step among them."""
-    step = Tinygan("numpy", 0).prepare(task)
+    step = Tinygan("numpy", 0, algorithm).prepare(task)
     step()
     with clocked() as clock:
         start = _now()
@@ -104,10 +105,12 @@ def main(arguments=None) -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--algorithm", default="auto", help="im2col for the matrix products alone")
     chosen = parser.parse_args(arguments)
     task = {"task": f"{chosen.system}_step"}
     task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
-    seconds = profile(task, chosen.steps)
+    keep_freed_memory()  # as the training commands do
+    seconds = profile(task, chosen.steps, chosen.algorithm)
     whole = sum(seconds.values())
     print(f"{chosen.system}: {whole[0]:.3f} s a step, {whole[1]:.3f} s of processor\n")
     print("|  | | seconds | share | cores busy |\n|---|---|---:|---:|---:|")
