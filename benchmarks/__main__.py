@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--tf32", action="store_true", help="with cupy: TF32 on, for PyTorch too; else off for both"
     )
-    parser.add_argument("--rounds", type=int, help="turns of each contestant (7, quick: 3)")
+    parser.add_argument("--rounds", type=int, help="turns of each contestant (5, quick: 3)")
     parser.add_argument(
         "--output",
         type=Path,
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     os.environ["CUPY_TF32"] = "1" if chosen.tf32 else "0"  # the workers inherit it
     suffix = f"{chosen.backend}-tf32" if chosen.tf32 else chosen.backend
-    options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 7))
+    options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 5))
     folder = chosen.output or (None if chosen.quick else HERE / "results")
     for name in [] if chosen.redraw else wanted:
         about, start = describe(chosen.backend), time.perf_counter()

@@ -34,7 +34,7 @@ def table(result: dict) -> str:
     lines = _TABLES[result["section"]](result["rows"])
     about = in_words(result["about"])
     rounds = result["rounds"]
-    return "\n".join([*lines, "", f"Medians of {rounds} alternating rounds. {about}"])
+    return "\n".join([*lines, "", f"Medians of at most {rounds} alternating rounds. {about}"])
 
 
 def ratio(results: list[dict], key: str = "median") -> float | None:
