@@ -44,10 +44,13 @@ def _note(figure, result):
 def _bars(ax, row, unit, key="median", factor=1.0):
     found = [r for r in row["results"] if key in r][::-1]
     theirs = [r["name"] for r in row["results"] if r["name"].startswith("PyTorch")]
-    colours = [
-        OURS if r["name"] == "tinygan" else THEIRS[theirs.index(r["name"]) % len(THEIRS)]
-        for r in found
-    ]
+
+    def colour(name):
+        if name in theirs:
+            return THEIRS[theirs.index(name) % len(THEIRS)]
+        return OURS if name == "tinygan" else RUNGS
+
+    colours = [colour(r["name"]) for r in found]
     values = [r[key] * factor for r in found]
     bars = ax.barh([r["name"] for r in found], values, color=colours)
     ax.bar_label(bars, fmt="%.3g", padding=3, fontsize=8)
