@@ -148,7 +148,7 @@ def test_it_learns_from_a_folder_of_grey_pictures(tmp_path, capsys):
     [
         {"noise": "normal"},
         {"generator_loss": "minimax"},
-        {"instance_noise": 0.1},
+        {"instance_noise": 0.5},
         {"activation": "relu"},
         {"negative_slope": 0.1},
         {"label_smoothing": 1.0},
@@ -297,6 +297,8 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(
         "4",
         "--dataset-size",
         "40",
+        "--batch-size",
+        "32",
         "--no-cache",
         "--steps",
         "1",
