@@ -22,11 +22,56 @@ def refresh(readme: Path, results: dict[str, dict]) -> None:
     Markers are ``<!-- steps-numpy -->`` and ``<!-- /steps-numpy -->``.
     """
     text = readme.read_text()
-    for name, result in results.items():
+    tables = {name: table(result) for name, result in results.items()}
+    tables["targets"] = targets(results)
+    for name, lines in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        body = "\n" + table(result) + "\n\n"
+        body = "\n" + lines + "\n\n"
         text = pattern.sub(lambda found, body=body: found[1] + body + found[2], text)
     readme.write_text(text)
+
+
+def targets(results: dict[str, dict]) -> str:
+    """Return the table of what was aimed at and what was reached, on the CPU."""
+    found = {}
+    rows = {
+        section: {row["system"]: row for row in results[f"{section}-numpy"]["rows"]}
+        for section in ("steps", "inference", "cold", "limit")
+        if f"{section}-numpy" in results
+    }
+    for section, per_system in rows.items():
+        for system, row in per_system.items():
+            if section == "limit":
+                share = row["results"][0]["median"] / row["roofline_seconds"]
+                if system.startswith("DCGAN"):
+                    found[f"step of {system} / its direct roofline"] = (share, "≤ 1")
+                continue
+            what, aim = {
+                "steps": ("a step", "≥ 2"),
+                "inference": ("inference", "≥ 2"),
+                "cold": ("cold start", "≥ 4"),
+            }[section]
+            found[f"{what}, {system}: PyTorch's best / tinygan"] = (ratio(row["results"]), aim)
+            if section == "steps":
+                memory = ratio(row["results"], "peak_bytes")
+                share = 1 / memory if memory else None
+                found[f"peak memory, {system}: tinygan / PyTorch's least"] = (share, "≤ 0.75")
+    if "scaling-numpy" in results:
+        threads = [r for r in results["scaling-numpy"]["rows"] if r["along"] == "threads"]
+        for system in dict.fromkeys(row["system"] for row in threads):
+            one, two = (
+                next(r["results"][0]["median"] for r in threads if (r["system"], r["value"]) == key)
+                for key in ((system, 1), (system, 2))
+            )
+            found[f"{system}: one thread / two threads"] = (one / two, "≥ 1.8")
+    lines = ["| | aimed at | reached | |", "|---|---:|---:|---|"]
+    for what, (value, aim) in found.items():
+        if value is None:
+            continue
+        bound = float(aim[2:])
+        met = value >= bound if aim[0] == "≥" else value <= bound
+        lines.append(f"| {what} | {aim} | **{value:.2f}** | {'yes' if met else 'missed'} |")
+    return "\n".join(lines)
 
 
 def table(result: dict) -> str:

@@ -137,6 +137,13 @@ def test_tables_and_plots_are_redrawn_between_the_markers(tmp_path):
     files = plots.draw(results, tmp_path / "plots")
     assert sorted(path.stem for path in files) == sorted(f"{name}-numpy" for name in rows)
     readme = tmp_path / "README.md"
+    reached = report.targets(results)
+    assert "| a step, DCGAN: PyTorch's best / tinygan | ≥ 2 | **2.00** | yes |" in reached
+    assert "| cold start, DCGAN: PyTorch's best / tinygan | ≥ 4 | **2.00** | missed |" in reached
+    assert (
+        "| peak memory, DCGAN: tinygan / PyTorch's least | ≤ 0.75 | **1.00** | missed |" in reached
+    )
+    assert "| step of DCGAN / its direct roofline | ≤ 1 | **1.25** | missed |" in reached
     readme.write_text("before\n<!-- steps-numpy -->\nold\n<!-- /steps-numpy -->\nafter\n")
     report.refresh(readme, results)
     text = readme.read_text()

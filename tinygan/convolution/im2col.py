@@ -68,7 +68,6 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
     def phase(p, q):
         flipped = w[p :: stride[0], q :: stride[1]][::-1, ::-1].transpose(0, 1, 3, 2)
         taps = flipped.shape[:2]
-        flipped = xp.ascontiguousarray(flipped).reshape(-1, channels)
         u, v = -((p - padding[0]) // stride[0]), -((q - padding[1]) // stride[1])
         to = dx[:, stride[0] * u + p - padding[0] :: stride[0]]
         to = to[:, :, stride[1] * v + q - padding[1] :: stride[1]]
@@ -77,14 +76,22 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
             to[...] = 0
             return []
         reach = (taps[0] - 1 - u, taps[1] - 1 - v)
+        depth = taps[0] * taps[1] * dy.shape[3]
+        few = len(dy) * rows * columns < _LEAST_ROWS
+        if not few:  # else copying the weights would take longer than the product
+            flipped = xp.ascontiguousarray(flipped).reshape(depth, channels)
 
         def piece(n0, n1, h0, h1):
             patches = _patches(xp, dy, taps, (1, 1), reach, n0, n1, h0, h1, columns)
-            part = scratch(xp, "product", (len(patches), channels), dx.dtype)
-            xp.matmul(patches, flipped, out=part)
+            if few:  # a product for each tap
+                patches = patches.reshape(len(patches), *taps, dy.shape[3]).transpose(1, 2, 0, 3)
+                part = xp.matmul(patches, flipped).sum(axis=(0, 1))
+            else:
+                part = scratch(xp, "product", (len(patches), channels), dx.dtype)
+                xp.matmul(patches, flipped, out=part)
             to[n0:n1, h0:h1] = part.reshape(n1 - n0, h1 - h0, columns, channels)
 
-        todo = pieces(len(dy), rows, _rows_a_piece(columns, len(flipped), dy.itemsize), xp)
+        todo = pieces(len(dy), rows, _rows_a_piece(columns, depth, dy.itemsize), xp)
         return [lambda at=at: piece(*at) for at in todo]
 
     run([task for p in range(stride[0]) for q in range(stride[1]) for task in phase(p, q)])
