@@ -31,6 +31,8 @@ SMALL = {
     "discriminator_width": 2,
     "discriminator_layers": 1,
     "pool_size": 3,
+    "batch_size": 1,
+    "lr": 2e-4,
 }
 WORDS = [word for name, n in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(n))]
 BAGS = ["--dataset", "bags", "--dataset-size", "12"]
