@@ -62,7 +62,7 @@ def _bars(ax, row, unit, key="median", factor=1.0):
 
 def _panels(result, unit, key="median"):
     rows = result["rows"]
-    figure, axes = _figure(4.6 * len(rows), 2.6, len(rows))
+    figure, axes = _figure(max(6.5, 4.6 * len(rows)), 2.6, len(rows))
     for ax, row in zip(axes, rows, strict=True):
         _bars(ax, row, unit, key)
         if ax is not axes[0] and len(row["results"]) == len(rows[0]["results"]):
@@ -151,7 +151,8 @@ def _limit(result):
         roof = row["roofline_seconds"]
         share = row["results"][0]["median"] / roof
         ax.barh(y, share, color=OURS, height=0.5)
-        ax.text(share + 0.02, y, f"{share:.2f}", va="center", fontsize=8)
+        text = {"va": "center", "ha": "right", "fontsize": 8, "color": "white"}
+        ax.text(share - 0.02, y, f"{share:.2f}", **text)
     ax.axvline(1, color="#9b2226", linewidth=1)
     ax.text(1.01, len(rows) - 0.55, "direct-convolution roofline", fontsize=7, color="#9b2226")
     ax.set_yticks(range(len(rows)), [row["system"] for row in rows[::-1]], fontsize=8)

@@ -22,7 +22,11 @@ def refresh(readme: Path, results: dict[str, dict]) -> None:
     Markers are ``<!-- steps-numpy -->`` and ``<!-- /steps-numpy -->``.
     """
     text = readme.read_text()
-    tables = {name: table(result) for name, result in results.items()}
+    tables = {}
+    for name, result in results.items():
+        tables[name] = table(result)
+        if (readme.parent / "plots" / f"{name}.png").exists():
+            tables[name] += f"\n\n![{name}](plots/{name}.png)"
     tables["targets"] = targets(results)
     for name, lines in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
