@@ -39,7 +39,8 @@ def to_bytes(pictures):
 
 
 def show(rows, names, title):
-    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 1 + len(rows)), layout="constrained")
+    size = (9, 0.4 + 0.85 * len(rows))
+    figure, axes = plt.subplots(len(rows), 1, figsize=size, layout="constrained")
     for axis, row, name in zip(axes, rows, names, strict=True):
         axis.imshow(np.concatenate(list(row[:10]), axis=1))
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -280,7 +281,8 @@ print(f"G(x) is {moved:.3f} away from x, with the bug {moved_bug:.3f}")
 assert moved_bug < moved
 
 # %%
-# So test an identity loss on what it should do, not on whether it falls: it must not depend on
+# Look at the last row: the handles come back.  So test an identity loss on what it should do, not
+# on whether it falls: it must not depend on
 # :math:`x` through :math:`G` at all.
 #
 # Exercises
