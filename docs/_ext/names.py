@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from sphinx.util.nodes import make_refnode
 
 
 def resolve(app, env, node, content):
     """Handle ``missing-reference``: `Conv2d` in any docstring leads to `tinygan.layers.Conv2d`."""
     target = node.get("reftarget", "")
+    target = re.sub(
+        r"^tinygan\.(?=\w+$)", "", target
+    )  # the top level's names live in their modules
     if node.get("refdomain") != "py" or not target or target.startswith("tinygan"):
         return None
     target = target.partition(".")[0]  # `Coverage.recognised`: an attribute leads to its class
