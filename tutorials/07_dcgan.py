@@ -57,7 +57,7 @@ plt.show()
 noise_size = 64
 G = dcgan.generator(32, noise_size=noise_size, width=16, activation="leaky_relu", rng=1)
 D = dcgan.discriminator(32, width=16, rng=2)
-summary(G, (noise_size,))
+report = summary(G, (noise_size,))
 
 # %%
 # One round, by hand
