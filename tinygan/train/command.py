@@ -50,11 +50,10 @@ class Command:
     defaults : dict
         Option → value.  `epochs` is among them; those that all commands share need not be.
     presets : dict of str to Preset
+        ``quick`` among them, which holds where neither a preset nor the user's data is named.
     add_arguments : callable
         Adds the command's own flags to a parser, in groups.  ``%(default)s`` stands for the
         default in their help texts.
-    default_preset : callable
-        From the options that were given to the preset that holds if none was named, or None.
     check : callable
         From all options; raises a `UserError` for those that do not go together.
     build : callable
@@ -68,7 +67,6 @@ class Command:
     defaults: dict
     presets: dict[str, Preset]
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    default_preset: Callable[[dict], str | None]
     check: Callable[[dict], None]
     build: Callable[[dict], System]
     data_name: Callable[[dict], str]

@@ -135,11 +135,6 @@ def add_arguments(parser) -> None:
     )
 
 
-def default_preset(given: dict) -> str | None:
-    """Return the preset that holds where none was asked for: `quick` without a user's data."""
-    return None if given.get("data") else "quick"
-
-
 def check(options: dict) -> None:
     """Raise a UserError for options that do not go together."""
     if options["preset"] and not options["data"] and not options["dataset"]:
@@ -182,7 +177,6 @@ COMMAND = Command(
     defaults=DEFAULTS,
     presets=PRESETS,
     add_arguments=add_arguments,
-    default_preset=default_preset,
     check=check,
     build=DCGAN,
     data_name=lambda options: Path(options["data"]).name if options["data"] else "faces",

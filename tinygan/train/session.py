@@ -111,7 +111,7 @@ def _resume(command: Command, given: dict) -> int:
 
 def _resolve(command: Command, given: dict) -> dict:
     """Return all options: what was given, else the preset's, else the default."""
-    name = given.get("preset", command.default_preset(given))
+    name = given.get("preset", None if given.get("data") else "quick")
     if name is not None and name not in command.presets:
         raise UserError(f"--preset {name}: no such preset; there are {', '.join(command.presets)}")
     preset = command.presets[name].values if name is not None else {}
