@@ -22,7 +22,7 @@ from tinygan.layers import conv
 from tinygan.models import cyclegan, dcgan
 from tinygan.train.allocator import keep_freed_memory
 
-CONVOLUTION = ("convolve", "convolve_grad_input", "convolve_grad_weight")
+CONVOLUTION = [name for name in vars(conv) if name.startswith("convolve")]
 
 
 def _now() -> np.ndarray:

@@ -30,8 +30,10 @@ from tinygan.convolution.tally import count
 
 __all__ = [
     "convolve",
+    "convolve_backward",
     "convolve_grad_input",
     "convolve_grad_weight",
+    "convolve_transposed_backward",
     "output_size",
     "using_algorithm",
 ]
@@ -166,6 +168,70 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto
     )
 
 
+def convolve_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+    """Return both gradients of ``convolve(x, w, stride, padding)``, which share a part of the work.
+
+    Parameters
+    ----------
+    x, w : array
+        As for `convolve`.
+    dy : array (N, OH, OW, O)
+        Gradient of its result.
+    stride, padding, algorithm
+        As for `convolve`.
+
+    Returns
+    -------
+    dx, dw : array
+        `convolve_grad_input` of `dy` and `w`, and `convolve_grad_weight` of `x` and `dy`.
+
+    Raises
+    ------
+    ValueError
+        As `convolve`.
+    """
+    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    _check("convolve_backward", x.shape, w.shape, dy.shape, stride, padding, faces=2)
+    module = _module(algorithm, x.shape, w.shape, stride, padding, x, w, dy)
+    if hasattr(module, "convolve_backward"):
+        return module.convolve_backward(x, w, dy, stride, padding)
+    dx = module.convolve_grad_input(dy, w, stride, padding, x.shape[1:3])
+    return dx, module.convolve_grad_weight(x, dy, stride, padding, w.shape[:2])
+
+
+def convolve_transposed_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+    """Return both gradients of ``y = convolve_grad_input(x, w, stride, padding, input_size)``.
+
+    Parameters
+    ----------
+    x : array (N, OH, OW, O)
+        What the transposed convolution enlarges.
+    w : array (KH, KW, C, O)
+        Its kernels.
+    dy : array (N, H, W, C)
+        Gradient of its result.
+    stride, padding, algorithm
+        As for `convolve`.
+
+    Returns
+    -------
+    dx, dw : array
+        `convolve` of `dy` and `w`, and `convolve_grad_weight` of `dy` and `x`.
+
+    Raises
+    ------
+    ValueError
+        As `convolve`.
+    """
+    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    _check("convolve_transposed_backward", dy.shape, w.shape, x.shape, stride, padding, faces=2)
+    module = _module(algorithm, dy.shape, w.shape, stride, padding, x, w, dy)
+    if hasattr(module, "convolve_transposed_backward"):
+        return module.convolve_transposed_backward(x, w, dy, stride, padding)
+    dx = module.convolve(dy, w, stride, padding)
+    return dx, module.convolve_grad_weight(dy, x, stride, padding, w.shape[:2])
+
+
 @contextmanager
 def using_algorithm(algorithm: str):
     """Within ``with using_algorithm("im2col"):`` every ``algorithm="auto"`` means this one.
@@ -223,7 +289,7 @@ def _pair(name, value, least):
     return int(pair[0]), int(pair[1])
 
 
-def _check(name, x_shape, w_shape, dy_shape, stride, padding):
+def _check(name, x_shape, w_shape, dy_shape, stride, padding, faces=1):
     """Raise a ValueError unless the shapes belong to one convolution; count its multiply–adds."""
     if len(x_shape) != 4 or len(w_shape) != 4:
         raise ValueError(
@@ -244,4 +310,4 @@ def _check(name, x_shape, w_shape, dy_shape, stride, padding):
     expected = (x_shape[0], rows, columns, w_shape[3])
     if dy_shape is not None and tuple(dy_shape) != expected:
         raise ValueError(f"{name}: expected dy of shape {expected}, got {tuple(dy_shape)}")
-    count(math.prod(expected[:3]), math.prod(w_shape))
+    count(faces * math.prod(expected[:3]), math.prod(w_shape))

@@ -49,9 +49,29 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     """Return ``dw`` from ``x`` and ``dy``."""
     channels, out_channels = x.shape[3], dy.shape[3]
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
-        turned = _grad_weight(dy, x, stride, _turned_padding(kernel_size, padding), kernel_size)
-        return _turned(turned)
-    return _grad_weight(x, dy, stride, padding, kernel_size)
+        padding = _turned_padding(kernel_size, padding)
+        return _turned(_sum_over_patches(dy, None, x, stride, padding, kernel_size)[1])
+    return _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
+
+
+def convolve_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw``; in the mirrored form, the patches of dy serve both."""
+    kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
+    if _mirrors(channels, out_channels, kernel_size, stride, padding):
+        padding = _turned_padding(kernel_size, padding)
+        dx, dw = _sum_over_patches(dy, _turned(w), x, stride, padding, kernel_size)
+        return dx, _turned(dw)
+    dx = _grad_input(dy, w, stride, padding, x.shape[1:3])
+    return dx, _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
+
+
+def convolve_transposed_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; else, the patches of dy do."""
+    kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
+    if _mirrors(channels, out_channels, kernel_size, stride, padding):
+        dx = convolve(dy, w, stride, padding)
+        return dx, convolve_grad_weight(dy, x, stride, padding, kernel_size)
+    return _sum_over_patches(dy, w, x, stride, padding, kernel_size)
 
 
 def _convolve(x, w, stride, padding):
@@ -82,17 +102,21 @@ def _grad_input(dy, w, stride, padding, input_size):
     return dx
 
 
-def _grad_weight(x, dy, stride, padding, kernel_size):
+def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
+    """Return ``Y = P W``, where `w` is given, and ``dW = Pᵀ dY``."""
     xp = get_xp(x=x, dy=dy)
     channels, out_channels = x.shape[3], dy.shape[3]
     rows, columns = dy.shape[1:3]
     window = kernel_size[0] * kernel_size[1] * channels
+    y = None if w is None else xp.empty(dy.shape, x.dtype)
     dw = None
     for a, b in _chunks(len(x), rows * columns * window):
         patches = _patches(x[a:b], kernel_size, stride, padding, rows, columns)
+        if y is not None:
+            xp.matmul(patches, w.reshape(window, out_channels), out=y[a:b].reshape(-1, out_channels))
         part = xp.matmul(patches.T, dy[a:b].reshape(-1, out_channels))
         dw = part if dw is None else dw + part
-    return dw.reshape(*kernel_size, channels, out_channels)
+    return y, dw.reshape(*kernel_size, channels, out_channels)
 
 
 def _output(input_size, kernel_size, stride, padding):

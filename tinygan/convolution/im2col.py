@@ -109,7 +109,17 @@ def _outer(xp, dy, w):
 
 
 def convolve_grad_weight(x, dy, stride, padding, kernel_size):
-    """Return ``dw`` from ``x`` and ``dy``: ``dW = Pᵀ dY``, summed over the pieces in their order.
+    """Return ``dw`` from ``x`` and ``dy``."""
+    return _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
+
+
+def convolve_transposed_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; the patches of dy serve both."""
+    return _sum_over_patches(dy, w, x, stride, padding, w.shape[:2])
+
+
+def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
+    """Return ``Y = P W``, where `w` is given, and ``dW = Pᵀ dY``, summed in the pieces' order.
 
     The pieces are dealt into a few groups, each summed in an array of its own.
     """
@@ -121,11 +131,17 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     rows_a_piece = _rows_a_piece(columns, patch, x.itemsize, least=_LEAST_ROWS_TO_SUM)
     todo = pieces(len(x), rows, rows_a_piece, xp)
     most = max(2, min(32, _SUMS_BYTES // (patch * out_channels * dtype.itemsize)))
+    y = None
+    if w is not None:
+        y = xp.empty(dy.shape, dtype)
+        w = xp.ascontiguousarray(w).reshape(patch, out_channels)
 
     def group(start, stop):
         total = None
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
+            if y is not None:
+                xp.matmul(patches, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
             part = xp.ascontiguousarray(dy[n0:n1, h0:h1]).reshape(-1, out_channels)
             if total is None:
                 total = xp.matmul(patches.T, part)
@@ -138,7 +154,7 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     dw = totals[0]
     for total in totals[1:]:
         dw += total
-    return dw.reshape(*kernel_size, channels, out_channels)
+    return y, dw.reshape(*kernel_size, channels, out_channels)
 
 
 def _rows_a_piece(columns, patch, itemsize, least=_LEAST_ROWS):

@@ -52,8 +52,27 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
 def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     """Return ``dw`` from ``x`` and ``dy``."""
     if x.shape[3] <= dy.shape[3]:
-        return _sum_of_products(x, dy, stride, padding, kernel_size)
-    return _flip(_sum_of_products(dy, x, stride, _flip_padding(kernel_size, padding), kernel_size))
+        return _sum_of_products(x, None, dy, stride, padding, kernel_size)[1]
+    padding = _flip_padding(kernel_size, padding)
+    return _flip(_sum_of_products(dy, None, x, stride, padding, kernel_size)[1])
+
+
+def convolve_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw``; with few output channels, the patches of dy serve both."""
+    if w.shape[2] <= w.shape[3]:
+        dx = _add_products(dy, w, stride, padding, x.shape[1:3])
+        return dx, convolve_grad_weight(x, dy, stride, padding, w.shape[:2])
+    padding = _flip_padding(w.shape, padding)
+    dx, dw = _sum_of_products(dy, _flip(w), x, stride, padding, w.shape[:2])
+    return dx, _flip(dw)
+
+
+def convolve_transposed_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``, likewise."""
+    if w.shape[2] <= w.shape[3]:
+        return _sum_of_products(dy, w, x, stride, padding, w.shape[:2])
+    dx = convolve(dy, w, stride, padding)
+    return dx, convolve_grad_weight(dy, x, stride, padding, w.shape[:2])
 
 
 def _flip(w):
@@ -82,24 +101,30 @@ def _multiply_patches(x, w, stride, padding):
     return y
 
 
-def _sum_of_products(x, dy, stride, padding, kernel_size):
-    """Return ``dW = P dY``, summed over groups of pieces in their order."""
+def _sum_of_products(x, w, dy, stride, padding, kernel_size):
+    """Return ``Y = Pᵀ W``, where `w` is given, and ``dW = P dY``, summed in the pieces' order."""
     xp = get_xp(x=x, dy=dy)
     channels, out_channels = x.shape[3], dy.shape[3]
     rows, columns = dy.shape[1:3]
     patch = kernel_size[0] * kernel_size[1] * channels
     todo = pieces(len(x), rows, _rows_a_piece(columns, patch, x), xp)
+    y = None
+    if w is not None:
+        y = xp.empty(dy.shape, xp.result_type(x, w))
+        w = xp.ascontiguousarray(w).reshape(patch, out_channels)
 
     def group(start, stop):
         total = 0
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
+            if y is not None:
+                xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
             part = xp.ascontiguousarray(dy[n0:n1, h0:h1]).reshape(-1, out_channels)
             total = total + patches @ part
         return total
 
     dw = sum(for_slices(group, len(todo), -(-len(todo) // _GROUPS), xp))
-    return dw.reshape(*kernel_size, channels, out_channels)
+    return y, dw.reshape(*kernel_size, channels, out_channels)
 
 
 def _add_products(dy, w, stride, padding, input_size):

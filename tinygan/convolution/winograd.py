@@ -36,6 +36,8 @@ along the width it writes ``V`` where the product wants it.  Results go straight
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tinygan.backend import get_xp
@@ -55,6 +57,7 @@ OUTPUTS = {2: 4, 3: 4, 4: 3, 5: 2}
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
 BLOCK = 8192  # entries of a tap of w transformed at a time
+LEAST_PRODUCT = 1 << 22  # multiplications of one task: some 0.1 ms; below, positions go together
 PIECE_BYTES = 1 << 20  # of the rows between two transforms: less, and Python's share shows
 
 
@@ -151,68 +154,105 @@ class _Tiling:
 
 def convolve(x, w, stride, padding):
     """Return ``y`` from ``x`` and ``w``."""
-    xp = get_xp(x=x, w=w)
-    x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
-    t = _Tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
-    U = _transform_weight(t, w)
-    y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
-    for n0, n1, t0, t1 in t.chunks():
-        V = _transform_input(t, x, n0, n1, t0, t1)
-        M = scratch(xp, "M", (t.n, t.n, V.shape[2], t.O), t.dtype)
-        _multiply(t, V, U, M)
-        _transform_output(t, M, y, n0, n1, t0, t1)
-    return y
+    return _from_input(x, w, None, stride, padding, w.shape)[0]
 
 
 def convolve_grad_input(dy, w, stride, padding, input_size):
     """Return ``dx`` from ``dy`` and ``w``."""
-    xp = get_xp(dy=dy, w=w)
     x_shape = (len(dy), *input_size, w.shape[2])
-    t = _Tiling(xp, xp.result_type(dy, w), x_shape, w.shape, stride, padding)
-    U = _transform_weight(t, w).transpose(0, 1, 3, 2)
-    seen = t.width - padding[1] >= t.W and t.s * (t.TH * t.m + t.r - 1) - padding[0] >= t.H
-    dx = (xp.empty if seen else xp.zeros)(x_shape, t.dtype)
-    for n0, n1, t0, t1 in t.chunks():
-        before = max(0, t0 - 1)  # the row of tiles that reaches into the first one of this chunk
-        dM = _transform_output_gradient(t, dy, n0, n1, before, t1)
-        dV = scratch(xp, "V", (t.n, dM.shape[2], t.n, t.K), t.dtype)
-        _multiply(t, dM, U, dV.transpose(0, 2, 1, 3))
-        _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before)
-    return dx
+    return _from_output_gradient(None, w, dy, stride, padding, x_shape, w.shape)[0]
 
 
 def convolve_grad_weight(x, dy, stride, padding, kernel_size):
     """Return ``dw`` from ``x`` and ``dy``."""
-    xp = get_xp(x=x, dy=dy)
-    x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
-    t = _Tiling(xp, xp.result_type(x, dy), x.shape, w_shape, stride, padding)
-    dU = scratch(xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
-    for number, (n0, n1, t0, t1) in enumerate(t.chunks()):
+    return _from_output_gradient(x, None, dy, stride, padding, x.shape, w_shape)[1]
+
+
+def convolve_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw``; ``dM`` is made once for both."""
+    return _from_output_gradient(x, w, dy, stride, padding, x.shape, w.shape)
+
+
+def convolve_transposed_backward(x, w, dy, stride, padding):
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; the ``V`` of dy serves both."""
+    return _from_input(dy, w, x, stride, padding, w.shape)
+
+
+def _from_input(x, w, dy, stride, padding, w_shape):
+    """Return what follows from ``V``: ``y`` and, where `dy` is given, ``dw``."""
+    xp = get_xp(x=x, w=w)
+    x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
+    t = _Tiling(xp, xp.result_type(x, w), x.shape, w_shape, stride, padding)
+    chunks = t.chunks()
+    U = _transform_weight(t, w)
+    y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
+    for number, (n0, n1, t0, t1) in enumerate(chunks):
         V = _transform_input(t, x, n0, n1, t0, t1)
-        dM = _transform_output_gradient(t, dy, n0, n1, t0, t1)
-        _multiply(t, V.transpose(0, 1, 3, 2), dM, dU, add=number > 0)
-    return _transform_weight_gradient(t, dU, w_shape)
+        M = scratch(xp, "M", (t.n, t.n, V.shape[2], t.O), t.dtype)
+        _multiply(t, V, U, M)
+        _transform_output(t, M, y, n0, n1, t0, t1)
+        if dy is not None:
+            dM = _transform_output_gradient(t, dy, n0, n1, t0, t1)
+            dU = _add_to_dU(t, V, dM, number, len(chunks))
+    return y, None if dy is None else _transform_weight_gradient(t, dU, w_shape)
+
+
+def _from_output_gradient(x, w, dy, stride, padding, x_shape, w_shape):
+    """Return what follows from ``dM``: ``dx`` where `w` is given, and ``dw`` where `x` is."""
+    xp = get_xp(dy=dy, **{name: a for name, a in (("x", x), ("w", w)) if a is not None})
+    t = _Tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
+    chunks, dx = t.chunks(), None
+    if w is not None:
+        U = _transform_weight(t, w).transpose(0, 1, 3, 2)
+        seen = t.width - padding[1] >= t.W and t.s * (t.TH * t.m + t.r - 1) - padding[0] >= t.H
+        dx = (xp.empty if seen else xp.zeros)(x_shape, t.dtype)
+    if x is not None and not rows_are_contiguous(x):
+        x = xp.ascontiguousarray(x)
+    for number, (n0, n1, t0, t1) in enumerate(chunks):
+        # the row of tiles that reaches into the first one of this chunk
+        before = t0 if w is None else max(0, t0 - 1)
+        dM = _transform_output_gradient(t, dy, n0, n1, before, t1)
+        if w is not None:
+            dV = scratch(xp, "V", (t.n, dM.shape[2], t.n, t.K), t.dtype)
+            _multiply(t, dM, U, dV.transpose(0, 2, 1, 3))
+            _transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before)
+        if x is not None:
+            V = _transform_input(t, x, n0, n1, t0, t1)
+            dM = dM[:, :, (t0 - before) * t.TW :]  # chunks of a few rows are of one image
+            dU = _add_to_dU(t, V, dM, number, len(chunks))
+    return dx, None if x is None else _transform_weight_gradient(t, dU, w_shape)
+
+
+def _add_to_dU(t, V, dM, number, chunks):
+    """Set ``dU = Vᵀ dM`` or, after the first chunk, add it."""
+    name = "U" if chunks == 1 else "dU"  # with a single chunk U has done its work: reuse its memory
+    dU = scratch(t.xp, name, (t.n, t.n, t.K, t.O), t.dtype)
+    _multiply(t, V.transpose(0, 1, 3, 2), dM, dU, add=number > 0)
+    return dU
 
 
 def _multiply(t, left, right, out, add=False):
     """Set ``out[i, k] = left[i, k] @ right[i, k]``, or add it, for every position of a tile."""
 
-    def product(i, k, a, b):
-        to = out[i, k, a:b]
+    def product(*at):  # at: slices of i, k and the rows
+        to = out[at]
         if add:
             part = scratch(t.xp, "product", to.shape, t.dtype)
-            to += t.xp.matmul(left[i, k, a:b], right[i, k], out=part)
+            to += t.xp.matmul(left[at], right[at[:2]], out=part)
         else:
-            t.xp.matmul(left[i, k, a:b], right[i, k], out=to)
+            t.xp.matmul(left[at], right[at[:2]], out=to)
 
     if t.xp is not np:
         out[...] = t.xp.matmul(left, right) + (out if add else 0)
         return
     rows = out.shape[2]
-    parts = split(rows, -(-rows // 2)) if rows >= 256 else [(0, rows)]
-    positions = [(i, k, a, b) for i in range(t.n) for k in range(t.n) for a, b in parts]
-    run([lambda at=at: product(*at) for at in positions])
+    work = rows * out.shape[3] * right.shape[2]  # of one position
+    columns = min(t.n, -(-LEAST_PRODUCT // work))
+    lines = min(t.n, -(-LEAST_PRODUCT // (t.n * work))) if columns == t.n else 1
+    parts = split(rows, -(-rows // 2)) if rows >= 256 and columns == 1 else [(0, rows)]
+    cuts = [[slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)]
+    run([lambda at=at: product(*at) for at in itertools.product(*cuts)])
 
 
 def _transform_input(t, x, n0, n1, t0, t1):

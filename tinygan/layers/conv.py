@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from tinygan.convolution import (
     convolve,
+    convolve_backward,
     convolve_grad_input,
     convolve_grad_weight,
+    convolve_transposed_backward,
     output_size,
 )
 from tinygan.initialise import normal
@@ -108,15 +110,18 @@ class Conv2d(Layer):
 
     def backward(self, dy, cache, input_gradient=True):
         x, input_size, weight_frozen, bias_frozen = cache
-        if not weight_frozen:
-            self.weight.grad += convolve_grad_weight(
-                x, dy, self.stride, self.padding, self.kernel_size
-            )
+        w, how, dx, dw = self.weight.data, (self.stride, self.padding), None, None
+        if input_gradient and not weight_frozen:
+            dx, dw = convolve_backward(x, w, dy, *how)
+        elif input_gradient:
+            dx = convolve_grad_input(dy, w, *how, input_size)
+        elif not weight_frozen:
+            dw = convolve_grad_weight(x, dy, *how, self.kernel_size)
+        if dw is not None:
+            self.weight.grad += dw
         if not bias_frozen:
             self.bias.grad += sum_channels(dy)
-        if not input_gradient:
-            return None
-        return convolve_grad_input(dy, self.weight.data, self.stride, self.padding, input_size)
+        return dx
 
     def __repr__(self) -> str:
         return f"Conv2d({_options(self)})"
@@ -234,15 +239,18 @@ class ConvTranspose2d(Layer):
 
     def backward(self, dy, cache, input_gradient=True):
         x, weight_frozen, bias_frozen = cache
-        if not weight_frozen:
-            self.weight.grad += convolve_grad_weight(
-                dy, x, self.stride, self.padding, self.kernel_size
-            )
+        w, how, dx, dw = self.weight.data, (self.stride, self.padding), None, None
+        if input_gradient and not weight_frozen:
+            dx, dw = convolve_transposed_backward(x, w, dy, *how)
+        elif input_gradient:
+            dx = convolve(dy, w, *how)
+        elif not weight_frozen:
+            dw = convolve_grad_weight(dy, x, *how, self.kernel_size)
+        if dw is not None:
+            self.weight.grad += dw
         if not bias_frozen:
             self.bias.grad += sum_channels(dy)
-        if not input_gradient:
-            return None
-        return convolve(dy, self.weight.data, self.stride, self.padding)
+        return dx
 
     def __repr__(self) -> str:
         extra = f", output_padding={_check.pair_text(self.output_padding)}"
