@@ -6,8 +6,10 @@ import pytest
 from tinygan import parallel
 from tinygan.convolution import (
     convolve,
+    convolve_backward,
     convolve_grad_input,
     convolve_grad_weight,
+    convolve_transposed_backward,
     output_size,
     using_algorithm,
     winograd,
@@ -90,6 +92,36 @@ def test_gradients_are_the_transposes(shape, algorithm):
     scale = np.linalg.norm(y) * np.linalg.norm(dy)
     assert abs(np.vdot(x, dx) - form) < 1e-12 * scale
     assert abs(np.vdot(w, dw) - form) < 1e-12 * scale
+
+
+@pytest.mark.parametrize("chunk", [1 << 25, 1 << 12], ids=["a chunk", "chunks of few rows"])
+@pytest.mark.parametrize("algorithm", ["naive", *FAST])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_two_faces_at_once(shape, algorithm, chunk, monkeypatch):
+    monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
+    x, w, dy, stride, padding = draw(shape, seed=3)
+    y, dx, dw = faces(x, w, dy, stride, padding, algorithm="naive")
+    how = {"stride": stride, "padding": padding, "algorithm": algorithm}
+    together = convolve_backward(x, w, dy, **how)
+    transposed = convolve_transposed_backward(dy, w, x, **how)
+    assert_close((y, *together), (y, dx, dw), 1e-11)
+    assert_close((transposed[0], dx, transposed[1]), (y, dx, dw), 1e-11)
+
+
+@pytest.mark.parametrize("name", ["3x3", "4x4/2, sliced", "7x7", "4x4 to 1x1"])
+def test_two_faces_at_once_in_any_memory_layout(name):
+    x, w, dy, stride, padding = draw(SHAPES[name], seed=4)
+    expected = convolve_backward(x, w, dy, stride, padding)
+    transposed = convolve_transposed_backward(dy, w, x, stride, padding)
+    for spread in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=3)[..., ::2]):
+        X, W, DY = spread(x), spread(w), spread(dy)
+        found = convolve_backward(X, W, DY, stride, padding)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.abs(b).max())
+        for a, b in zip(
+            convolve_transposed_backward(DY, W, X, stride, padding), transposed, strict=True
+        ):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.abs(b).max())
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())

@@ -15,7 +15,14 @@ from strict_cupy import nothing_leaves_the_device
 
 from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen, kernels
 from tinygan.backend import backend_of
-from tinygan.convolution import convolve, convolve_grad_input, convolve_grad_weight, output_size
+from tinygan.convolution import (
+    convolve,
+    convolve_backward,
+    convolve_grad_input,
+    convolve_grad_weight,
+    convolve_transposed_backward,
+    output_size,
+)
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.models import cyclegan, dcgan
 
@@ -264,6 +271,14 @@ def test_convolutions_agree_with_the_definition(cupy, monkeypatch, shape, algori
         expected = function(arrays[a], arrays[b], *window, *more, algorithm="naive")
         found = function(device[a], device[b], *window, *more, algorithm=algorithm)
         assert_agree(expected, found, np.float64, function.__name__)
+    for function, order in (
+        (convolve_backward, (0, 1, 2)),
+        (convolve_transposed_backward, (2, 1, 0)),
+    ):
+        expected = function(*((x, w, dy)[i] for i in order), *window, algorithm="naive")
+        found = function(*(device[i] for i in order), *window, algorithm=algorithm)
+        for name, a, b in zip(("dx", "dw"), expected, found, strict=True):
+            assert_agree(a, b, np.float64, f"{function.__name__}: {name}")
 
 
 def test_a_step_launches_few_kernels(cupy_with_kernels):

@@ -65,6 +65,10 @@ def test_blas_is_single_threaded_inside_and_given_back(threads):
     with pytest.raises(ZeroDivisionError):
         parallel.run([lambda: 1 / 0] * 3)
     assert blas() == before
+    with parallel.one_blas_thread():
+        parallel.run([blas] * 4)
+        assert min(blas()) == 1
+    assert blas() == before
 
 
 def test_a_workspace_is_kept_by_its_thread_and_name():

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from tinygan.backend import asarray, asnumpy, get_xp
+from tinygan.parallel import one_blas_thread
 
 __all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen"]
 
@@ -307,20 +308,23 @@ class Sequential(Layer):
 
     def forward(self, x):
         ways_back = []
-        for layer in self.layers:
-            x, backward = layer(x)
-            ways_back.append(backward)
+        with one_blas_thread():
+            for layer in self.layers:
+                x, backward = layer(x)
+                ways_back.append(backward)
         return x, ways_back
 
     def backward(self, dy, ways_back, input_gradient=True):
-        while ways_back:
-            backward = ways_back.pop()  # popped, so that its cache dies once it has been walked
-            dy = backward(dy, input_gradient=input_gradient or bool(ways_back))
+        with one_blas_thread():
+            while ways_back:
+                backward = ways_back.pop()  # popped, so that its cache dies once it was walked
+                dy = backward(dy, input_gradient=input_gradient or bool(ways_back))
         return dy
 
     def predict(self, x):
-        for layer in self.layers:
-            x = layer.predict(x)
+        with one_blas_thread():
+            for layer in self.layers:
+                x = layer.predict(x)
         return x
 
     def __repr__(self) -> str:

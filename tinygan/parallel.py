@@ -28,7 +28,15 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["for_slices", "get_num_threads", "run", "set_num_threads", "split", "workspace"]
+__all__ = [
+    "for_slices",
+    "get_num_threads",
+    "one_blas_thread",
+    "run",
+    "set_num_threads",
+    "split",
+    "workspace",
+]
 
 
 def split(length: int, size: int) -> list[tuple[int, int]]:
@@ -70,7 +78,7 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
     if _in_worker():
         return [task() for task in tasks]
     threads = min(get_num_threads(), len(tasks))
-    with _single_threaded_blas():
+    with one_blas_thread():
         if threads <= 1:  # one task too: BLAS threads, once woken, spin for a while on our cores
             return [task() for task in tasks]
         results: list = [None] * len(tasks)
@@ -195,8 +203,12 @@ _blas: _NumpyBlas | None = None
 
 
 @contextmanager
-def _single_threaded_blas():
-    """Hold NumPy's BLAS at one thread; the last of several holders gives back what the user had."""
+def one_blas_thread():
+    """Hold NumPy's BLAS at one thread; the last of several holders gives back what the user had.
+
+    `run` does so by itself.  A scope around many calls of it saves asking the library each time,
+    which a small network feels.
+    """
     global _blas
     with _lock:
         if _blas is None:

@@ -4,7 +4,8 @@ r"""The one map behind every convolution and transposed convolution, and its two
 :math:`\sum y \cdot dy`, that is linear in all three.  Its gradients with respect to ``dy``, ``x``
 and ``w`` are `convolve`, `convolve_grad_input` and `convolve_grad_weight`.  A convolution layer
 uses them in this order; the transposed convolution is the adjoint map, so its forward pass *is*
-`convolve_grad_input` and its input gradient *is* `convolve`.
+`convolve_grad_input` and its input gradient *is* `convolve`.  Training wants two of the three at
+once, which share a part of their work: `convolve_backward`, `convolve_transposed_backward`.
 
 The same three functions exist three times, each faster than the one before and checked against it:
 

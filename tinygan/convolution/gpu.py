@@ -113,7 +113,9 @@ def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
     for a, b in _chunks(len(x), rows * columns * window):
         patches = _patches(x[a:b], kernel_size, stride, padding, rows, columns)
         if y is not None:
-            xp.matmul(patches, w.reshape(window, out_channels), out=y[a:b].reshape(-1, out_channels))
+            xp.matmul(
+                patches, w.reshape(window, out_channels), out=y[a:b].reshape(-1, out_channels)
+            )
         part = xp.matmul(patches.T, dy[a:b].reshape(-1, out_channels))
         dw = part if dw is None else dw + part
     return y, dw.reshape(*kernel_size, channels, out_channels)

@@ -251,7 +251,9 @@ def _multiply(t, left, right, out, add=False):
     columns = min(t.n, -(-LEAST_PRODUCT // work))
     lines = min(t.n, -(-LEAST_PRODUCT // (t.n * work))) if columns == t.n else 1
     parts = split(rows, -(-rows // 2)) if rows >= 256 and columns == 1 else [(0, rows)]
-    cuts = [[slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)]
+    cuts = [
+        [slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)
+    ]
     run([lambda at=at: product(*at) for at in itertools.product(*cuts)])
 
 
