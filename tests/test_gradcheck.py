@@ -8,6 +8,7 @@ from tinygan import (
     Conv2d,
     Dropout,
     GradientError,
+    InstanceNorm2d,
     ReLU,
     Sequential,
     Tanh,
@@ -73,6 +74,25 @@ def test_a_missing_term_of_batch_norm_is_found_though_ones_would_hide_it():
     assert not check_gradients(layer, x, raises=False).ok
     right = check_gradients(BatchNorm2d(3), x, dy=np.ones(x.shape), raises=False).checks[0]
     assert abs(right.analytic) < 1e-6  # the true dx of an all-ones dy is zero: it checks nothing
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 3, 2), (4, 3, 3, 3), (8, 8, 8, 3), (16, 16, 16, 4)])
+@pytest.mark.parametrize("mean", [0, 3])
+@pytest.mark.parametrize(
+    "make", [BatchNorm2d, InstanceNorm2d, lambda c: BatchNorm2d(c, activation=ReLU())]
+)
+def test_a_gradient_that_cancels_to_nothing_is_no_lack_of_precision(make, mean, shape):
+    x = mean + normal(*shape)
+    assert check_gradients(make(shape[-1]), x, dy=np.ones(shape), raises=False).ok
+
+
+def test_float32_is_found_though_the_gradient_cancels_to_nothing():
+    class Single(BatchNorm2d):
+        def backward(self, dy, cache, input_gradient=True):
+            return super().backward((dy * 1.1).astype(np.float32) / 1.1, cache, input_gradient)
+
+    report = check_gradients(Single(3), normal(4, 3, 3, 3), dy=np.ones((4, 3, 3, 3)), raises=False)
+    assert "float32" in [cause.kind for cause in report.causes]
 
 
 def test_the_upstream_gradient_is_never_the_tests_own_numbers():

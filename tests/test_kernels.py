@@ -15,7 +15,7 @@ import pytest
 from tinygan import Adam, Parameter, asarray, asnumpy, kernels, losses
 from tinygan.convolution import output_size
 from tinygan.kernels import module
-from tinygan.layers import activation, norm, shape
+from tinygan.layers import activation, normalise, shape
 
 NAMES = [*re.findall(r"^KERNEL (\w+)\(", module.source(), re.MULTILINE)]
 NAMES += re.findall(r"^LOSS\((\w+),", module.source(), re.MULTILINE)
@@ -235,7 +235,8 @@ GROUPED = [
 @BOTH_DTYPES
 @pytest.mark.parametrize("size", GROUPED, ids=str)
 @pytest.mark.parametrize("affine", [True, False])
-def test_normalisation(cupy_with_kernels, size, affine, dtype):
+@pytest.mark.parametrize("slope", [None, 0, 0.2, 1.5])
+def test_normalisation(cupy_with_kernels, size, affine, slope, dtype):
     rng = np.random.default_rng(0)
     x, dy = _draw(rng, *size, dtype=dtype) + dtype(3), _draw(rng, *size, dtype=dtype)
     gamma, beta = (_draw(rng, size[2], dtype=dtype) for _ in range(2)) if affine else (None, None)
@@ -243,31 +244,63 @@ def test_normalisation(cupy_with_kernels, size, affine, dtype):
         name: None if array is None else asarray(array, "cupy")
         for name, array in (("x", x), ("dy", dy), ("gamma", gamma), ("beta", beta))
     }
-    mean, var = norm.moments(x)
+    mean, var = normalise.moments(x)
     mean_device, var_device = kernels.moments(on_device["x"])
     assert_close(mean_device, mean, dtype)
     assert_close(var_device, var, dtype, scale=1)
-    y, (_, _, rstd, scale) = norm.normalise(x, mean, var, gamma, beta, 1e-5)
+    y, cache = normalise.normalise(x, mean, var, gamma, beta, 1e-5, slope)
+    _, _, rstd, scale, *_ = cache
     mean_device, var_device = asarray(mean, "cupy"), asarray(var, "cupy")
     y_device, rstd_device, scale_device = kernels.normalise(
-        on_device["x"], mean_device, var_device, on_device["gamma"], on_device["beta"], 1e-5
+        on_device["x"], mean_device, var_device, on_device["gamma"], on_device["beta"], 1e-5, slope
     )
     assert_close(y_device, y, dtype)
     assert_close(rstd_device, rstd, dtype)
     assert_close(scale_device, scale, dtype)
-    dx, dgamma, dbeta = norm.normalise_backward(dy, (x, mean, rstd, scale))
-    rstd_device, scale_device = asarray(rstd, "cupy"), asarray(scale, "cupy")
-    dx_device, sum_dy, sum_dy_xhat = kernels.normalise_backward(
-        on_device["dy"], on_device["x"], mean_device, rstd_device, scale_device
-    )
+    dx, dgamma, dbeta = normalise.normalise_backward(dy, cache)
+    remembered = [asarray(array, "cupy") for array in (x, mean, rstd, scale)]
+    remembered += [None if slope is None else asarray(y, "cupy"), slope]
+    dx_device, sum_dy, sum_dy_xhat = kernels.normalise_backward(on_device["dy"], *remembered)
     largest = abs(dy).sum(axis=1).max()
     assert_close(sum_dy.sum(axis=0), dbeta, dtype, largest)
     assert_close(sum_dy_xhat.sum(axis=0), dgamma, dtype, largest)
     assert_close(dx_device, dx, dtype, abs(scale).max() * abs(dy).max())
-    none, *_ = kernels.normalise_backward(
-        on_device["dy"], on_device["x"], mean_device, rstd_device, scale_device, False
-    )
+    none, *sums = kernels.normalise_backward(on_device["dy"], *remembered, input_gradient=False)
     assert none is None
+    for again, before in zip(sums, (sum_dy, sum_dy_xhat), strict=True):
+        assert (asnumpy(again) == asnumpy(before)).all()
+
+
+@BOTH_DTYPES
+@pytest.mark.parametrize("seed", range(12))
+def test_normalisation_of_drawn_sizes_and_slopes(cupy_with_kernels, seed, dtype):
+    """The whole pair of functions, through their own choice of kernels, against the plain one."""
+    rng = np.random.default_rng(seed)
+    size = tuple(int(n) for n in (rng.integers(1, 4), rng.integers(2, 900), rng.integers(1, 70)))
+    slope = [None, 0.0, float(rng.uniform(0, 1)), float(rng.uniform(1, 3))][seed % 4]
+    x, dy = 1 + 2 * _draw(rng, *size, dtype=dtype), _draw(rng, *size, dtype=dtype)
+    gamma, beta = (_draw(rng, size[2], dtype=dtype) for _ in range(2))
+    mean, var = normalise.moments(x)
+    found = {}
+    for backend in ("numpy", "cupy"):
+        arrays = [asarray(array, backend) for array in (x, mean, var, gamma, beta)]
+        y, cache = normalise.normalise(*arrays, 1e-5, slope)
+        cache = (*cache[:4], asarray(found["numpy"][0], backend) if found and cache[4] is not None
+                 else cache[4], cache[5])  # fmt: skip
+        back = normalise.normalise_backward(asarray(dy, backend), cache)
+        found[backend] = [asnumpy(array) for array in (y, *back)]
+    for host, device in zip(found["numpy"], found["cupy"], strict=True):
+        assert_close(device, host, dtype, 10 * max(1, abs(host).max()))
+
+
+def test_normalisation_keeps_what_is_not_a_number(cupy_with_kernels):
+    x = asarray(np.array([np.nan, -np.inf, np.inf, -1], np.float32).reshape(1, 4, 1), "cupy")
+    mean, var = (asarray(np.full((1, 1), v, np.float32), "cupy") for v in (0, 1))
+    for slope, last in ((0, 0), (0.5, -0.5)):
+        for found in (kernels.normalise, normalise.normalise):
+            y = asnumpy(found(x, mean, var, None, None, 0.0, slope)[0]).ravel()
+            assert np.isnan(y[0])
+            assert y[1:].tolist() == [-np.inf if slope else 0, np.inf, last]
 
 
 def test_variance_far_from_zero(cupy_with_kernels):

@@ -13,11 +13,12 @@ from tinygan import (
     ReflectionPad2d,
     ReLU,
     Reshape,
+    Sequential,
     Sigmoid,
     Tanh,
     Upsample,
 )
-from tinygan.layers.norm import moments
+from tinygan.layers.normalise import moments, normalise, normalise_backward
 
 
 def normal(*shape, seed=0, dtype=np.float64):
@@ -88,6 +89,57 @@ def test_the_variance_survives_a_mean_of_a_thousand_deviations(shape):
     np.testing.assert_allclose(var, exact.var(1), rtol=2e-3 if shape[1] > 2 else 1e-2)
 
 
+# few pixels, odd numbers of them, several blocks, rows of several pixels and of one
+GROUPED = [(1, 2, 3), (3, 35, 5), (1, 961, 64), (2, 4096, 8), (20, 16, 40), (1, 70_001, 5)]
+
+
+@pytest.mark.parametrize("shape", GROUPED, ids=str)
+def test_the_variance_does_not_depend_on_which_pixel_comes_first(shape):
+    x = normal(*shape).astype(np.float32)
+    x[:, 0] += 30  # a corner unlike the rest, which its part is centred on
+    mean, var = moments(x)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean(1), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(var, exact.var(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("negative_slope", [0, 0.2, 1, 1.5])
+@pytest.mark.parametrize("shape", GROUPED, ids=str)
+def test_normalisation_with_an_activation_is_the_one_after_the_other(shape, negative_slope):
+    x, dy = normal(*shape) + 3, normal(*shape, seed=1)
+    gamma, beta = normal(shape[2], seed=2), normal(shape[2], seed=3)
+    mean, var = moments(x)
+    u, plain = normalise(x, mean, var, gamma, beta, 1e-5)
+    y, cache = normalise(x, mean, var, gamma, beta, 1e-5, negative_slope)
+    np.testing.assert_allclose(y, np.where(u > 0, u, negative_slope * u), rtol=1e-14)
+    du = np.where(u > 0, dy, negative_slope * dy)
+    for dx in (True, False):
+        found = normalise_backward(dy, cache, input_gradient=dx)
+        for a, b in zip(found, normalise_backward(du, plain, input_gradient=dx), strict=True):
+            assert (a is b is None) or abs(a - b).max() <= 1e-12 * max(1, abs(b).max())
+
+
+@pytest.mark.parametrize("make", [BatchNorm2d, InstanceNorm2d])
+@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(0.2), LeakyReLU(1.5)], ids=repr)
+def test_a_norm_with_an_activation_predicts_as_the_two_layers(make, activation):
+    one = make(3, activation=activation)
+    two = Sequential(make(3), activation)
+    for seed in range(3):
+        x = normal(4, 5, 6, 3, seed=seed, dtype=np.float32) * 2 + 1
+        np.testing.assert_allclose(one(x)[0], two(x)[0], rtol=1e-6)
+    np.testing.assert_allclose(one.predict(x), two.predict(x), rtol=1e-6)
+    assert list(one.state_dict().values()) == [] or len(one.state_dict()) == 4
+    assert repr(one) == f"{make.__name__}(3, activation={activation!r})"
+
+
+@pytest.mark.parametrize("wrong", [Tanh(), ReLU, "relu", 0.2, Sequential(ReLU())])
+@pytest.mark.parametrize("make", [BatchNorm2d, InstanceNorm2d])
+def test_a_norm_refuses_other_activations(make, wrong):
+    message = rf"{make.__name__}: activation: expected None, a ReLU\(\) or a LeakyReLU\(\), got "
+    with pytest.raises(TypeError, match=message):
+        make(3, activation=wrong)
+
+
 def test_dropout_keeps_the_expected_value_and_draws_anew():
     layer, x = Dropout(0.25, rng=0), np.ones((100, 10, 10, 4), np.float32)
     first, _ = layer(x)
@@ -131,11 +183,24 @@ def torch_weight(torch, weight):
         ),
         (lambda: BatchNorm2d(3), lambda nn: nn.BatchNorm2d(3)),
         (lambda: InstanceNorm2d(3), lambda nn: nn.InstanceNorm2d(3)),
+        (
+            lambda: InstanceNorm2d(3, activation=LeakyReLU(0.2)),
+            lambda nn: nn.Sequential(nn.InstanceNorm2d(3), nn.LeakyReLU(0.2)),
+        ),
         (lambda: LeakyReLU(0.2), lambda nn: nn.LeakyReLU(0.2)),
         (lambda: ReflectionPad2d(2), lambda nn: nn.ReflectionPad2d(2)),
         (lambda: Upsample(2), lambda nn: nn.Upsample(scale_factor=2)),
     ],
-    ids=["conv", "transposed", "batch norm", "instance norm", "leaky", "reflect", "upsample"],
+    ids=[
+        "conv",
+        "transposed",
+        "batch norm",
+        "instance norm",
+        "norm leaky",
+        "leaky",
+        "reflect",
+        "upsample",
+    ],
 )
 def test_agreement_with_pytorch(ours, theirs):
     torch = pytest.importorskip("torch")

@@ -33,10 +33,11 @@ def _at_thread_counts(function):
     [
         lambda: BatchNorm2d(96),
         lambda: InstanceNorm2d(96, affine=True),
+        lambda: BatchNorm2d(96, activation=LeakyReLU(0.2)),
         lambda: LeakyReLU(0.2),
         lambda: Conv2d(96, 2, 1, rng=0),
     ],
-    ids=["BatchNorm2d", "InstanceNorm2d", "LeakyReLU", "Conv2d"],
+    ids=["BatchNorm2d", "InstanceNorm2d", "with activation", "LeakyReLU", "Conv2d"],
 )
 def test_layers_give_the_same_bits(make, arrays):
     x, dy = arrays

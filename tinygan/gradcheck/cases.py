@@ -65,8 +65,7 @@ def _small_network() -> Sequential:
     return Sequential(
         ReflectionPad2d(1),
         Conv2d(3, 4, 3, rng=1),
-        InstanceNorm2d(4),
-        ReLU(),
+        InstanceNorm2d(4, activation=ReLU()),
         Residual(Conv2d(4, 4, 3, padding=1, rng=2), BatchNorm2d(4), LeakyReLU(0.2)),
         ConvTranspose2d(4, 2, 4, stride=2, padding=1, rng=3),
         Tanh(),
@@ -109,6 +108,19 @@ LAYERS = [
     LayerCase("batch norm of vectors", lambda: BatchNorm2d(5), (8, 1, 1, 5)),
     LayerCase("instance norm", lambda: InstanceNorm2d(3), (3, 5, 6, 3)),
     LayerCase("instance norm affine", lambda: InstanceNorm2d(3, affine=True), (3, 5, 6, 3)),
+    LayerCase("batch norm relu", lambda: BatchNorm2d(3, activation=ReLU()), (4, 5, 6, 3)),
+    LayerCase(
+        "batch norm leaky", lambda: BatchNorm2d(3, activation=LeakyReLU(0.2)), (4, 5, 6, 3)
+    ),
+    LayerCase(
+        "batch norm leaky steep", lambda: BatchNorm2d(3, activation=LeakyReLU(1.5)), (3, 4, 4, 3)
+    ),
+    LayerCase("instance norm relu", lambda: InstanceNorm2d(3, activation=ReLU()), (3, 5, 6, 3)),
+    LayerCase(
+        "instance norm affine leaky",
+        lambda: InstanceNorm2d(3, affine=True, activation=LeakyReLU(0.2)),
+        (3, 5, 6, 3),
+    ),
     LayerCase("relu", ReLU, (2, 5, 5, 3)),
     LayerCase("leaky relu", lambda: LeakyReLU(0.2), (2, 5, 5, 3)),
     LayerCase("leaky relu steep", lambda: LeakyReLU(1.5), (2, 5, 5, 3)),

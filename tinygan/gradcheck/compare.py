@@ -26,6 +26,8 @@ class Comparison:
         self.numeric, self.dy, self.rng = numeric, dy, rng
         self.directions, self.elements, self.rtol = directions, elements, rtol
         terms = float(np.sqrt(((numeric.y * dy) ** 2).sum()))
+        # what all outputs have in common (the rounding of a mean) does not average out in the sum
+        terms += float(np.abs(numeric.y).max(initial=0) * abs(dy.sum()))
         self._rounding = 16 * max(EPS, noise) * terms  # of the difference of two sums
 
     def tensor(self, name, gradient) -> TensorCheck:

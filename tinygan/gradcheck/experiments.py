@@ -160,7 +160,7 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
             if sizes is None:  # small gradients tell as much as large ones, unless they are zero
                 sizes = [np.abs(part).max(initial=0) for part in parts]
                 least = max(1e-3 * max(sizes, default=0.0), unit)
-                sizes = [max(size, least) for size in sizes]
+                sizes = [max(a, 1e-3 * b, least) for a, b in zip(sizes, typical, strict=True)]
             found.append(np.concatenate([p / s for p, s in zip(parts, sizes, strict=True)]))
         return found
 
@@ -178,6 +178,11 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     try:
         walked = subject.walk(subject.call(), subject.upstream(dy))
         low = [n for n, g in walked.items() if g is not None and g.dtype in LOW]
+        # the terms of a gradient may cancel, as behind a normalisation with a dy of ones: what is
+        # far below the gradient of any other dy of that size is rounding too
+        other = np.abs(dy).max(initial=0) * rng.spawn(1)[0].standard_normal(dy.shape)
+        walked = subject.walk(subject.call(), subject.upstream(other))
+        typical = [np.abs(g).max(initial=0) for g in walked.values() if g is not None]
         if not low and _noise(subject, gradients, rng)[1] <= NOISE:
             return EPS, []
     except (BackwardError, ValueError):

@@ -97,11 +97,22 @@ KERNEL move_running(
     running_var[c] = (1 - momentum) * running_var[c] + momentum * (unbias * var[c]);
 }
 
-// y = (x - mean) * scale + beta, with rstd = 1 / sqrt(var + eps) and scale = rstd * gamma, which the
-// first pixel's threads also write down (G, C).  gamma and beta may be null.
+// The leaky ReLU behind a normalisation and its gradient.  A slope of 0 makes it a ReLU, a slope
+// of 1 nothing; then y may be null.
+__device__ inline REAL activated(REAL u, REAL slope) {
+    return u < 0 ? (slope == 0 ? REAL(0) : slope * u) : u;  // so written, NaN stays NaN
+}
+
+__device__ inline REAL behind_activation(const REAL *dy, const REAL *y, REAL slope, long long at) {
+    return y && !(y[at] > 0) ? slope * dy[at] : dy[at];
+}
+
+// y = activated((x - mean) * scale + beta), with rstd = 1 / sqrt(var + eps) and
+// scale = rstd * gamma, which the first pixel's threads also write down (G, C).  gamma and beta may
+// be null.
 KERNEL normalise(
     const REAL *x, const REAL *mean, const REAL *var, const REAL *gamma, const REAL *beta, REAL *y,
-    REAL *rstd_out, REAL *scale_out, REAL eps, int pixels, int channels, int n
+    REAL *rstd_out, REAL *scale_out, REAL eps, REAL slope, int pixels, int channels, int n
 ) {
     int at = flat_index();
     if (at >= n) return;
@@ -110,7 +121,7 @@ KERNEL normalise(
     int gc = g * channels + c;
     REAL rstd = 1 / sqrt(var[gc] + eps);
     REAL scale = gamma ? rstd * gamma[c] : rstd;
-    y[at] = (x[at] - mean[gc]) * scale + (beta ? beta[c] : REAL(0));
+    y[at] = activated((x[at] - mean[gc]) * scale + (beta ? beta[c] : REAL(0)), slope);
     if (pixel % pixels == 0) {
         rstd_out[gc] = rstd;
         scale_out[gc] = scale;
@@ -134,10 +145,10 @@ __device__ inline void add_over_block(REAL &sum, REAL &product) {
     product = products[me];
 }
 
-// sum of dy and sum of dy * (x - mean) of each part (G, parts, C).  Without x only the first.
+// sum of du and sum of du * (x - mean) of each part (G, parts, C).  Without x only the first.
 KERNEL sums_of_parts(
-    const REAL *dy, const REAL *x, const REAL *mean, REAL *sum_out, REAL *product_out, int pixels,
-    int channels, int part
+    const REAL *dy, const REAL *y, const REAL *x, const REAL *mean, REAL *sum_out,
+    REAL *product_out, REAL slope, int pixels, int channels, int part
 ) {
     int c = blockIdx.x * blockDim.x + threadIdx.x;
     int first = blockIdx.y * part;
@@ -148,8 +159,9 @@ KERNEL sums_of_parts(
         REAL mu = x ? mean[blockIdx.z * channels + c] : REAL(0);
         for (int m = first + threadIdx.y; m < last; m += blockDim.y) {
             long long at = group + (long long)m * channels;
-            sum += dy[at];
-            if (x) product += dy[at] * (x[at] - mu);
+            REAL du = behind_activation(dy, y, slope, at);
+            sum += du;
+            if (x) product += du * (x[at] - mu);
         }
     }
     add_over_block(sum, product);
@@ -160,7 +172,7 @@ KERNEL sums_of_parts(
     }
 }
 
-// sum of dy and sum of dy * xhat (G, C) from those of the parts; blockIdx = (channels, 0, group).
+// sum of du and sum of du * xhat (G, C) from those of the parts; blockIdx = (channels, 0, group).
 KERNEL sums_of_all(
     const REAL *sums, const REAL *products, const REAL *rstd, REAL *sum_out, REAL *product_out,
     int channels, int parts
@@ -182,16 +194,18 @@ KERNEL sums_of_all(
     }
 }
 
-// dx = scale * (dy - mean(dy) - xhat * mean(dy * xhat))
+// dx = scale * (du - mean(du) - xhat * mean(du * xhat))
 KERNEL normalise_backward(
-    const REAL *dy, const REAL *x, const REAL *mean, const REAL *rstd, const REAL *scale,
-    const REAL *sum_dy, const REAL *sum_dy_xhat, REAL *dx, int pixels, int channels, int n
+    const REAL *dy, const REAL *y, const REAL *x, const REAL *mean, const REAL *rstd,
+    const REAL *scale, const REAL *sum_du, const REAL *sum_du_xhat, REAL *dx, REAL slope,
+    int pixels, int channels, int n
 ) {
     int at = flat_index();
     if (at >= n) return;
     int pixel = at / channels, c = at % channels;
     int gc = pixel / pixels * channels + c;
     REAL share = REAL(1) / pixels;
+    REAL du = behind_activation(dy, y, slope, at);
     REAL xhat = (x[at] - mean[gc]) * rstd[gc];
-    dx[at] = scale[gc] * (dy[at] - sum_dy[gc] * share - xhat * (sum_dy_xhat[gc] * share));
+    dx[at] = scale[gc] * (du - sum_du[gc] * share - xhat * (sum_du_xhat[gc] * share));
 }

@@ -1,4 +1,5 @@
-"""Statistics of normalisation and what is done with them; see `tinygan.layers.norm`.
+"""Statistics of normalisation and what is done with them; see
+`tinygan.layers.normalise`.
 
 Arrays are ``(G, M, C)`` as there.  How the pixels are divided into parts depends on the sizes
 alone, and parts are merged in their order: the same bits every time.
@@ -48,26 +49,31 @@ def move_running(running_mean, running_var, mean, var, count, momentum):
            float(momentum), count / (count - 1), mean.size)  # fmt: skip
 
 
-def normalise(x, mean, var, gamma, beta, eps):
+def normalise(x, mean, var, gamma, beta, eps, negative_slope=None):
     """Return y, rstd and scale."""
     xp = get_xp(x)
     groups, pixels, channels = x.shape
     y = xp.empty_like(x)
     rstd, scale = (xp.empty((groups, channels), x.dtype) for _ in range(2))
     launch("normalise", x.dtype, blocks(x.size), x, mean, var, gamma, beta, y, rstd, scale,
-           float(eps), pixels, channels, x.size)  # fmt: skip
+           float(eps), _slope(negative_slope), pixels, channels, x.size)  # fmt: skip
     return y, rstd, scale
 
 
-def _sums(dy, x, mean, rstd):
+def _slope(negative_slope) -> float:
+    """Return the slope for a kernel: where there is no activation, 1 changes nothing."""
+    return 1.0 if negative_slope is None else float(negative_slope)
+
+
+def _sums(dy, x=None, mean=None, rstd=None, y=None, negative_slope=None):
     xp = get_xp(dy)
     groups, pixels, channels = dy.shape
     block, grid, part = _parts(groups, pixels, channels)
     parts = grid[1]
     sums = xp.empty((groups, parts, channels), dy.dtype)
     products = None if x is None else xp.empty_like(sums)
-    launch("sums_of_parts", dy.dtype, grid, dy, x, mean, sums, products, pixels, channels, part,
-           block=block)  # fmt: skip
+    launch("sums_of_parts", dy.dtype, grid, dy, y, x, mean, sums, products, _slope(negative_slope),
+           pixels, channels, part, block=block)  # fmt: skip
     if parts == 1 and x is None:
         return sums[:, 0], None
     total = xp.empty((groups, channels), dy.dtype)
@@ -79,16 +85,19 @@ def _sums(dy, x, mean, rstd):
 
 def column_sums(dy):
     """Return the sum over all axes but the last: a bias's gradient."""
-    return _sums(dy.reshape(1, -1, dy.shape[-1]), None, None, None)[0][0]
+    return _sums(dy.reshape(1, -1, dy.shape[-1]))[0][0]
 
 
-def normalise_backward(dy, x, mean, rstd, scale, input_gradient=True):
-    """Return dx, or None, and the sums of dy and of dy · x̂, both ``(G, C)``."""
+def normalise_backward(dy, x, mean, rstd, scale, y=None, negative_slope=None, input_gradient=True):
+    """Return dx, or None, and the sums of du and of du · x̂, both ``(G, C)``.
+
+    du, the gradient behind the activation, is never written down: each kernel makes it of dy and y.
+    """
     _, pixels, channels = x.shape
-    sum_dy, sum_dy_xhat = _sums(dy, x, mean, rstd)
+    sum_du, sum_du_xhat = _sums(dy, x, mean, rstd, y, negative_slope)
     if not input_gradient:
-        return None, sum_dy, sum_dy_xhat
+        return None, sum_du, sum_du_xhat
     dx = get_xp(x).empty_like(x)
-    launch("normalise_backward", x.dtype, blocks(x.size), dy, x, mean, rstd, scale, sum_dy,
-           sum_dy_xhat, dx, pixels, channels, x.size)  # fmt: skip
-    return dx, sum_dy, sum_dy_xhat
+    launch("normalise_backward", x.dtype, blocks(x.size), dy, y, x, mean, rstd, scale, sum_du,
+           sum_du_xhat, dx, _slope(negative_slope), pixels, channels, x.size)  # fmt: skip
+    return dx, sum_du, sum_du_xhat

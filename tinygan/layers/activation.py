@@ -31,8 +31,7 @@ def relu(x):
     if kernels.usable(x):
         y = kernels.relu(x)
         return y, y
-    xp = get_xp(x)
-    y = elementwise(lambda out, x: xp.maximum(x, 0, out=out), x)
+    y = elementwise(lambda out, x: fill_leaky_relu(out, x, 0), x)
     return y, y
 
 
@@ -40,7 +39,7 @@ def relu_backward(dy, y):
     """Return ``dx``: dy where x > 0, else 0.  ``y > 0`` says where that is."""
     if kernels.usable(dy, y):
         return kernels.relu_backward(dy, y)
-    return elementwise(lambda out, dy, y: get_xp(y).multiply(dy, y > 0, out=out), dy, y)
+    return elementwise(lambda out, dy, y: fill_leaky_relu_backward(out, dy, y, 0), dy, y)
 
 
 def leaky_relu(x, negative_slope):
@@ -48,14 +47,7 @@ def leaky_relu(x, negative_slope):
     if kernels.usable(x):
         y = kernels.leaky_relu(x, negative_slope)
         return y, (y, negative_slope)
-    xp = get_xp(x)
-
-    def fill(out, x):
-        xp.multiply(x, negative_slope, out=out)
-        # with a slope of at most 1 the larger of x and slope·x is the one that is wanted
-        (xp.maximum if negative_slope <= 1 else xp.minimum)(x, out, out=out)
-
-    y = elementwise(fill, x)
+    y = elementwise(lambda out, x: fill_leaky_relu(out, x, negative_slope), x)
     return y, (y, negative_slope)
 
 
@@ -64,14 +56,29 @@ def leaky_relu_backward(dy, cache):
     y, negative_slope = cache
     if kernels.usable(dy, y):
         return kernels.leaky_relu_backward(dy, y, negative_slope)
+    return elementwise(
+        lambda out, dy, y: fill_leaky_relu_backward(out, dy, y, negative_slope), dy, y
+    )
 
-    def fill(out, dy, y):  # 1 or the slope without a branch: np.where takes five times as long
-        out[...] = y > 0
+
+def fill_leaky_relu(out, x, negative_slope) -> None:
+    """Write the leaky ReLU of a slice `x` to `out`; a slope of 0 makes it a ReLU."""
+    xp = get_xp(x)
+    if negative_slope:
+        xp.multiply(x, negative_slope, out=out)
+    else:
+        out[...] = 0  # NumPy's maximum of an array and a number takes three times as long
+    # with a slope of at most 1 the larger of x and slope·x is the one that is wanted
+    (xp.maximum if negative_slope <= 1 else xp.minimum)(x, out, out=out)
+
+
+def fill_leaky_relu_backward(out, dy, y, negative_slope) -> None:
+    """Write the gradient of a slice to `out`: ``y > 0`` exactly where x > 0, with any slope."""
+    get_xp(y).greater(y, 0, out=out)
+    if negative_slope:  # 1 or the slope without a branch: np.where takes five times as long
         out *= 1 - negative_slope
         out += negative_slope
-        out *= dy
-
-    return elementwise(fill, dy, y)
+    out *= dy
 
 
 def tanh(x):

@@ -1,185 +1,37 @@
-"""Normalisation: batch and instance, which are one computation over different groups of pixels.
+"""Batch and instance normalisation: one computation over different groups of pixels.
 
-An activation is seen as ``(G, M, C)``: G groups of M pixels with C channels.  For batch
-normalisation the whole batch is one group, for instance normalisation each image is.
+The computation itself is in `tinygan.layers.normalise`.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinygan import kernels
-from tinygan.backend import get_xp
 from tinygan.initialise import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.layers._elementwise import SLICE, sum_rows
-from tinygan.parallel import run, split
+from tinygan.layers.activation import LeakyReLU, ReLU
+from tinygan.layers.normalise import moments, normalise, normalise_backward
 
-__all__ = ["BatchNorm2d", "InstanceNorm2d", "moments", "normalise", "normalise_backward"]
-
-
-def moments(x):
-    r"""Return mean and (biased) variance over the pixels of each group.
-
-    Parameters
-    ----------
-    x : ndarray
-        ``(G, M, C)``.
-
-    Returns
-    -------
-    mean, var : ndarray
-        Both ``(G, C)``.
-
-    Notes
-    -----
-    Each slice of pixels is centred on its own mean before it is squared, and slices A and B are
-    merged in order by
-
-    .. math::
-        \delta = \mu_B - \mu_A, \qquad \mu = \mu_A + \delta\, n_B / n, \qquad
-        S = S_A + S_B + \delta^2\, n_A n_B / n.
-
-    The textbook's :math:`E[x^2] - \mu^2` would subtract two large numbers: at a mean of a
-    thousand standard deviations nothing of the variance is left in float32.
-
-    References
-    ----------
-    Chan, Golub, LeVeque, *Algorithms for Computing the Sample Variance*, 1983, equation 2.1.
-    """
-    if kernels.usable(x):
-        return kernels.moments(x)
-    xp = get_xp(x)
-
-    def of_block(groups, pixels):
-        part = x[groups, pixels]
-        first = part[:, :1]  # sums of small numbers are exact to more digits
-        centred = part - first
-        mean = sum_rows(centred, xp) / part.shape[1]
-        centred -= mean[:, None]
-        centred *= centred
-        return first[:, 0] + mean, sum_rows(centred, xp)
-
-    means, squares = [], []
-    for row in _blocks(of_block, x):
-        (mean, square), *others = [value for _, value in row]
-        count, *counts = [pixels.stop - pixels.start for (_, pixels), _ in row]
-        for n, (next_mean, next_square) in zip(counts, others, strict=True):
-            delta = next_mean - mean
-            total = count + n
-            mean = mean + delta * (n / total)
-            square = square + next_square + delta * delta * (count * n / total)
-            count = total
-        means.append(mean)
-        squares.append(square)
-    return xp.concatenate(means), xp.concatenate(squares) / x.shape[1]
-
-
-def normalise(x, mean, var, gamma, beta, eps):
-    """Return ``y = gamma · (x − mean) / sqrt(var + eps) + beta`` and what the gradient needs.
-
-    `x` is ``(G, M, C)``, `mean` and `var` ``(G, C)``; `gamma` and `beta` are ``(C,)`` or None.
-    """
-    if kernels.usable(x, mean, var):
-        y, rstd, scale = kernels.normalise(x, mean, var, gamma, beta, eps)
-        return y, (x, mean, rstd, scale)
-    xp = get_xp(x)
-    rstd = 1 / xp.sqrt(var + eps)
-    scale = rstd if gamma is None else rstd * gamma
-    y = xp.empty(x.shape, x.dtype)
-
-    def fill(groups, pixels):
-        out = y[groups, pixels]
-        xp.subtract(x[groups, pixels], mean[groups, None], out=out)
-        out *= scale[groups, None]
-        if beta is not None:
-            out += beta
-
-    _blocks(fill, x)
-    return y, (x, mean, rstd, scale)
-
-
-def normalise_backward(dy, cache, input_gradient=True):
-    """Return ``(dx, dgamma, dbeta)`` where mean and variance were those of x itself.
-
-    See `BatchNorm2d` for the derivation.
-    """
-    x, mean, rstd, scale = cache
-    if kernels.usable(dy, *cache):
-        dx, sum_dy, sum_dy_xhat = kernels.normalise_backward(dy, *cache, input_gradient)
-        return dx, _sum_groups(sum_dy_xhat), _sum_groups(sum_dy)
-    xp = get_xp(dy, x)
-
-    def sums(groups, pixels):
-        upstream = dy[groups, pixels]
-        centred = x[groups, pixels] - mean[groups, None]
-        centred *= upstream
-        return sum_rows(upstream, xp), sum_rows(centred, xp)
-
-    rows = [[value for _, value in row] for row in _blocks(sums, x)]
-    sum_dy = xp.concatenate([sum(a for a, _ in row) for row in rows])  # (G, C)
-    sum_dy_xhat = rstd * xp.concatenate([sum(b for _, b in row) for row in rows])
-    dgamma, dbeta = sum_dy_xhat.sum(axis=0), sum_dy.sum(axis=0)
-    if not input_gradient:
-        return None, dgamma, dbeta
-    mean_dy = sum_dy / x.shape[1]
-    slope = sum_dy_xhat * rstd / x.shape[1]
-    dx = xp.empty(x.shape, x.dtype)
-
-    def fill(groups, pixels):  # dx = scale · (dy − mean(dy) − x̂ · mean(dy x̂))
-        out = dx[groups, pixels]
-        xp.subtract(mean[groups, None], x[groups, pixels], out=out)
-        out *= slope[groups, None]
-        out += dy[groups, pixels]
-        out -= mean_dy[groups, None]
-        out *= scale[groups, None]
-
-    _blocks(fill, x)
-    return dx, dgamma, dbeta
-
-
-def _sum_groups(sums):
-    return sums[0] if len(sums) == 1 else sums.sum(axis=0)
-
-
-def _blocks(function, x) -> list:
-    """Call ``function(groups, pixels)`` with slices that cut ``x`` (G, M, C) into fixed blocks.
-
-    Returns rows of ``((groups, pixels), result)``: one row for each range of groups, its blocks in
-    the order of the pixels.  On a GPU there is a single block.
-    """
-    g, m, c = x.shape
-    xp = get_xp(x)
-    size = max(1, SLICE // c)
-    if xp is not np:
-        size = g * m
-    group_ranges = split(g, max(1, size // m))
-    pixel_ranges = split(m, size)
-    places = [(slice(*a), slice(*b)) for a in group_ranges for b in pixel_ranges]
-    tasks = [lambda p=place: function(*p) for place in places]
-    results = run(tasks) if xp is np else [task() for task in tasks]
-    found = list(zip(places, results, strict=True))
-    return [found[i : i + len(pixel_ranges)] for i in range(0, len(found), len(pixel_ranges))]
+__all__ = ["BatchNorm2d", "InstanceNorm2d"]
 
 
 class _Norm(Layer):
-    """What both normalisations share: which channels, eps, and optional weight and bias."""
+    """What both normalisations share: channels, eps, weight and bias, and an activation."""
 
-    def __init__(self, channels, eps, affine):
+    def __init__(self, channels, eps, affine, activation):
         name = type(self).__name__
         self.channels = _check.count(channels, f"{name}: channels")
         if not eps > 0:
             raise ValueError(f"{name}: eps: expected a positive number, got {eps}")
+        if activation is not None and type(activation) not in (ReLU, LeakyReLU):
+            raise TypeError(
+                f"{name}: activation: expected None, a ReLU() or a LeakyReLU(), got {activation!r}"
+                "; any other is a layer of its own behind this one"
+            )
         self.eps = float(eps)
         self.weight = Parameter(normal((channels,), std=0.0, mean=1.0)) if affine else None
         self.bias = Parameter(normal((channels,), std=0.0)) if affine else None
-
-    def _data(self):
-        return (self.weight.data, self.bias.data) if self.weight is not None else (None, None)
-
-    def _groups(self, x):
-        raise NotImplementedError
+        self.activation = activation
 
     def forward(self, x):
         _check.images(self, x, self.channels, like=self._like())
@@ -191,7 +43,7 @@ class _Norm(Layer):
             )
         mean, var = moments(grouped)
         self._remember(mean, var, grouped.shape[1])
-        y, cache = normalise(grouped, mean, var, *self._data(), self.eps)
+        y, cache = self._normalise(grouped, mean, var)
         wants = self.weight is not None and not (self.weight.frozen and self.bias.frozen)
         return y.reshape(x.shape), (cache, wants)
 
@@ -207,11 +59,28 @@ class _Norm(Layer):
             self.bias.grad += dbeta
         return None if dx is None else dx.reshape(dy.shape)
 
+    def predict(self, x):
+        return self.forward(x)[0]
+
+    def _normalise(self, grouped, mean, var):
+        gamma, beta = (p if p is None else p.data for p in (self.weight, self.bias))
+        slope = None if self.activation is None else getattr(self.activation, "negative_slope", 0.0)
+        return normalise(grouped, mean, var, gamma, beta, self.eps, slope)
+
+    def _groups(self, x):
+        """See `x` as ``(G, M, C)``: G groups of M pixels that are normalised together."""
+        raise NotImplementedError
+
     def _like(self):
         return None if self.weight is None else self.weight.data
 
     def _remember(self, mean, var, count):
         pass
+
+    def _text(self, *options) -> str:
+        if self.activation is not None:
+            options = (*options, f"activation={self.activation!r}")
+        return f"{type(self).__name__}({', '.join([str(self.channels), *options])})"
 
 
 class BatchNorm2d(_Norm):
@@ -225,6 +94,9 @@ class BatchNorm2d(_Norm):
         Added to the variance, so that a constant channel does not divide by zero.
     momentum : float
         The share of the newest batch in the running statistics that `predict` uses.
+    activation : ReLU, LeakyReLU or None
+        Applied to the result, ``y = a(…)``, in the same pass over memory: what a layer of its own
+        behind this one would do, sooner.
 
     Attributes
     ----------
@@ -239,7 +111,7 @@ class BatchNorm2d(_Norm):
     ValueError
         If `x` is not of shape ``(N, H, W, channels)``, or has one value a channel only.
     TypeError
-        If `x` is not of the parameters' dtype and library.
+        If `x` is not of the parameters' dtype and library, or `activation` is something else.
 
     Notes
     -----
@@ -248,19 +120,25 @@ class BatchNorm2d(_Norm):
     .. math::
         \mu = \tfrac1M \sum_i x_i, \quad \sigma^2 = \tfrac1M \sum_i (x_i - \mu)^2, \quad
         \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad
-        y_i = \gamma \hat x_i + \beta.
+        u_i = \gamma \hat x_i + \beta, \quad y_i = a(u_i),
 
-    So :math:`d\beta = \sum_i dy_i` and :math:`d\gamma = \sum_i dy_i \hat x_i`.  Each x moves the
-    loss in three ways: through its own :math:`\hat x`, through μ and through σ.  With
-    :math:`d\hat x_i = \gamma\, dy_i`, the second gives :math:`-\tfrac1M \sum_j d\hat x_j` and the
-    third, as :math:`\partial \sigma / \partial x_i = (x_i - \mu) / (M \sigma)`, gives
+    where a is the activation, if there is one (else :math:`y = u`).  Its gradient comes first,
+    :math:`du_i = dy_i\, a'(u_i)`.  As the slopes of a leaky ReLU are not negative,
+    :math:`y_i > 0` exactly where :math:`u_i > 0`: the output, which the next layer remembers
+    anyway, is all that it takes, and u is never stored.
+
+    Then the normalisation's own: :math:`d\beta = \sum_i du_i` and
+    :math:`d\gamma = \sum_i du_i \hat x_i`.  Each x moves the loss in three ways: through its own
+    :math:`\hat x`, through μ and through σ.  With :math:`d\hat x_i = \gamma\, du_i`, the second
+    gives :math:`-\tfrac1M \sum_j d\hat x_j` and the third, as
+    :math:`\partial \sigma / \partial x_i = (x_i - \mu) / (M \sigma)`, gives
     :math:`-\hat x_i \tfrac1M \sum_j d\hat x_j \hat x_j`; together
 
     .. math::
-        dx_i = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Big( dy_i
-        - \tfrac1M \sum_j dy_j - \hat x_i\, \tfrac1M \sum_j dy_j \hat x_j \Big).
+        dx_i = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Big( du_i
+        - \tfrac1M \sum_j du_j - \hat x_i\, \tfrac1M \sum_j du_j \hat x_j \Big).
 
-    A constant dy gives dx = 0, for the mean takes a constant out again: never check this gradient
+    A constant du gives dx = 0, for the mean takes a constant out again: never check this gradient
     with a dy of ones.
 
     References
@@ -277,12 +155,17 @@ class BatchNorm2d(_Norm):
     array([-1.,  1.], dtype=float32)
     >>> float(abs(backward(np.ones_like(y))).max())
     0.0
+
+    With its activation, one layer:
+
+    >>> BatchNorm2d(64, activation=LeakyReLU(0.2))
+    BatchNorm2d(64, activation=LeakyReLU(0.2))
     """
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(self, channels, eps=1e-5, momentum=0.1):
-        super().__init__(channels, eps, affine=True)
+    def __init__(self, channels, eps=1e-5, momentum=0.1, activation=None):
+        super().__init__(channels, eps, True, activation)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
         self.momentum = float(momentum)
@@ -308,10 +191,10 @@ class BatchNorm2d(_Norm):
         _check.images(self, x, self.channels, like=self.weight.data)
         grouped = self._groups(x)
         mean, var = self.running_mean[None], self.running_var[None]
-        return normalise(grouped, mean, var, *self._data(), self.eps)[0].reshape(x.shape)
+        return self._normalise(grouped, mean, var)[0].reshape(x.shape)
 
     def __repr__(self) -> str:
-        return f"BatchNorm2d({self.channels})"
+        return self._text()
 
 
 class InstanceNorm2d(_Norm):
@@ -325,6 +208,8 @@ class InstanceNorm2d(_Norm):
         Added to the variance.
     affine : bool
         Whether a learnt γ and β follow, as in `BatchNorm2d`.
+    activation : ReLU, LeakyReLU or None
+        Applied to the result in the same pass over memory, as in `BatchNorm2d`.
 
     Attributes
     ----------
@@ -335,6 +220,8 @@ class InstanceNorm2d(_Norm):
     ------
     ValueError
         If `x` is not of shape ``(N, H, W, channels)``, or has one pixel an image only.
+    TypeError
+        If `activation` is something else.
 
     Notes
     -----
@@ -354,13 +241,11 @@ class InstanceNorm2d(_Norm):
     array([-1.,  1., -1.,  1.])
     """
 
-    def __init__(self, channels, eps=1e-5, affine=False):
-        super().__init__(channels, eps, affine)
+    def __init__(self, channels, eps=1e-5, affine=False, activation=None):
+        super().__init__(channels, eps, affine, activation)
 
     def _groups(self, x):
         return x.reshape(x.shape[0], -1, self.channels)
 
     def __repr__(self) -> str:
-        return (
-            f"InstanceNorm2d({self.channels}{', affine=True' if self.weight is not None else ''})"
-        )
+        return self._text(*(["affine=True"] if self.weight is not None else []))

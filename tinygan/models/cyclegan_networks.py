@@ -89,13 +89,15 @@ def generator(
     rng = np.random.default_rng(rng)
     Norm, bias = _norm(norm)
     wide = width
-    layers = [ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=bias), Norm(wide), ReLU()]
+    layers = [ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=bias)]
+    layers += [Norm(wide, activation=ReLU())]
     for _ in range(downsamplings):
         layers += [Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
-        layers += [Norm(2 * wide), ReLU()]
+        layers += [Norm(2 * wide, activation=ReLU())]
         wide *= 2
     for _ in range(residual_blocks):
-        block = [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias), Norm(wide), ReLU()]
+        block = [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias)]
+        block += [Norm(wide, activation=ReLU())]
         block += [Dropout(dropout, rng=rng)] if dropout else []
         block += [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias), Norm(wide)]
         layers += [Residual(*block)]
@@ -103,10 +105,10 @@ def generator(
         half = wide // 2
         if upsampling == "transposed":
             up = ConvTranspose2d(wide, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
-            layers += [up, Norm(half), ReLU()]
+            layers += [up]
         else:
             layers += [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias)]
-            layers += [Norm(half), ReLU()]
+        layers += [Norm(half, activation=ReLU())]
         wide = half
     layers += [ReflectionPad2d(3), Conv2d(width, channels, 7), Tanh()]
     return initialise(Sequential(*layers), rng)
@@ -158,7 +160,7 @@ def patch_discriminator(
     for stride in [2] * (layers - 1) + [1]:
         before, wide = wide, min(2 * wide, 8 * width)
         network += [Conv2d(before, wide, 4, stride=stride, padding=1, bias=bias)]
-        network += [Norm(wide), LeakyReLU(0.2)]
+        network += [Norm(wide, activation=LeakyReLU(0.2))]
     network += [Conv2d(wide, 1, 4, padding=1)]
     return initialise(Sequential(*network), rng)
 

@@ -85,14 +85,12 @@ def generator(
     layers = [
         Reshape(1, 1, noise_size),
         ConvTranspose2d(noise_size, wide, 4, bias=False),
-        BatchNorm2d(wide),
-        act(),
+        BatchNorm2d(wide, activation=act()),
     ]
     while wide > width:
         layers += [
             ConvTranspose2d(wide, wide // 2, 4, stride=2, padding=1, bias=False),
-            BatchNorm2d(wide // 2),
-            act(),
+            BatchNorm2d(wide // 2, activation=act()),
         ]
         wide //= 2
     layers += [ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), Tanh()]
@@ -147,8 +145,7 @@ def discriminator(
     while size > 4:
         layers += [
             Conv2d(wide, 2 * wide, 4, stride=2, padding=1, bias=False),
-            BatchNorm2d(2 * wide),
-            LeakyReLU(negative_slope),
+            BatchNorm2d(2 * wide, activation=LeakyReLU(negative_slope)),
         ]
         wide, size = 2 * wide, size // 2
     layers += [Conv2d(wide, 1, 4, bias=False), Reshape()]
