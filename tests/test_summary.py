@@ -35,6 +35,15 @@ def test_the_bytes_of_any_batch_are_those_a_call_really_holds():
     assert forecast.bytes_state == 16 * forecast.parameters
 
 
+def test_a_norm_with_its_activation_remembers_what_the_two_did():
+    """The input and the output, which the next layer remembers too; nothing in between."""
+    act = LeakyReLU(0.2)
+    two = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8), act, Conv2d(8, 1, 3))
+    one = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8, activation=act), Conv2d(8, 1, 3))
+    a, b = (summarise(network, (12, 12, 3)) for network in (two, one))
+    assert (a.bytes_fixed, a.bytes_per_sample) == (b.bytes_fixed, b.bytes_per_sample)
+
+
 def test_shared_memory_is_counted_once():
     # the activation remembers its output, which the next convolution remembers as its input
     network = Sequential(LeakyReLU(0.2), Conv2d(4, 4, 1))

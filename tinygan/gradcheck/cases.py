@@ -109,9 +109,7 @@ LAYERS = [
     LayerCase("instance norm", lambda: InstanceNorm2d(3), (3, 5, 6, 3)),
     LayerCase("instance norm affine", lambda: InstanceNorm2d(3, affine=True), (3, 5, 6, 3)),
     LayerCase("batch norm relu", lambda: BatchNorm2d(3, activation=ReLU()), (4, 5, 6, 3)),
-    LayerCase(
-        "batch norm leaky", lambda: BatchNorm2d(3, activation=LeakyReLU(0.2)), (4, 5, 6, 3)
-    ),
+    LayerCase("batch norm leaky", lambda: BatchNorm2d(3, activation=LeakyReLU(0.2)), (4, 5, 6, 3)),
     LayerCase(
         "batch norm leaky steep", lambda: BatchNorm2d(3, activation=LeakyReLU(1.5)), (3, 4, 4, 3)
     ),

@@ -166,14 +166,14 @@ def normalise_backward(dy, cache, input_gradient=True):
     if not input_gradient:
         return None, dgamma, dbeta
     mean_du = _repeat(sum_du / x.shape[1], side)
-    slope = _repeat(sum_du_xhat * rstd / x.shape[1], side)
+    mean_du_xhat = _repeat(sum_du_xhat * rstd / x.shape[1], side)  # the rstd is that of x̂
     wide_scale = _repeat(scale, side)
 
     def fill(groups, rows):  # dx = scale · (du − mean(du) − x̂ · mean(du x̂))
         out = wide_dx[groups, rows]
         du = out if y is not None else wide_dy[groups, rows]
         taken = xp.subtract(wide[groups, rows], wide_mean[groups], out=_scratch(out))
-        taken *= slope[groups]
+        taken *= mean_du_xhat[groups]
         taken += mean_du[groups]
         xp.subtract(du, taken, out=out)
         out *= wide_scale[groups]
