@@ -51,8 +51,9 @@ plt.show()
 # The two networks
 # ----------------
 # "Batch normalization layers are used after the transpose convolution layer instead of the last
-# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  A normalisation
-# and the activation behind it are one layer here, for speed.  ``D`` is the mirror image.  The sizes here are small; the papers' are ``image_size=64, noise_size=200, width=64``.
+# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  A normalisation and
+# the activation behind it are one layer here: it passes over memory once.  ``D`` is the mirror
+# image.  The sizes here are small; the papers' are ``image_size=64, noise_size=200, width=64``.
 
 noise_size = 64
 G = dcgan.generator(32, noise_size=noise_size, width=16, activation="leaky_relu", rng=1)
