@@ -26,7 +26,7 @@ def refresh(readme: Path, results: dict[str, dict]) -> None:
     for name, result in results.items():
         tables[name] = table(result)
         if (readme.parent / "plots" / f"{name}.png").exists():
-            tables[name] += f"\n\n![{name}](plots/{name}.png)"
+            tables[name] += f"\n\n![{_PICTURES[result['section']]}](plots/{name}.png)"
     tables["targets"] = targets(results)
     for name, lines in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
@@ -193,6 +193,15 @@ def _limit(rows):
         )
     return lines
 
+
+_PICTURES = {  # what the plot of a section shows, for those who do not see it
+    "layers": "Bars: the time of each layer, by each contestant",
+    "steps": "Bars: the time of a whole training step, by each contestant",
+    "inference": "Bars: the time of making pictures, by each contestant",
+    "cold": "Bars: the time from the start of Python to the end of the first step",
+    "scaling": "Lines: the time of a step against threads, batch and size of picture",
+    "limit": "Bars: the time of a step beside the direct roofline",
+}
 
 _TABLES = {
     "layers": _layers,
