@@ -4,13 +4,13 @@ Everything here is plain NumPy on the host; who trains moves the batches.  Image
 bytes ``(N, H, W, C)`` and leave as float32 in [−1, 1].
 """
 
-from .batches import Batches, UnpairedBatches
-from .drawing import DrawnImages
-from .drawn_bags import BAG_CATEGORIES, bags
-from .drawn_faces import FACE_CATEGORIES, faces
-from .errors import DataError
-from .folder import ImageFolder
-from .images import load_image, save_grid, to_uint8
+from tinygan.data.batches import Batches, UnpairedBatches
+from tinygan.data.drawing import DrawnImages
+from tinygan.data.drawn_bags import BAG_CATEGORIES, bags
+from tinygan.data.drawn_faces import FACE_CATEGORIES, faces
+from tinygan.data.errors import DataError
+from tinygan.data.folder import ImageFolder
+from tinygan.data.images import load_image, save_grid, to_uint8
 
 __all__ = [
     "BAG_CATEGORIES",

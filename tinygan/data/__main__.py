@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
-from .drawing import DrawnImages
-from .drawn_bags import bags
-from .drawn_faces import faces
-from .errors import DataError
-from .folder import find_images
-from .images import save_png
-from .output import check_new, new_folder
-from .split import LINKS, split
+from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
+from tinygan.data.drawing import DrawnImages
+from tinygan.data.drawn_bags import bags
+from tinygan.data.drawn_faces import faces
+from tinygan.data.errors import DataError
+from tinygan.data.folder import find_images
+from tinygan.data.images import save_png
+from tinygan.data.output import check_new, new_folder
+from tinygan.data.split import LINKS, split
 
 __all__ = ["main", "make_parser"]
 

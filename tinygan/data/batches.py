@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .errors import DataError
-from .prepared import Prepared
+from tinygan.data.errors import DataError
+from tinygan.data.prepared import Prepared
 
 __all__ = ["Batches", "UnpairedBatches"]
 

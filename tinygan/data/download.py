@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from .archive import BadArchive, unpack
-from .cache import cache_directory
-from .errors import DataError
-from .output import check_new
+from tinygan.data.archive import BadArchive, unpack
+from tinygan.data.cache import cache_directory
+from tinygan.data.errors import DataError
+from tinygan.data.output import check_new
 
 __all__ = ["BY_HAND", "PICTURES", "PUBLISHED", "SERVER", "download"]
 
@@ -112,7 +112,7 @@ def download(
 def _fetch(name: str, url: str, sha256: str | None) -> Path:
     import pooch
 
-    from .resuming import ResumingDownloader
+    from tinygan.data.resuming import ResumingDownloader
 
     folder = cache_directory() / "downloads"
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .drawing import (
+from tinygan.data.drawing import (
     Canvas,
     DrawnImages,
     box,
@@ -15,7 +15,7 @@ from .drawing import (
     smooth_step,
     uniforms,
 )
-from .errors import DataError
+from tinygan.data.errors import DataError
 
 __all__ = ["BAG_CATEGORIES", "bags"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .drawing import Canvas, DrawnImages, draw_slices, pick, uniforms
-from .face_painter import FacePainter
+from tinygan.data.drawing import Canvas, DrawnImages, draw_slices, pick, uniforms
+from tinygan.data.face_painter import FacePainter
 
 __all__ = ["FACE_CATEGORIES", "faces"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .drawing import Canvas, box, ellipse, hex_colours, smooth_step
+from tinygan.data.drawing import Canvas, box, ellipse, hex_colours, smooth_step
 
 __all__ = ["COLOURS", "FacePainter"]
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 
-from .errors import DataError
+from tinygan.data.errors import DataError
 
 __all__ = ["Prepared"]
 

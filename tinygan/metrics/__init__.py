@@ -17,16 +17,16 @@ Everything is computed on the host in float64 where it matters; pictures are ``(
 uint8 or float in [−1, 1].
 """
 
-from .attributes import AttributeProbe, Coverage
-from .features import RandomFeatures
-from .frechet import frechet_distance, gaussian_distance
-from .kernel import kernel_distance
-from .neighbours import Neighbours, memorised, nearest_neighbours
-from .onnx_features import OnnxFeatures
-from .similarity import diversity, ms_ssim, ssim
-from .subsets import Estimate, over_halves
-from .translation import TranslationError, translation_error
-from .wasserstein import sliced_wasserstein, sliced_wasserstein_points
+from tinygan.metrics.attributes import AttributeProbe, Coverage
+from tinygan.metrics.features import RandomFeatures
+from tinygan.metrics.frechet import frechet_distance, gaussian_distance
+from tinygan.metrics.kernel import kernel_distance
+from tinygan.metrics.neighbours import Neighbours, memorised, nearest_neighbours
+from tinygan.metrics.onnx_features import OnnxFeatures
+from tinygan.metrics.similarity import diversity, ms_ssim, ssim
+from tinygan.metrics.subsets import Estimate, over_halves
+from tinygan.metrics.translation import TranslationError, translation_error
+from tinygan.metrics.wasserstein import sliced_wasserstein, sliced_wasserstein_points
 
 __all__ = [
     "AttributeProbe",

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygan.data import DrawnImages
-
-from . import _check
-from .neighbours import nearest_neighbours
+from tinygan.metrics import _check
+from tinygan.metrics.neighbours import nearest_neighbours
 
 __all__ = ["AttributeProbe", "Coverage"]
 

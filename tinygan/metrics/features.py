@@ -9,8 +9,7 @@ from tinygan.data import faces
 from tinygan.initialise import normal
 from tinygan.layer import Sequential
 from tinygan.layers import Conv2d, LeakyReLU
-
-from . import _check
+from tinygan.metrics import _check
 
 __all__ = ["RandomFeatures"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.metrics import _check
 from tinygan.parallel import run
-
-from . import _check
 
 __all__ = ["frechet_distance", "gaussian_distance"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _check
+from tinygan.metrics import _check
 
 __all__ = ["kernel_distance"]
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from . import _check
+from tinygan.metrics import _check
 
 __all__ = ["OnnxFeatures"]
 

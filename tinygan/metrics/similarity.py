@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _check
-from ._pyramid import blur
+from tinygan.metrics import _check
+from tinygan.metrics._pyramid import blur
 
 __all__ = ["diversity", "ms_ssim", "ssim"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .subsets import Estimate
+from tinygan.metrics.subsets import Estimate
 
 __all__ = ["ROWS", "cell", "table"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import _check
-from .similarity import ssim
+from tinygan.metrics import _check
+from tinygan.metrics.similarity import ssim
 
 __all__ = ["TranslationError", "translation_error"]
 

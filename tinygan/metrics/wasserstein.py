@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.metrics import _check
+from tinygan.metrics._pyramid import laplacian_pyramid
 from tinygan.parallel import for_slices
-
-from . import _check
-from ._pyramid import laplacian_pyramid
 
 __all__ = ["sliced_wasserstein", "sliced_wasserstein_points"]
 
