@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.work_tinygan import Tinygan
 from tinygan import layers, optim
+from tinygan.convolution import winograd
 from tinygan.layer import Layer, Residual
 from tinygan.layers import conv
 from tinygan.models import cyclegan, dcgan
@@ -53,9 +54,23 @@ class Clock:
         return timed
 
 
+STAGES = {
+    "_multiply": "products of tiles",
+    "_transform_weight": "U from w",
+    "_transform_weight_gradient": "dw from dU",
+    "_transform_input": "V from x",
+    "_transform_input_gradient": "dx from dV",
+    "_transform_output": "y from M",
+    "_transform_output_gradient": "dM from dy",
+}
+
+
 @contextmanager
-def clocked():
-    """Within the scope every layer, loss and optimiser is timed by the `Clock` that is given."""
+def clocked(inside=False):
+    """Within the scope every layer, loss and optimiser is timed by the `Clock` that is given.
+
+    With `inside`, the stages of the tiled convolutions are parts of their own.
+    """
     clock = Clock()
     with ExitStack() as stack:
 
@@ -71,6 +86,8 @@ def clocked():
                     getattr(owner, face)._clocked = True
         for name in CONVOLUTION:
             put(conv, name, lambda *_, name=name: ("convolution", name))
+        for name, stage in STAGES.items() if inside else ():
+            put(winograd, name, lambda *_, stage=stage, **__: ("tiles", stage))
         for module in (dcgan, cyclegan):
             for name in ("bce_with_logits", "l1", "squared_error"):
                 if hasattr(module, name):
@@ -85,11 +102,13 @@ def _label(layer) -> str:
     return f"{name}, all but the convolution" if name.startswith("Conv") else name
 
 
-def profile(task: dict, steps: int, algorithm: str = "auto") -> dict[tuple[str, str], np.ndarray]:
+def profile(
+    task: dict, steps: int, algorithm: str = "auto", inside: bool = False
+) -> dict[tuple[str, str], np.ndarray]:
     """Return wall and processor seconds a step of every part, the rest of the step among them."""
     step = Tinygan("numpy", 0, algorithm).prepare(task)
     step()
-    with clocked() as clock:
+    with clocked(inside) as clock:
         start = _now()
         for _ in range(steps):
             step()
@@ -106,11 +125,12 @@ def main(arguments=None) -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--algorithm", default="auto", help="im2col for the matrix products alone")
+    parser.add_argument("--inside", action="store_true", help="the stages of tiles, each a part")
     chosen = parser.parse_args(arguments)
     task = {"task": f"{chosen.system}_step"}
     task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
     keep_freed_memory()  # as the training commands do
-    seconds = profile(task, chosen.steps, chosen.algorithm)
+    seconds = profile(task, chosen.steps, chosen.algorithm, chosen.inside)
     whole = sum(seconds.values())
     print(f"{chosen.system}: {whole[0]:.3f} s a step, {whole[1]:.3f} s of processor\n")
     print("|  | | seconds | share | cores busy |\n|---|---|---:|---:|---:|")
