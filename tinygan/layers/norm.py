@@ -18,7 +18,7 @@ __all__ = ["BatchNorm2d", "InstanceNorm2d"]
 class _Norm(Layer):
     """What both normalisations share: channels, eps, weight and bias, and an activation."""
 
-    def __init__(self, channels, eps, affine, activation):
+    def __init__(self, channels, eps, affine, activation, rng):
         name = type(self).__name__
         self.channels = _check.count(channels, f"{name}: channels")
         if not eps > 0:
@@ -29,7 +29,8 @@ class _Norm(Layer):
                 "; any other is a layer of its own behind this one"
             )
         self.eps = float(eps)
-        self.weight = Parameter(normal((channels,), std=0.0, mean=1.0)) if affine else None
+        std = 0.0 if rng is None else 0.02
+        self.weight = Parameter(normal((channels,), std, mean=1.0, rng=rng)) if affine else None
         self.bias = Parameter(normal((channels,), std=0.0)) if affine else None
         self.activation = activation
 
@@ -97,11 +98,13 @@ class BatchNorm2d(_Norm):
     activation : ReLU, LeakyReLU or None
         Applied to the result, ``y = a(…)``, in the same pass over memory: what a layer of its own
         behind this one would do, sooner.
+    rng : int, numpy.random.Generator or None
+        Where the initial γ, N(1, 0.02²), is drawn from; None: it is 1.
 
     Attributes
     ----------
     weight, bias : Parameter
-        γ and β of shape ``(C,)``, ones and zeros at first.
+        γ and β of shape ``(C,)``; β is 0 at first.
     running_mean, running_var : ndarray
         Buffers of shape ``(C,)``, moved by every call (not by `predict`).  The variance among them
         is the unbiased one, with M − 1 for M.
@@ -164,8 +167,8 @@ class BatchNorm2d(_Norm):
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(self, channels, eps=1e-5, momentum=0.1, activation=None):
-        super().__init__(channels, eps, True, activation)
+    def __init__(self, channels, eps=1e-5, momentum=0.1, activation=None, *, rng=None):
+        super().__init__(channels, eps, True, activation, rng)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
         self.momentum = float(momentum)
@@ -210,6 +213,8 @@ class InstanceNorm2d(_Norm):
         Whether a learnt γ and β follow, as in `BatchNorm2d`.
     activation : ReLU, LeakyReLU or None
         Applied to the result in the same pass over memory, as in `BatchNorm2d`.
+    rng : int, numpy.random.Generator or None
+        As for `BatchNorm2d`, if `affine`.
 
     Attributes
     ----------
@@ -241,8 +246,8 @@ class InstanceNorm2d(_Norm):
     array([-1.,  1., -1.,  1.])
     """
 
-    def __init__(self, channels, eps=1e-5, affine=False, activation=None):
-        super().__init__(channels, eps, affine, activation)
+    def __init__(self, channels, eps=1e-5, affine=False, activation=None, *, rng=None):
+        super().__init__(channels, eps, affine, activation, rng)
 
     def _groups(self, x):
         return x.reshape(x.shape[0], -1, self.channels)

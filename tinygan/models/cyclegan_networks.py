@@ -9,9 +9,10 @@ Translation using Cycle-Consistent Adversarial Networks*, 2017.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from tinygan.initialise import initialise
 from tinygan.layer import Residual, Sequential
 from tinygan.layers import (
     BatchNorm2d,
@@ -87,31 +88,29 @@ def generator(
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling: expected one of {UPSAMPLINGS}, got {upsampling!r}")
     rng = np.random.default_rng(rng)
-    Norm, bias = _norm(norm)
+    norm, bias = _norm(norm, rng)
+    conv = partial(Conv2d, rng=rng)
     wide = width
-    layers = [ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=bias)]
-    layers += [Norm(wide, activation=ReLU())]
+    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide, activation=ReLU())]
     for _ in range(downsamplings):
-        layers += [Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
-        layers += [Norm(2 * wide, activation=ReLU())]
+        layers += [conv(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
+        layers += [norm(2 * wide, activation=ReLU())]
         wide *= 2
     for _ in range(residual_blocks):
-        block = [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias)]
-        block += [Norm(wide, activation=ReLU())]
+        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide, activation=ReLU())]
         block += [Dropout(dropout, rng=rng)] if dropout else []
-        block += [ReflectionPad2d(1), Conv2d(wide, wide, 3, bias=bias), Norm(wide)]
+        block += [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide)]
         layers += [Residual(*block)]
     for _ in range(downsamplings):
         half = wide // 2
         if upsampling == "transposed":
-            up = ConvTranspose2d(wide, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
-            layers += [up]
+            how = {"stride": 2, "padding": 1, "output_padding": 1}
+            layers += [ConvTranspose2d(wide, half, 3, **how, bias=bias, rng=rng)]
         else:
-            layers += [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias)]
-        layers += [Norm(half, activation=ReLU())]
+            layers += [Upsample(2), ReflectionPad2d(1), conv(wide, half, 3, bias=bias)]
+        layers += [norm(half, activation=ReLU())]
         wide = half
-    layers += [ReflectionPad2d(3), Conv2d(width, channels, 7), Tanh()]
-    return initialise(Sequential(*layers), rng)
+    return Sequential(*layers, ReflectionPad2d(3), conv(width, channels, 7), Tanh())
 
 
 def patch_discriminator(
@@ -154,19 +153,20 @@ def patch_discriminator(
     """
     if layers < 1:
         raise ValueError(f"patch_discriminator: layers: expected at least 1, got {layers!r}")
-    Norm, bias = _norm(norm)
-    network = [Conv2d(channels, width, 4, stride=2, padding=1), LeakyReLU(0.2)]
+    rng = np.random.default_rng(rng)
+    norm, bias = _norm(norm, rng)
+    conv = partial(Conv2d, kernel_size=4, padding=1, rng=rng)
+    network = [conv(channels, width, stride=2), LeakyReLU(0.2)]
     wide = width
     for stride in [2] * (layers - 1) + [1]:
         before, wide = wide, min(2 * wide, 8 * width)
-        network += [Conv2d(before, wide, 4, stride=stride, padding=1, bias=bias)]
-        network += [Norm(wide, activation=LeakyReLU(0.2))]
-    network += [Conv2d(wide, 1, 4, padding=1)]
-    return initialise(Sequential(*network), rng)
+        network += [conv(before, wide, stride=stride, bias=bias)]
+        network += [norm(wide, activation=LeakyReLU(0.2))]
+    return Sequential(*network, conv(wide, 1))
 
 
-def _norm(norm):
+def _norm(norm, rng):
     """Return the layer and whether convolutions before it have a bias (an affine norm has one)."""
     if norm not in NORMS:
         raise ValueError(f"norm: expected one of {tuple(NORMS)}, got {norm!r}")
-    return NORMS[norm], norm == "instance"
+    return partial(NORMS[norm], rng=rng), norm == "instance"

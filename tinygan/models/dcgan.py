@@ -10,11 +10,12 @@ Networks*, 2016, in the 4×4 form that has become usual.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tinygan import losses
 from tinygan.backend import get_xp
-from tinygan.initialise import initialise
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
 from tinygan.losses import bce_with_logits
@@ -81,20 +82,16 @@ def generator(
     def act() -> Layer:
         return ReLU() if activation == "relu" else LeakyReLU(negative_slope)
 
+    rng = np.random.default_rng(rng)
+    conv = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
+    norm = partial(BatchNorm2d, rng=rng)
     wide = width * image_size // 8
-    layers = [
-        Reshape(1, 1, noise_size),
-        ConvTranspose2d(noise_size, wide, 4, bias=False),
-        BatchNorm2d(wide, activation=act()),
-    ]
+    layers = [Reshape(1, 1, noise_size), conv(noise_size, wide), norm(wide, activation=act())]
     while wide > width:
-        layers += [
-            ConvTranspose2d(wide, wide // 2, 4, stride=2, padding=1, bias=False),
-            BatchNorm2d(wide // 2, activation=act()),
-        ]
+        layers += [conv(wide, wide // 2, stride=2, padding=1)]
+        layers += [norm(wide // 2, activation=act())]
         wide //= 2
-    layers += [ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), Tanh()]
-    return initialise(Sequential(*layers), rng)
+    return Sequential(*layers, conv(width, channels, stride=2, padding=1), Tanh())
 
 
 def discriminator(
@@ -139,17 +136,16 @@ def discriminator(
     2765568
     """
     _check_sizes(image_size, channels)
-    layers = [Conv2d(channels, width, 4, stride=2, padding=1, bias=False)]
-    layers += [LeakyReLU(negative_slope)]
+    rng = np.random.default_rng(rng)
+    conv = partial(Conv2d, kernel_size=4, bias=False, rng=rng)
+    norm = partial(BatchNorm2d, rng=rng)
+    layers = [conv(channels, width, stride=2, padding=1), LeakyReLU(negative_slope)]
     wide, size = width, image_size // 2
     while size > 4:
-        layers += [
-            Conv2d(wide, 2 * wide, 4, stride=2, padding=1, bias=False),
-            BatchNorm2d(2 * wide, activation=LeakyReLU(negative_slope)),
-        ]
+        layers += [conv(wide, 2 * wide, stride=2, padding=1)]
+        layers += [norm(2 * wide, activation=LeakyReLU(negative_slope))]
         wide, size = 2 * wide, size // 2
-    layers += [Conv2d(wide, 1, 4, bias=False), Reshape()]
-    return initialise(Sequential(*layers), rng)
+    return Sequential(*layers, conv(wide, 1), Reshape())
 
 
 def draw_noise(count: int, noise_size: int, rng, distribution: str = "uniform") -> np.ndarray:
