@@ -56,12 +56,12 @@ class Clock:
 
 STAGES = {
     "_multiply": "products of tiles",
-    "_transform_weight": "U from w",
-    "_transform_weight_gradient": "dw from dU",
-    "_transform_input": "V from x",
-    "_transform_input_gradient": "dx from dV",
-    "_transform_output": "y from M",
-    "_transform_output_gradient": "dM from dy",
+    "transform_weight": "U from w",
+    "transform_weight_gradient": "dw from dU",
+    "transform_input": "V from x",
+    "transform_input_gradient": "dx from dV",
+    "transform_output": "y from M",
+    "transform_output_gradient": "dM from dy",
 }
 
 

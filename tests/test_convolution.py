@@ -11,6 +11,7 @@ from tinygan.convolution import (
     convolve_grad_weight,
     convolve_transposed_backward,
     output_size,
+    tiles,
     using_algorithm,
     winograd,
 )
@@ -98,7 +99,7 @@ def test_gradients_are_the_transposes(shape, algorithm):
 @pytest.mark.parametrize("algorithm", ["naive", *FAST])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_two_faces_at_once(shape, algorithm, chunk, monkeypatch):
-    monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(tiles, "CHUNK_BYTES", chunk)
     x, w, dy, stride, padding = draw(shape, seed=3)
     y, dx, dw = faces(x, w, dy, stride, padding, algorithm="naive")
     how = {"stride": stride, "padding": padding, "algorithm": algorithm}
@@ -287,8 +288,8 @@ def test_clear_errors(message, call):
 
 @pytest.mark.parametrize("name", ["4x4/2, sliced", "3x3, one sliced image", "4x4/2, odd", "4x4"])
 def test_winograd_in_many_chunks_and_pieces(monkeypatch, name):
-    monkeypatch.setattr(winograd, "CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr(winograd, "PIECE_BYTES", 1 << 10)
-    monkeypatch.setattr(winograd, "BLOCK", 8)
+    monkeypatch.setattr(tiles, "CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(tiles, "PIECE_BYTES", 1 << 10)
+    monkeypatch.setattr(tiles, "BLOCK", 8)
     case = draw(SHAPES[name], seed=4)
     assert_close(faces(*case, algorithm="winograd"), faces(*case, algorithm="im2col"), 1e-11)
