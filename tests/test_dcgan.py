@@ -1,10 +1,20 @@
 """The DCGAN: its networks' sizes, what a step does and to whom."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from tinygan import Adam, BatchNorm2d, bce_with_logits, check_objective, frozen, non_saturating
-from tinygan.models import dcgan
+from tinygan import (
+    Adam,
+    BatchNorm2d,
+    bce_with_logits,
+    check_objective,
+    frozen,
+    initialise,
+    non_saturating,
+)
+from tinygan.models import cyclegan, dcgan
 
 
 def count(network):
@@ -63,6 +73,22 @@ def test_initial_values_are_the_papers_and_come_from_the_seed():
     for a, b, c in zip(G.parameters(), again.parameters(), other.parameters(), strict=True):
         np.testing.assert_array_equal(a.data, b.data)
         assert a.data.ndim == 1 or (a.data != c.data).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(dcgan.generator, 16, noise_size=8, width=4),
+        partial(dcgan.discriminator, 16, width=4),
+        partial(cyclegan.generator, width=4, residual_blocks=1, norm="batch"),
+        partial(cyclegan.patch_discriminator, width=4, norm="batch"),
+    ],
+    ids=["G", "D", "translator", "patches"],
+)
+def test_networks_start_as_initialise_would_set_them(make):
+    network = initialise(make(rng=1), rng=0)
+    for name, array in make(rng=0).state_dict().items():
+        np.testing.assert_array_equal(network.state_dict()[name], array, err_msg=name)
 
 
 def test_noise_is_uniform_by_default():

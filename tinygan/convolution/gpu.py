@@ -66,7 +66,10 @@ def convolve_backward(x, w, dy, stride, padding):
 
 
 def convolve_transposed_backward(x, w, dy, stride, padding):
-    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; else, the patches of dy do."""
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``.
+
+    Except in the mirrored form, the patches of dy serve both.
+    """
     kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
         dx = convolve(dy, w, stride, padding)
@@ -108,14 +111,13 @@ def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
     channels, out_channels = x.shape[3], dy.shape[3]
     rows, columns = dy.shape[1:3]
     window = kernel_size[0] * kernel_size[1] * channels
-    y = None if w is None else xp.empty(dy.shape, x.dtype)
-    dw = None
+    y = dw = None
+    if w is not None:
+        y, w = xp.empty(dy.shape, x.dtype), w.reshape(window, out_channels)
     for a, b in _chunks(len(x), rows * columns * window):
         patches = _patches(x[a:b], kernel_size, stride, padding, rows, columns)
         if y is not None:
-            xp.matmul(
-                patches, w.reshape(window, out_channels), out=y[a:b].reshape(-1, out_channels)
-            )
+            xp.matmul(patches, w, out=y[a:b].reshape(-1, out_channels))
         part = xp.matmul(patches.T, dy[a:b].reshape(-1, out_channels))
         dw = part if dw is None else dw + part
     return y, dw.reshape(*kernel_size, channels, out_channels)

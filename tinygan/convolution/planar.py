@@ -68,7 +68,10 @@ def convolve_backward(x, w, dy, stride, padding):
 
 
 def convolve_transposed_backward(x, w, dy, stride, padding):
-    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``, likewise."""
+    """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``.
+
+    With few channels in its result, the patches of dy serve both.
+    """
     if w.shape[2] <= w.shape[3]:
         return _sum_of_products(dy, w, x, stride, padding, w.shape[:2])
     dx = convolve(dy, w, stride, padding)

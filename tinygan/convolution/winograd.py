@@ -84,7 +84,7 @@ def pays(x_shape, w_shape, stride, padding) -> bool:
 
 def convolve(x, w, stride, padding):
     """Return ``y`` from ``x`` and ``w``."""
-    return _from_input(x, w, None, stride, padding, w.shape)[0]
+    return _from_input(x, w, None, stride, padding)[0]
 
 
 def convolve_grad_input(dy, w, stride, padding, input_size):
@@ -106,14 +106,14 @@ def convolve_backward(x, w, dy, stride, padding):
 
 def convolve_transposed_backward(x, w, dy, stride, padding):
     """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; the ``V`` of dy serves both."""
-    return _from_input(dy, w, x, stride, padding, w.shape)
+    return _from_input(dy, w, x, stride, padding)
 
 
-def _from_input(x, w, dy, stride, padding, w_shape):
+def _from_input(x, w, dy, stride, padding):
     """Return what follows from ``V``: ``y`` and, where `dy` is given, ``dw``."""
     xp = get_xp(x=x, w=w)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
-    t = Tiling(xp, xp.result_type(x, w), x.shape, w_shape, stride, padding)
+    t = Tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
     chunks = t.chunks()
     U = transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
@@ -125,7 +125,7 @@ def _from_input(x, w, dy, stride, padding, w_shape):
         if dy is not None:
             dM = transform_output_gradient(t, dy, n0, n1, t0, t1)
             dU = _add_to_dU(t, V, dM, number, len(chunks))
-    return y, None if dy is None else transform_weight_gradient(t, dU, w_shape)
+    return y, None if dy is None else transform_weight_gradient(t, dU, w.shape)
 
 
 def _from_output_gradient(x, w, dy, stride, padding, x_shape, w_shape):

@@ -1,5 +1,4 @@
-"""Statistics of normalisation and what is done with them; see
-`tinygan.layers.normalise`.
+"""Statistics of normalisation, and what is done with them; see `tinygan.layers.normalise`.
 
 Arrays are ``(G, M, C)`` as there.  How the pixels are divided into parts depends on the sizes
 alone, and parts are merged in their order: the same bits every time.
