@@ -25,7 +25,7 @@ class Contestant:
     name: str
     library: str
     options: dict = field(default_factory=dict)
-    keep_memory: bool = False  # `tinygan.train.allocator`, as the training commands do
+    keep_memory: bool = False  # `tinygan.machine.allocator`, as the training commands do
 
 
 TINYGAN = Contestant("tinygan", "tinygan", keep_memory=True)

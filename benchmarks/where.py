@@ -20,8 +20,8 @@ from tinygan import layers, optim
 from tinygan.convolution import winograd
 from tinygan.layer import Layer, Residual
 from tinygan.layers import conv
+from tinygan.machine.allocator import keep_freed_memory
 from tinygan.models import cyclegan, dcgan
-from tinygan.train.allocator import keep_freed_memory
 
 CONVOLUTION = [name for name in vars(conv) if name.startswith("convolve")]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan import asarray, kernels
+from tinygan import asarray
+from tinygan.fast import cuda as kernels
 
 WEIGHTS = (4, 4, 256, 512)
 """Of each of the four layers that Adam changes."""

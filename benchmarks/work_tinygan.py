@@ -18,8 +18,8 @@ import numpy as np
 from tinygan import Adam, Conv2d, ConvTranspose2d, asarray
 from tinygan.convolution import using_algorithm
 from tinygan.convolution.tally import counting
-from tinygan.kernels.module import counting_traffic
-from tinygan.parallel import set_num_threads
+from tinygan.fast.cuda.module import counting_traffic
+from tinygan.machine.parallel import set_num_threads
 
 NOISE_SIZE = 200
 LEARNING_RATE, BETAS = 2e-4, (0.5, 0.999)

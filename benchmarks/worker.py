@@ -29,7 +29,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["threads"]])
     if config["keep_memory"]:
         # by its path, so that PyTorch's process does not import tinygan
-        path = Path(__file__).resolve().parent.parent / "tinygan" / "train" / "allocator.py"
+        path = Path(__file__).resolve().parent.parent / "tinygan" / "machine" / "allocator.py"
         runpy.run_path(str(path))["keep_freed_memory"]()
     contestant, job = None, None
     for line in sys.stdin:

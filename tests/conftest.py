@@ -6,8 +6,8 @@ import cuda_shim
 import pytest
 from strict_cupy import install
 
-from tinygan import kernels
-from tinygan.backend import cupy_status
+from tinygan.fast import cuda as kernels
+from tinygan.machine.arrays import cupy_status
 
 collect_ignore_glob = ["fixtures/make_*.py"]  # scripts; they import PyTorch
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from training import TINY, timeless
 
 import tinygan
-from tinygan.train.checkpoint import checkpoint_paths, read_info
+from tinygan.runs.checkpoint import checkpoint_paths, read_info
 
 STEPS, CHECKPOINT_EVERY = 120, 3
 EVERY = ["--checkpoint-every", str(CHECKPOINT_EVERY), "--sample-every", "20"]

@@ -9,7 +9,7 @@ import pytest
 STEP = """
 import resource, sys
 import numpy as np
-from tinygan.train.allocator import keep_freed_memory
+from tinygan.machine.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def faults():

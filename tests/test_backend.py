@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from tinygan import backend
+from tinygan.machine import arrays as backend
 
 
 def test_numpy_arrays_and_scalars_are_numpys():

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinygan.backend import (
+from tinygan.machine.arrays import (
     BackendError,
     asarray,
     asnumpy,
@@ -187,7 +187,7 @@ def test_the_report_names_blas_and_threads(capsys):
 
 
 def backend_threads():
-    from tinygan.parallel import get_num_threads
+    from tinygan.machine.parallel import get_num_threads
 
     return get_num_threads()
 

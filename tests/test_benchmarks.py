@@ -87,7 +87,7 @@ def test_both_libraries_do_every_task(task):
 
 
 def _threads():
-    from tinygan.parallel import get_num_threads
+    from tinygan.machine.parallel import get_num_threads
 
     return get_num_threads()
 

@@ -9,7 +9,7 @@ from benchmarks.gpu import KERNELS
 from benchmarks.sections import GPU_SECTIONS, SECTIONS, Options
 from benchmarks.work_kernels import prepare_kernel
 from benchmarks.work_tinygan import Tinygan
-from tinygan.backend import cupy_status
+from tinygan.machine.arrays import cupy_status
 
 ABOUT = {
     "backend": "cupy", "gpu": "a GPU, TF32 off", "system": "Linux", "python": "3", "versions": {},

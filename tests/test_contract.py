@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import check_gradients, frozen
 from tinygan.gradcheck.cases import LAYERS, LOSSES
-from tinygan.parallel import get_num_threads, set_num_threads
+from tinygan.machine.parallel import get_num_threads, set_num_threads
 from tinygan.summary import held_bytes
 
 every_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tinygan import parallel
 from tinygan.convolution import (
     convolve,
     convolve_backward,
@@ -16,6 +15,7 @@ from tinygan.convolution import (
     winograd,
 )
 from tinygan.convolution.toom_cook import transforms
+from tinygan.machine import parallel
 
 FAST = ("im2col", "winograd", "auto")
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from strict_cupy import nothing_leaves_the_device
 
-from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen, kernels
-from tinygan.backend import backend_of
+from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen
 from tinygan.convolution import (
     convolve,
     convolve_backward,
@@ -23,7 +22,9 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
+from tinygan.fast import cuda as kernels
 from tinygan.gradcheck.cases import LAYERS, LOSSES
+from tinygan.machine.arrays import backend_of
 from tinygan.models import cyclegan, dcgan
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-11}  # of a tensor's maximum

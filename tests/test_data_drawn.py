@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygan import parallel
 from tinygan.data import BAG_CATEGORIES, FACE_CATEGORIES, DataError, bags, faces
+from tinygan.machine import parallel
 
 DRAWN = [faces, lambda *a, **k: bags(*a, domain="backpack", **k), bags]
 CATEGORIES = [FACE_CATEGORIES, BAG_CATEGORIES, BAG_CATEGORIES]

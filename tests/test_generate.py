@@ -9,9 +9,9 @@ from safetensors.numpy import save_file
 from training import train
 
 from tinygan.generate.__main__ import draw, main
-from tinygan.train.checkpoint import load_system
+from tinygan.runs.checkpoint import load_system
+from tinygan.runs.folder import find_run
 from tinygan.train.dcgan_system import DCGAN
-from tinygan.train.run_folder import find_run
 
 
 @pytest.fixture(scope="module")

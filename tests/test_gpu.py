@@ -11,10 +11,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from tinygan import Adam, asarray, asnumpy, kernels
-from tinygan.backend.gpu import tf32_is_on
+from tinygan import Adam, asarray, asnumpy
 from tinygan.convolution.gpu import WORKSPACE_BYTES
+from tinygan.fast import cuda as kernels
 from tinygan.losses import bce_with_logits
+from tinygan.machine.gpu import tf32_is_on
 from tinygan.models import cyclegan, dcgan
 from tinygan.summary import summarise
 

@@ -12,10 +12,12 @@ import cuda_shim
 import numpy as np
 import pytest
 
-from tinygan import Adam, Parameter, asarray, asnumpy, kernels, losses
+from tinygan import Adam, Parameter, asarray, asnumpy, losses
 from tinygan.convolution import output_size
-from tinygan.kernels import module
-from tinygan.layers import activation, normalise, shape
+from tinygan.fast import cuda as kernels
+from tinygan.fast.cpu import normalise
+from tinygan.fast.cuda import module
+from tinygan.layers import activation, shape
 
 NAMES = [*re.findall(r"^KERNEL (\w+)\(", module.source(), re.MULTILINE)]
 NAMES += re.findall(r"^LOSS\((\w+),", module.source(), re.MULTILINE)
@@ -349,7 +351,7 @@ def test_padding_by_reflection(cupy_with_kernels, seed, dtype):
 @pytest.mark.parametrize("size", [(1,), (255,), (257, 3), (2, 40, 41, 3)])
 @pytest.mark.parametrize("name", ["bce_with_logits", "squared_error", "l1"])
 def test_losses(cupy_with_kernels, monkeypatch, name, size, dtype):
-    monkeypatch.setattr("tinygan.kernels.loss._BLOCKS", 7)  # so that blocks come round again
+    monkeypatch.setattr("tinygan.fast.cuda.loss._BLOCKS", 7)  # so that blocks come round again
     rng = np.random.default_rng(0)
     x, t = 3 * _draw(rng, *size, dtype=dtype), rng.random(size).astype(dtype)
     for target in (0.9, 1, t):

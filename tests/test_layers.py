@@ -18,7 +18,7 @@ from tinygan import (
     Tanh,
     Upsample,
 )
-from tinygan.layers.normalise import moments, normalise, normalise_backward
+from tinygan.fast.cpu.normalise import moments, normalise, normalise_backward
 
 
 def normal(*shape, seed=0, dtype=np.float64):

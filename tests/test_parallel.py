@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from tinygan import parallel
+from tinygan.machine import parallel
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -92,7 +92,7 @@ def test_a_number_of_threads_is_a_positive_whole_number(count):
 
 
 def test_the_environment_sets_the_threads_and_a_wrong_value_is_named():
-    code = "from tinygan import parallel; print(parallel.get_num_threads())"
+    code = "from tinygan.machine import parallel; print(parallel.get_num_threads())"
     run = [sys.executable, "-c", code]
     good = subprocess.run(
         run, env=os.environ | {"TINYGAN_NUM_THREADS": "3"}, capture_output=True, text=True
@@ -109,7 +109,7 @@ def test_a_forked_child_can_use_threads_too():
         pytest.skip("no fork on this system")
     code = (
         "import os, warnings; warnings.simplefilter('ignore')\n"
-        "from tinygan import parallel\n"
+        "from tinygan.machine import parallel\n"
         "parallel.set_num_threads(2)\n"
         "f = lambda: parallel.for_slices(lambda a, b: b - a, 10, 2)\n"
         "f(); child = os.fork()\n"

@@ -11,9 +11,9 @@ from browser import answer_of, needs_chromium
 from training import train
 
 from tinygan.data import save_grid
-from tinygan.train.report import write_report
-from tinygan.train.report.curves import Curve, chart, ticks
-from tinygan.train.report.page import FRAMES
+from tinygan.runs.report import write_report
+from tinygan.runs.report.curves import Curve, chart, ticks
+from tinygan.runs.report.page import FRAMES
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tinygan import Adam, BatchNorm2d, Conv2d, InstanceNorm2d, LeakyReLU, Parameter
-from tinygan.layers._elementwise import SLICE, sum_channels
-from tinygan.parallel import get_num_threads, set_num_threads
+from tinygan.fast.cpu.slices import SLICE, sum_channels
+from tinygan.machine.parallel import get_num_threads, set_num_threads
 
 SHAPE = (3, 64, 64, 96)  # an image alone has more than one slice
 assert np.prod(SHAPE[1:]) > SLICE

@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 from training import timeless, train
 
-from tinygan.backend.gpu import allow_tf32, describe_gpu, free_bytes, limit_memory, tf32_is_on
+from tinygan.machine.gpu import allow_tf32, describe_gpu, free_bytes, limit_memory, tf32_is_on
 
 GIB = 1 << 30
 

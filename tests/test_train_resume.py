@@ -15,12 +15,12 @@ from kill_training import command, start
 from safetensors.numpy import load_file, save_file
 from training import TINY, rows, timeless, train
 
+from tinygan.errors import CheckpointError, DivergedError
 from tinygan.models import dcgan
-from tinygan.train.checkpoint import load_system, read_info, save_checkpoint, state_arrays
+from tinygan.runs.checkpoint import load_system, read_info, save_checkpoint, state_arrays
+from tinygan.runs.metrics import MetricsFile, read_metrics
 from tinygan.train.dcgan_command import COMMAND
 from tinygan.train.dcgan_system import DCGAN
-from tinygan.train.errors import CheckpointError, DivergedError
-from tinygan.train.metrics_file import MetricsFile, read_metrics
 from tinygan.train.session import _resolve
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]
@@ -67,7 +67,7 @@ def test_n_and_m_steps_are_n_plus_m_steps_bit_for_bit(first, undisturbed, tmp_pa
 
 
 def test_resuming_on_another_number_of_threads_changes_nothing(half, undisturbed):
-    from tinygan import parallel
+    from tinygan.machine import parallel
 
     before = parallel.get_num_threads()
     try:
@@ -296,7 +296,7 @@ def test_a_disk_that_is_full_stops_with_the_last_checkpoint_whole(half, undistur
     largest = max(p.stat().st_size for p in (half / "checkpoints").iterdir())
     code = (
         "import resource, sys; from tinygan.train.__main__ import main; import matplotlib.figure; "
-        "from tinygan.train import checkpoint; save = checkpoint.save_file\n"
+        "from tinygan.runs import checkpoint; save = checkpoint.save_file\n"
         "def limited(*a):\n"
         f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({largest // 2}, {largest}))\n"
         "    return save(*a)\n"

@@ -7,9 +7,9 @@ from test_train_cyclegan import train
 
 from tinygan.data import load_image
 from tinygan.layer import Layer
-from tinygan.train.checkpoint import load_network
+from tinygan.runs.checkpoint import load_network
+from tinygan.runs.folder import find_run
 from tinygan.train.cyclegan_networks import build_generator
-from tinygan.train.run_folder import find_run
 from tinygan.translate.__main__ import main
 from tinygan.translate.pictures import translate_picture
 

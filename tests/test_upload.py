@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tinygan import asarray, asnumpy
-from tinygan.backend import BackendError, CupyStatus, backend_of
-from tinygan.backend.upload import Uploader
+from tinygan.machine.arrays import BackendError, CupyStatus, backend_of
+from tinygan.machine.upload import Uploader
 
 
 def _batches(count, shape=(4, 5)):
@@ -89,7 +89,7 @@ def test_an_accumulation_over_many_batches_is_that_of_the_host(cupy):
 
 def test_without_cupy_it_says_so(monkeypatch):
     status = CupyStatus("not installed", "no CuPy here")
-    monkeypatch.setattr("tinygan.backend.cupy_status", lambda: status)
+    monkeypatch.setattr("tinygan.machine.arrays.cupy_status", lambda: status)
     with pytest.raises(BackendError, match="no CuPy here"):
         Uploader("cupy")
 

@@ -4,7 +4,6 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
-from tinygan.backend import BackendError, asarray, asnumpy, get_xp
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
 from tinygan.initialise import initialise, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
@@ -24,6 +23,7 @@ from tinygan.layers import (
     Upsample,
 )
 from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
 from tinygan.optim import Adam, linear_decay
 from tinygan.summary import summary
 

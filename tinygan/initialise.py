@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import get_xp
 from tinygan.layer import Layer
+from tinygan.machine.arrays import get_xp
 
 __all__ = ["initialise", "normal"]
 

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy, get_xp
-from tinygan.parallel import one_blas_thread
+from tinygan.machine.arrays import asarray, asnumpy, get_xp
+from tinygan.machine.parallel import one_blas_thread
 
 __all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen"]
 

@@ -10,8 +10,8 @@ The loss is a scalar array on the predictions' own backend, so that nothing wait
 
 from __future__ import annotations
 
-from tinygan import kernels
-from tinygan.backend import get_xp
+from tinygan.fast import cuda as kernels
+from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "bce",

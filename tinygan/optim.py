@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygan import kernels
-from tinygan.backend import asnumpy, get_xp
+from tinygan.fast import cuda as kernels
 from tinygan.layer import Parameter
-from tinygan.parallel import for_slices, workspace
+from tinygan.machine.arrays import asnumpy, get_xp
+from tinygan.machine.parallel import for_slices, workspace
 
 __all__ = ["Adam", "linear_decay"]
 
-_SLICE = 1 << 18  # elements, see `tinygan.layers._elementwise.SLICE`
+_SLICE = 1 << 18  # elements, see `tinygan.fast.cpu.slices.SLICE`
 
 
 class Adam:

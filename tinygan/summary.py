@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan.backend import asarray, backend_of
 from tinygan.convolution.tally import counting
 from tinygan.layer import Backward, Layer, Sequential
+from tinygan.machine.arrays import asarray, backend_of
 
 __all__ = ["Summary", "held_bytes", "summarise", "summary"]
 

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygan import Conv2d, LeakyReLU, asarray, asnumpy, get_xp
-from tinygan.backend import cupy_status, resolve_backend
+from tinygan.machine.arrays import cupy_status, resolve_backend
 from tinygan.models import dcgan
 from tinygan.summary import summarise
 
@@ -92,7 +92,7 @@ assert max(others) < 1 < max(convolutions)
 # %%
 # The wide convolutions are worth a GPU's arithmetic.  The others are as fast as memory, and so what
 # pays there is to read and write *fewer times*: one kernel that normalises and applies the
-# activation in a single pass instead of five.  That is why :mod:`tinygan.kernels` has kernels for
+# activation in a single pass instead of five.  That is why :mod:`tinygan.fast.cuda` has kernels for
 # normalisation, activation, losses and Adam, each beside the plain lines it is tested against.
 #
 # What it costs, 2: launches

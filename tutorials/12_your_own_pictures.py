@@ -158,8 +158,8 @@ plt.show()
 # In your own code, a checkpoint is four lines away:
 
 from tinygan.models import dcgan  # noqa: E402
-from tinygan.train.checkpoint import load_network  # noqa: E402
-from tinygan.train.run_folder import find_run  # noqa: E402
+from tinygan.runs.checkpoint import load_network  # noqa: E402
+from tinygan.runs.folder import find_run  # noqa: E402
 
 options, checkpoint = find_run(run, "dcgan")
 G = dcgan.generator(32, noise_size=32, width=8, activation="leaky_relu")

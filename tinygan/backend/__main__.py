@@ -10,8 +10,8 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tinygan.backend import cupy_status
-from tinygan.parallel import get_num_threads
+from tinygan.machine.arrays import cupy_status
+from tinygan.machine.parallel import get_num_threads
 
 GIB = 1 << 30
 

@@ -24,10 +24,10 @@ import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from tinygan import kernels
 from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
+from tinygan.fast import cuda as kernels
 
 __all__ = [
     "convolve",

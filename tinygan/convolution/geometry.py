@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.parallel import run, split, workspace
+from tinygan.machine.parallel import run, split, workspace
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int) -> int:

@@ -15,10 +15,10 @@ O < C it is smaller by that factor: 20 times in the 7×7 convolution from 64 cha
 
 from __future__ import annotations
 
-from tinygan import kernels
-from tinygan.backend import get_xp
 from tinygan.convolution.geometry import output_size
-from tinygan.parallel import split
+from tinygan.fast import cuda as kernels
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import split
 
 _PATCHES = 1 << 26
 """Elements of P at once: 256 MB of float32."""

@@ -16,7 +16,6 @@ small enough to stay in a core's cache.
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
 from tinygan.convolution.geometry import (
     for_pieces,
     output_size,
@@ -25,7 +24,8 @@ from tinygan.convolution.geometry import (
     scratch,
     windows,
 )
-from tinygan.parallel import for_slices, run
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import for_slices, run
 
 _PATCH_BYTES = 1 << 20  # of one piece of P
 _LEAST_ROWS = 128  # a product of fewer rows leaves part of the processor idle

@@ -13,8 +13,8 @@ is the same product of three entries, added to where the missing entry stands.
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
 from tinygan.convolution.geometry import output_size
+from tinygan.machine.arrays import get_xp
 
 
 def _terms(input_size, kernel_size, stride, padding):

@@ -14,9 +14,9 @@ adjoint of the convolution with the result, at padding ``KH − 1 − p``, is th
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
 from tinygan.convolution.geometry import for_pieces, output_size, pieces, scratch
-from tinygan.parallel import for_slices
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import for_slices
 
 _PATCH_BYTES = 2 << 20  # of one piece of P
 _GROUPS = 16  # partial sums of dW

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygan.convolution.geometry import for_pieces, output_size, padded, pieces, scratch
 from tinygan.convolution.toom_cook import transforms
-from tinygan.parallel import run, split
+from tinygan.machine.parallel import run, split
 
 # taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6
 OUTPUTS = {2: 4, 3: 4, 4: 3, 5: 2}

@@ -37,7 +37,6 @@ import itertools
 
 import numpy as np
 
-from tinygan.backend import get_xp
 from tinygan.convolution.geometry import output_size, rows_are_contiguous, scratch
 from tinygan.convolution.tiles import (
     OUTPUTS,
@@ -50,7 +49,8 @@ from tinygan.convolution.tiles import (
     transform_weight,
     transform_weight_gradient,
 )
-from tinygan.parallel import run, split
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import run, split
 
 LEAST_PRODUCT = 1 << 22  # multiplications of one task: some 0.1 ms; below, positions go together
 

@@ -8,9 +8,9 @@ from tinygan.data.batches import Batches, UnpairedBatches
 from tinygan.data.drawing import DrawnImages
 from tinygan.data.drawn_bags import BAG_CATEGORIES, bags
 from tinygan.data.drawn_faces import FACE_CATEGORIES, faces
-from tinygan.data.errors import DataError
 from tinygan.data.folder import ImageFolder
 from tinygan.data.images import load_image, save_grid, to_uint8
+from tinygan.errors import DataError
 
 __all__ = [
     "BAG_CATEGORIES",

@@ -12,11 +12,11 @@ from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages
 from tinygan.data.drawn_bags import bags
 from tinygan.data.drawn_faces import faces
-from tinygan.data.errors import DataError
 from tinygan.data.folder import find_images
 from tinygan.data.images import save_png
 from tinygan.data.output import check_new, new_folder
 from tinygan.data.split import LINKS, split
+from tinygan.errors import DataError
 
 __all__ = ["main", "make_parser"]
 

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from tinygan.data.errors import DataError
 from tinygan.data.folder import find_images
 from tinygan.data.output import check_new, new_folder
+from tinygan.errors import DataError
 
 __all__ = ["BadArchive", "unpack"]
 

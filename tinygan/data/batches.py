@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from tinygan.data.errors import DataError
 from tinygan.data.prepared import Prepared
+from tinygan.errors import DataError
 
 __all__ = ["Batches", "UnpairedBatches"]
 

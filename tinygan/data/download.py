@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tinygan.data.archive import BadArchive, unpack
 from tinygan.data.cache import cache_directory
-from tinygan.data.errors import DataError
 from tinygan.data.output import check_new
+from tinygan.errors import DataError
 
 __all__ = ["BY_HAND", "PICTURES", "PUBLISHED", "SERVER", "download"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan import parallel
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
+from tinygan.machine import parallel
 
 __all__ = ["Canvas", "DrawnImages", "draw_slices", "ellipse", "smooth_step", "uniforms"]
 

@@ -15,7 +15,7 @@ from tinygan.data.drawing import (
     smooth_step,
     uniforms,
 )
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
 
 __all__ = ["BAG_CATEGORIES", "bags"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data.cache import DiskCache, cache_key
-from tinygan.data.errors import DataError
 from tinygan.data.images import check_options, load_image
-from tinygan.parallel import get_num_threads
+from tinygan.errors import DataError
+from tinygan.machine.parallel import get_num_threads
 
 __all__ = ["EXTENSIONS", "ImageFolder", "find_images"]
 

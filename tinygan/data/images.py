@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
 
 __all__ = ["load_image", "save_grid", "to_uint8"]
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
 
 __all__ = ["check_new", "new_folder"]
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
 
 __all__ = ["Prepared"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tinygan.data.errors import DataError
+from tinygan.errors import DataError
 
 __all__ = ["ResumingDownloader"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.errors import DataError
 from tinygan.data.folder import find_images
 from tinygan.data.output import check_new, new_folder
+from tinygan.errors import DataError
 
 __all__ = ["LINKS", "split"]
 

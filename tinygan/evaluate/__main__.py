@@ -6,18 +6,18 @@ import sys
 import time
 from pathlib import Path
 
-from tinygan.backend import BackendError, resolve_backend
 from tinygan.data import DataError, save_grid
+from tinygan.errors import UserError
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import subjects_of
+from tinygan.files import write_json
+from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
-from tinygan.train.checkpoint import read_info
+from tinygan.runs.checkpoint import read_info
+from tinygan.runs.folder import find_checkpoint, read_config
+from tinygan.runs.report import write_report
 from tinygan.train.command import Parser, natural, positive_int
-from tinygan.train.errors import UserError
-from tinygan.train.files import write_json
-from tinygan.train.report import write_report
-from tinygan.train.run_folder import find_checkpoint, read_config
 
 FORMAT = "tinygan measures 1"
 

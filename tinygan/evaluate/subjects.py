@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy
 from tinygan.data import DrawnImages, ImageFolder, faces
-from tinygan.train.checkpoint import load_network
+from tinygan.errors import UserError
+from tinygan.machine.arrays import asarray, asnumpy
+from tinygan.runs.checkpoint import load_network
 from tinygan.train.dcgan_system import build_generator, load_images, noise
-from tinygan.train.errors import UserError
 
 __all__ = ["FRESH", "Subject", "at_most", "dcgan_subjects", "subjects_of"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data import ImageFolder, bags
+from tinygan.errors import UserError
 from tinygan.evaluate.subjects import FRESH, Subject, at_most
-from tinygan.train.checkpoint import load_network
+from tinygan.runs.checkpoint import load_network
 from tinygan.train.cyclegan_networks import build_generator
 from tinygan.train.cyclegan_system import translate
-from tinygan.train.errors import UserError
 
 __all__ = ["cyclegan_subjects"]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import BackendError, asarray, asnumpy, resolve_backend
 from tinygan.data import save_grid
-from tinygan.train.checkpoint import load_network
+from tinygan.errors import UserError
+from tinygan.machine.arrays import BackendError, asarray, asnumpy, resolve_backend
+from tinygan.runs.checkpoint import load_network
+from tinygan.runs.folder import find_run
 from tinygan.train.command import Parser, natural, positive_int
 from tinygan.train.dcgan_system import build_generator, noise
-from tinygan.train.errors import UserError
-from tinygan.train.run_folder import find_run
 
 _AT_ONCE = 64  # pictures: what is in memory beside the result
 

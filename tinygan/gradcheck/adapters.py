@@ -7,9 +7,9 @@ import inspect
 
 import numpy as np
 
-from tinygan.backend import asnumpy, get_xp
 from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject, kind
 from tinygan.layer import Layer
+from tinygan.machine.arrays import asnumpy, get_xp
 
 __all__ = ["make_subject"]
 

@@ -21,7 +21,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.backend import asnumpy
 from tinygan.gradcheck import experiments
 from tinygan.gradcheck.adapters import make_subject
 from tinygan.gradcheck.compare import Comparison
@@ -30,6 +29,7 @@ from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.report import Cause, GradientError, GradientReport, TensorCheck
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
 from tinygan.layer import Layer
+from tinygan.machine.arrays import asnumpy
 
 __all__ = ["check_gradients"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import asnumpy
 from tinygan.gradcheck.report import Cause
 from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject
+from tinygan.machine.arrays import asnumpy
 
 NOISE = 1e-10
 """Relative noise above which numbers have been through less than double precision."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from tinygan.backend import asnumpy, get_xp
 from tinygan.gradcheck.check import generator
 from tinygan.gradcheck.numeric import EPS
 from tinygan.gradcheck.report import GradientError, GradientReport, TensorCheck
 from tinygan.layer import Layer, Parameter
+from tinygan.machine.arrays import asnumpy, get_xp
 
 __all__ = ["check_objective"]
 

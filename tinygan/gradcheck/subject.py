@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan.backend import asnumpy
 from tinygan.gradcheck.blame import where
 from tinygan.layer import Layer
+from tinygan.machine.arrays import asnumpy
 
 __all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind"]
 

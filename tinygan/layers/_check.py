@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
+from tinygan.machine.arrays import get_xp
 
 
 def pair(value, name: str, minimum: int) -> tuple[int, int]:

@@ -5,10 +5,10 @@ Each remembers only its output, which the next layer remembers anyway.
 
 from __future__ import annotations
 
-from tinygan import kernels
-from tinygan.backend import get_xp
+from tinygan.fast import cuda as kernels
+from tinygan.fast.cpu.slices import elementwise
 from tinygan.layer import Layer
-from tinygan.layers._elementwise import elementwise
+from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "LeakyReLU",

@@ -15,10 +15,10 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
+from tinygan.fast.cpu.slices import add_channels, sum_channels
 from tinygan.initialise import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.layers._elementwise import add_channels, sum_channels
 
 
 class Conv2d(Layer):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import get_xp
+from tinygan.fast.cpu.slices import elementwise
 from tinygan.layer import Layer
-from tinygan.layers._elementwise import elementwise
+from tinygan.machine.arrays import get_xp
 
 __all__ = ["Dropout", "dropout", "dropout_backward"]
 

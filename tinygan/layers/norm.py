@@ -1,16 +1,16 @@
 """Batch and instance normalisation: one computation over different groups of pixels.
 
-The computation itself is in `tinygan.layers.normalise`.
+The computation itself is in `tinygan.fast.cpu.normalise`.
 """
 
 from __future__ import annotations
 
-from tinygan import kernels
+from tinygan.fast import cuda as kernels
+from tinygan.fast.cpu.normalise import moments, normalise, normalise_backward
 from tinygan.initialise import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
 from tinygan.layers.activation import LeakyReLU, ReLU
-from tinygan.layers.normalise import moments, normalise, normalise_backward
 
 __all__ = ["BatchNorm2d", "InstanceNorm2d"]
 

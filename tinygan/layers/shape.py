@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tinygan import kernels
-from tinygan.backend import get_xp
+from tinygan.fast import cuda as kernels
 from tinygan.layer import Layer
 from tinygan.layers import _check
+from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "Flatten",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import asnumpy
+from tinygan.machine.arrays import asnumpy
 
 
 def images(x, name: str) -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy, get_xp
 from tinygan.data import faces
 from tinygan.initialise import normal
 from tinygan.layer import Sequential
 from tinygan.layers import Conv2d, LeakyReLU
+from tinygan.machine.arrays import asarray, asnumpy, get_xp
 from tinygan.metrics import _check
 
 __all__ = ["RandomFeatures"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.machine.parallel import run
 from tinygan.metrics import _check
-from tinygan.parallel import run
 
 __all__ = ["frechet_distance", "gaussian_distance"]
 

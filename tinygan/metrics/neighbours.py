@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan.backend import asnumpy
+from tinygan.machine.arrays import asnumpy
 
 __all__ = ["Neighbours", "memorised", "nearest_neighbours"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan.parallel import run
+from tinygan.machine.parallel import run
 
 __all__ = ["Estimate", "over_halves"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.machine.parallel import for_slices
 from tinygan.metrics import _check
 from tinygan.metrics._pyramid import laplacian_pyramid
-from tinygan.parallel import for_slices
 
 __all__ = ["sliced_wasserstein", "sliced_wasserstein_points"]
 

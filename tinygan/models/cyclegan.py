@@ -8,9 +8,9 @@ and Algorithm 1.
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
 from tinygan.layer import Layer, frozen
 from tinygan.losses import l1, squared_error
+from tinygan.machine.arrays import get_xp
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
 from tinygan.optim import Adam

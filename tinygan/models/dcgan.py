@@ -15,10 +15,10 @@ from functools import partial
 import numpy as np
 
 from tinygan import losses
-from tinygan.backend import get_xp
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
 from tinygan.losses import bce_with_logits
+from tinygan.machine.arrays import get_xp
 from tinygan.optim import Adam
 
 __all__ = ["discriminator", "draw_noise", "generator", "train_step"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy, get_xp
+from tinygan.machine.arrays import asarray, asnumpy, get_xp
 
 __all__ = ["ImagePool"]
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tinygan.backend import BackendError, resolve_backend
 from tinygan.data import DataError
+from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import find
 from tinygan.evaluate.subjects import subjects_of
+from tinygan.files import replaced
+from tinygan.machine.arrays import BackendError, resolve_backend
+from tinygan.runs.checkpoint import read_info
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
-from tinygan.train.checkpoint import read_info
 from tinygan.train.command import Parser, natural, number, positive_int
-from tinygan.train.errors import UserError
-from tinygan.train.files import replaced
 
 _LEAST = 32  # pictures to draw the pairs from
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from tinygan.data import to_uint8
+from tinygan.errors import UserError
 from tinygan.evaluate.subjects import Subject
-from tinygan.train.errors import UserError
 
 __all__ = ["Pair", "checksum", "make_pairs"]
 

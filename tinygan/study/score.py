@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from tinygan.train.errors import UserError
-from tinygan.train.files import read_json
+from tinygan.errors import UserError
+from tinygan.files import read_json
 
 __all__ = ["ANSWERS", "read_answers", "score", "wilson"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from tinygan.train.allocator import keep_freed_memory
+from tinygan.machine.allocator import keep_freed_memory
 from tinygan.train.session import run_command
 
 SYSTEMS = {

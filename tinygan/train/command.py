@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tinygan.train.errors import UserError
+from tinygan.errors import UserError
+from tinygan.systems.system import System
 from tinygan.train.presets import Preset, describe_presets
-from tinygan.train.system import System
 
 __all__ = ["CHANGEABLE", "Command", "fraction", "number", "parse", "positive_int"]
 

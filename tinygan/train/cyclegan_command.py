@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tinygan.errors import UserError
 from tinygan.train.command import Command, natural, number, positive_int
 from tinygan.train.cyclegan_memory import check_allocations
 from tinygan.train.cyclegan_presets import PRESETS
 from tinygan.train.cyclegan_system import CycleGAN
-from tinygan.train.errors import UserError
 
 __all__ = ["COMMAND"]
 

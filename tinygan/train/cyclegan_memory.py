@@ -6,9 +6,9 @@ to the square of its width, very nearly; so both are counted on small ones.
 
 from __future__ import annotations
 
+from tinygan.errors import UserError
 from tinygan.summary import summarise
 from tinygan.train.cyclegan_networks import build_discriminator, build_generator
-from tinygan.train.errors import UserError
 from tinygan.train.memory import available_bytes
 
 __all__ = ["check_allocations", "step_bytes"]

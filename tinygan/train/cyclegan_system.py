@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy, get_xp, resolve_backend
-from tinygan.backend.upload import Uploader
 from tinygan.data import UnpairedBatches
 from tinygan.layer import Layer
+from tinygan.machine.arrays import asarray, asnumpy, get_xp, resolve_backend
+from tinygan.machine.upload import Uploader
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.optim import Adam, linear_decay
+from tinygan.systems.system import System
 from tinygan.train.cyclegan_data import load_domains
 from tinygan.train.cyclegan_memory import step_bytes
 from tinygan.train.cyclegan_networks import build_discriminator, build_generator
-from tinygan.train.system import System
 from tinygan.train.translation_sheet import save_translation_sheet
 
 __all__ = ["CycleGAN", "translate"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tinygan.errors import UserError
 from tinygan.models import dcgan
 from tinygan.train.command import Command, fraction, number, positive_int
 from tinygan.train.dcgan_presets import PRESETS
 from tinygan.train.dcgan_system import DCGAN
-from tinygan.train.errors import UserError
 from tinygan.train.memory import available_bytes
 
 __all__ = ["COMMAND"]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import asarray, asnumpy, resolve_backend
-from tinygan.backend.upload import Uploader
 from tinygan.data import Batches, ImageFolder, faces, save_grid
 from tinygan.layer import Layer
+from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
+from tinygan.machine.upload import Uploader
 from tinygan.models import dcgan
 from tinygan.optim import Adam
 from tinygan.summary import summarise
-from tinygan.train.system import System
+from tinygan.systems.system import System
 
 __all__ = ["DCGAN", "build_generator", "load_images", "noise"]
 

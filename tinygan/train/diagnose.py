@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 
-from tinygan.backend import get_xp
+from tinygan.errors import DivergedError
 from tinygan.layer import Backward, Layer
-from tinygan.train.errors import DivergedError
-from tinygan.train.system import System
+from tinygan.machine.arrays import get_xp
+from tinygan.systems.system import System
 
 __all__ = ["find_first_bad", "watched"]
 

@@ -8,15 +8,15 @@ from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
 
-from tinygan.train.checkpoint import save_checkpoint
-from tinygan.train.errors import DivergedError
+from tinygan.errors import DivergedError
+from tinygan.runs.checkpoint import save_checkpoint
+from tinygan.runs.folder import RunFolder
+from tinygan.runs.report import write_report
+from tinygan.systems.system import System
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.pending import Pending
 from tinygan.train.plots import plot_losses
 from tinygan.train.progress import Progress
-from tinygan.train.report import write_report
-from tinygan.train.run_folder import RunFolder
-from tinygan.train.system import System
 from tinygan.train.watch import Watch
 
 __all__ = ["Plan", "train"]

@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from tinygan.backend.gpu import free_bytes
 from tinygan.convolution.gpu import WORKSPACE_BYTES
-from tinygan.train.errors import UserError
-from tinygan.train.system import System
+from tinygan.errors import UserError
+from tinygan.machine.gpu import free_bytes
+from tinygan.systems.system import System
 
 _BESIDE = 40 << 20  # the threads' workspaces, and Matplotlib for the curves
 

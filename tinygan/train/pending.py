@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import get_xp
+from tinygan.machine.arrays import get_xp
 
 __all__ = ["Pending"]
 

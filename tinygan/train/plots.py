@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.train.files import replaced
+from tinygan.files import replaced
 
 __all__ = ["plot_losses"]
 

@@ -8,20 +8,13 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-from tinygan import parallel
-from tinygan.backend import BackendError, resolve_backend
-from tinygan.backend.gpu import allow_tf32, describe_gpu, limit_memory
-from tinygan.train import command as commands
-from tinygan.train.checkpoint import load_system
-from tinygan.train.command import CHANGEABLE, Command
-from tinygan.train.config import describe_run
-from tinygan.train.diagnose import find_first_bad
-from tinygan.train.errors import DivergedError, UserError
-from tinygan.train.interrupt import Interrupt
-from tinygan.train.loop import Plan, train
-from tinygan.train.memory import check_memory
-from tinygan.train.progress import Careful, duration
-from tinygan.train.run_folder import (
+from tinygan.errors import DivergedError, UserError
+from tinygan.machine import parallel
+from tinygan.machine.arrays import BackendError, resolve_backend
+from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
+from tinygan.runs.checkpoint import load_system
+from tinygan.runs.config import describe_run
+from tinygan.runs.folder import (
     RunFolder,
     check_free,
     default_path,
@@ -29,7 +22,14 @@ from tinygan.train.run_folder import (
     read_config,
     use_newest,
 )
-from tinygan.train.system import System
+from tinygan.systems.system import System
+from tinygan.train import command as commands
+from tinygan.train.command import CHANGEABLE, Command
+from tinygan.train.diagnose import find_first_bad
+from tinygan.train.interrupt import Interrupt
+from tinygan.train.loop import Plan, train
+from tinygan.train.memory import check_memory
+from tinygan.train.progress import Careful, duration
 
 __all__ = ["run_command"]
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from tinygan.files import replaced
+from tinygan.systems.system import System
 from tinygan.train.alarms import Alarms, Variety, Warned, variety
-from tinygan.train.files import replaced
-from tinygan.train.system import System
 
 __all__ = ["Watch", "read_watch"]
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tinygan.backend import BackendError, resolve_backend
 from tinygan.data import DataError, load_image
 from tinygan.data.folder import find_images
+from tinygan.errors import UserError
 from tinygan.layer import Layer
-from tinygan.train.checkpoint import load_network
+from tinygan.machine.arrays import BackendError, resolve_backend
+from tinygan.runs.checkpoint import load_network
+from tinygan.runs.folder import find_run
 from tinygan.train.command import Parser, positive_int
 from tinygan.train.cyclegan_networks import build_generator
-from tinygan.train.errors import UserError
 from tinygan.train.memory import available_bytes
-from tinygan.train.run_folder import find_run
 from tinygan.translate.pictures import (
     save_picture,
     shrink,

@@ -19,8 +19,8 @@ SOURCES = ("common", "activation", "convolution", "normalisation", "padding", "l
 
 _TYPES = {"f": ("float", np.float32), "d": ("double", np.float64)}
 _MOST_ELEMENTS = 1 << 30  # the kernels count elements in 32 bits
-_traffic: ContextVar[list | None] = ContextVar("tinygan.kernels traffic", default=None)
-_enabled: ContextVar[bool] = ContextVar("tinygan.kernels enabled", default=True)
+_traffic: ContextVar[list | None] = ContextVar("tinygan.fast.cuda traffic", default=None)
+_enabled: ContextVar[bool] = ContextVar("tinygan.fast.cuda enabled", default=True)
 
 
 def usable(*arrays) -> bool:

@@ -11,7 +11,7 @@ The sources, ``*.cu``, are compiled by CuPy when the first of them is needed, on
 once for float64, and kept in CuPy's cache on disk.
 """
 
-from tinygan.kernels.activation import (
+from tinygan.fast.cuda.activation import (
     leaky_relu,
     leaky_relu_backward,
     relu,
@@ -21,18 +21,18 @@ from tinygan.kernels.activation import (
     tanh,
     tanh_backward,
 )
-from tinygan.kernels.adam import AdamTable
-from tinygan.kernels.convolution import patches, sum_patches
-from tinygan.kernels.loss import bce_with_logits, l1, squared_error
-from tinygan.kernels.module import disabled, usable
-from tinygan.kernels.normalisation import (
+from tinygan.fast.cuda.adam import AdamTable
+from tinygan.fast.cuda.convolution import patches, sum_patches
+from tinygan.fast.cuda.loss import bce_with_logits, l1, squared_error
+from tinygan.fast.cuda.module import disabled, usable
+from tinygan.fast.cuda.normalisation import (
     column_sums,
     moments,
     move_running,
     normalise,
     normalise_backward,
 )
-from tinygan.kernels.padding import reflection_pad, reflection_pad_backward
+from tinygan.fast.cuda.padding import reflection_pad, reflection_pad_backward
 
 __all__ = [
     "AdamTable",

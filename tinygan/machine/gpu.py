@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tinygan.backend import get_module
+from tinygan.machine.arrays import get_module
 
 __all__ = ["allow_tf32", "describe_gpu", "free_bytes", "limit_memory", "tf32_is_on"]
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from tinygan.train.errors import UserError
+from tinygan.errors import UserError
 
 __all__ = ["MetricsFile", "read_metrics"]
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
-from tinygan.kernels.module import THREADS, launch
+from tinygan.fast.cuda.module import THREADS, launch
+from tinygan.machine.arrays import get_xp
 
 _BLOCKS = 256  # at most, of which each adds up as many elements as it must
 

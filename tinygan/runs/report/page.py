@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tinygan.files import read_json, replaced
 from tinygan.metrics.table import ROWS, cell
-from tinygan.train.files import read_json, replaced
-from tinygan.train.metrics_file import read_metrics
+from tinygan.runs.metrics import read_metrics
+from tinygan.runs.report.curves import Curve, chart
+from tinygan.runs.report.pictures import data_uri, sample_files
+from tinygan.runs.report.words import panels
 from tinygan.train.progress import duration
-from tinygan.train.report.curves import Curve, chart
-from tinygan.train.report.pictures import data_uri, sample_files
-from tinygan.train.report.words import panels
 from tinygan.train.watch import read_watch
 
 __all__ = ["write_report"]
@@ -52,7 +52,7 @@ def write_report(
 
 def _template():
     environment = Environment(
-        loader=PackageLoader("tinygan.train.report", "."),
+        loader=PackageLoader("tinygan.runs.report", "."),
         autoescape=True,  # folders and files have any name
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -6,9 +6,9 @@ Written on slices that fit a core's cache it walks once in all, and every core h
 
 from __future__ import annotations
 
-from tinygan import kernels
-from tinygan.backend import get_xp
-from tinygan.parallel import for_slices
+from tinygan.fast import cuda as kernels
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import for_slices
 
 SLICE = 1 << 18
 """Elements of one slice: 1 MB of float32, so that a few of them fit the cache that cores share.

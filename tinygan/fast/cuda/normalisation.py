@@ -1,4 +1,4 @@
-"""Statistics of normalisation, and what is done with them; see `tinygan.layers.normalise`.
+"""Statistics of normalisation, and what is done with them; see `tinygan.fast.cpu.normalise`.
 
 Arrays are ``(G, M, C)`` as there.  How the pixels are divided into parts depends on the sizes
 alone, and parts are merged in their order: the same bits every time.
@@ -6,8 +6,8 @@ alone, and parts are merged in their order: the same bits every time.
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
-from tinygan.kernels.module import THREADS, blocks, launch
+from tinygan.fast.cuda.module import THREADS, blocks, launch
+from tinygan.machine.arrays import get_xp
 
 _BLOCKS = 1024  # of a reduction's first kernel: several for every multiprocessor of a large GPU
 _LEAST_PIXELS = 64  # of a part, for each of a block's rows of threads: fewer are not worth merging

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinygan.train.checkpoint import checkpoint_path, checkpoint_paths, read_info
-from tinygan.train.errors import CheckpointError, UserError
-from tinygan.train.files import BESIDE, read_json, write_json
-from tinygan.train.metrics_file import MetricsFile
+from tinygan.errors import CheckpointError, UserError
+from tinygan.files import BESIDE, read_json, write_json
+from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths, read_info
+from tinygan.runs.metrics import MetricsFile
 
 __all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config", "use_newest"]
 

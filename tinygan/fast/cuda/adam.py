@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.backend import get_xp
-from tinygan.kernels.module import launch
+from tinygan.fast.cuda.module import launch
+from tinygan.machine.arrays import get_xp
 
 CHUNK = 4096
 """Elements of one block's work; as in ``adam.cu``."""

@@ -8,8 +8,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 import tinygan
-from tinygan import parallel
-from tinygan.train.system import System
+from tinygan.machine import parallel
+from tinygan.systems.system import System
 
 __all__ = ["describe_run"]
 

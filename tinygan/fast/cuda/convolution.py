@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tinygan.backend import get_xp
-from tinygan.kernels.module import blocks, launch
+from tinygan.fast.cuda.module import blocks, launch
+from tinygan.machine.arrays import get_xp
 
 
 def patches(x, kernel_size, stride, padding, rows, columns):

@@ -24,9 +24,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from tinygan.train.errors import CheckpointError, DivergedError
-from tinygan.train.files import replaced
-from tinygan.train.system import System
+from tinygan.errors import CheckpointError, DivergedError
+from tinygan.files import replaced
+from tinygan.systems.system import System
 
 __all__ = [
     "checkpoint_path",

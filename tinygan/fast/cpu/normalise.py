@@ -13,11 +13,11 @@ from functools import cache
 
 import numpy as np
 
-from tinygan import kernels
-from tinygan.backend import get_xp
-from tinygan.layers._elementwise import SLICE, sum_rows
+from tinygan.fast import cuda as kernels
+from tinygan.fast.cpu.slices import SLICE, sum_rows
 from tinygan.layers.activation import fill_leaky_relu, fill_leaky_relu_backward
-from tinygan.parallel import run, split, workspace
+from tinygan.machine.arrays import get_xp
+from tinygan.machine.parallel import run, split, workspace
 
 __all__ = ["moments", "normalise", "normalise_backward"]
 

@@ -3,6 +3,6 @@
 It is made of the files in the run's folder alone, so it can be written anew at any time.
 """
 
-from tinygan.train.report.page import write_report
+from tinygan.runs.report.page import write_report
 
 __all__ = ["write_report"]
