@@ -89,7 +89,7 @@ def clocked(inside=False):
         for name, stage in STAGES.items() if inside else ():
             put(winograd, name, lambda *_, stage=stage, **__: ("tiles", stage))
         for module in (dcgan, cyclegan):
-            for name in ("bce_with_logits", "l1", "squared_error"):
+            for name in ("bce_with_logits", "l1", "mse"):
                 if hasattr(module, name):
                     put(module, name, lambda *_, name=name: ("losses", name))
         put(optim.Adam, "step", lambda *_: ("Adam", "step"))

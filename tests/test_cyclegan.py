@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygan import Adam, Layer, check_objective, l1, squared_error
+from tinygan import Adam, Layer, check_objective, l1, mse
 from tinygan.models import cyclegan
 
 TINY = {"width": 4, "downsamplings": 1, "residual_blocks": 1}
@@ -325,7 +325,7 @@ def test_losses_are_those_of_the_losses_module():
     G, F, D_X, D_Y = networks()
     x, y = pictures()
     losses, fake_x, fake_y = cyclegan.generator_objective(G, F, D_X, D_Y, x, y)
-    parts = [squared_error(D.predict(fake), 1.0)[0] for D, fake in ((D_X, fake_x), (D_Y, fake_y))]
+    parts = [mse(D.predict(fake), 1.0)[0] for D, fake in ((D_X, fake_x), (D_Y, fake_y))]
     assert losses["L_GAN"] == pytest.approx(sum(parts), rel=1e-12)
     parts = [l1(F.predict(fake_y), x)[0], l1(G.predict(fake_x), y)[0]]
     assert losses["L_cyc"] == pytest.approx(sum(parts), rel=1e-12)

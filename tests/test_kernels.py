@@ -349,7 +349,7 @@ def test_padding_by_reflection(cupy_with_kernels, seed, dtype):
 
 @BOTH_DTYPES
 @pytest.mark.parametrize("size", [(1,), (255,), (257, 3), (2, 40, 41, 3)])
-@pytest.mark.parametrize("name", ["bce_with_logits", "squared_error", "l1"])
+@pytest.mark.parametrize("name", ["bce_with_logits", "mse", "l1"])
 def test_losses(cupy_with_kernels, monkeypatch, name, size, dtype):
     monkeypatch.setattr("tinygan.fast.cuda.loss._BLOCKS", 7)  # so that blocks come round again
     rng = np.random.default_rng(0)

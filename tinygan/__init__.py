@@ -22,7 +22,16 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
 from tinygan.optim import Adam, linear_decay
 from tinygan.summary import summary
@@ -60,12 +69,14 @@ __all__ = [
     "check_objective",
     "frozen",
     "get_xp",
+    "hinge",
+    "hinge_generator",
     "initialise",
     "l1",
     "linear_decay",
     "minimax",
+    "mse",
     "non_saturating",
     "normal",
-    "squared_error",
     "summary",
 ]

@@ -112,3 +112,6 @@ def plain(convolution: str = "im2col"):
     if convolution not in ("im2col", "naive"):
         raise ValueError(f"plain: convolution: expected 'im2col' or 'naive', got {convolution!r}")
     return using_mode(convolution)
+
+
+from tinygan.fast import cpu, cuda  # noqa: E402, F401  # they enter their versions in the table

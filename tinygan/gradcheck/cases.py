@@ -27,7 +27,16 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.models import dcgan
 
 __all__ = ["LAYERS", "LOSSES", "LayerCase", "LossCase"]
@@ -159,6 +168,9 @@ LOSSES = [
     LossCase("bce_with_logits of real labels", lambda s: bce_with_logits(s, 1.0)),
     LossCase("minimax", minimax),
     LossCase("non_saturating", non_saturating),
-    LossCase("squared_error", lambda p: squared_error(p, 1.0)),
+    LossCase("mse", lambda p: mse(p, 1.0)),
     LossCase("l1", lambda p: l1(p, 3.5)),
+    LossCase("hinge of real", lambda s: hinge(s, 1.0)),
+    LossCase("hinge of generated", lambda s: hinge(s, -1.0)),
+    LossCase("hinge of the generator", hinge_generator),
 ]

@@ -9,7 +9,7 @@ and Algorithm 1.
 from __future__ import annotations
 
 from tinygan.layer import Layer, frozen
-from tinygan.losses import l1, squared_error
+from tinygan.losses import l1, mse
 from tinygan.machine.arrays import get_xp
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
@@ -87,7 +87,7 @@ def _cycle(G, F, D_Y, x, lambda_gan, lambda_cycle):
     fake, G_backward = G(x)
     with frozen(D_Y):
         score, D_backward = D_Y(fake)
-    loss_gan, dscore = squared_error(score, 1.0)
+    loss_gan, dscore = mse(score, 1.0)
     dfake = D_backward(lambda_gan * dscore)
     again, F_backward = F(fake)
     loss_cycle, dagain = l1(again, x)
@@ -116,7 +116,7 @@ def discriminator_objective(D_X: Layer, x, fake_x, *, lambda_discriminator: floa
     loss = 0.0
     for pictures, target in ((x, 1.0), (fake_x, 0.0)):
         score, D_backward = D_X(pictures)
-        part, dscore = squared_error(score, target)
+        part, dscore = mse(score, target)
         D_backward(lambda_discriminator * dscore, input_gradient=False)
         loss = loss + part
     return loss

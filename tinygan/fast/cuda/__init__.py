@@ -23,7 +23,7 @@ from tinygan.fast.cuda.activation import (
 )
 from tinygan.fast.cuda.adam import AdamTable
 from tinygan.fast.cuda.convolution import patches, sum_patches
-from tinygan.fast.cuda.loss import bce_with_logits, l1, squared_error
+from tinygan.fast.cuda.loss import bce_with_logits, l1, mse
 from tinygan.fast.cuda.module import disabled, usable
 from tinygan.fast.cuda.normalisation import (
     column_sums,
@@ -44,6 +44,7 @@ __all__ = [
     "leaky_relu_backward",
     "moments",
     "move_running",
+    "mse",
     "normalise",
     "normalise_backward",
     "patches",
@@ -53,7 +54,6 @@ __all__ = [
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
-    "squared_error",
     "sum_patches",
     "tanh",
     "tanh_backward",
