@@ -33,12 +33,13 @@ from tinygan.losses import (
     non_saturating,
 )
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
-from tinygan.optim import Adam, linear_decay
+from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SGD",
     "Adam",
     "BackendError",
     "Backward",
@@ -52,7 +53,9 @@ __all__ = [
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "Optimizer",
     "Parameter",
+    "RMSprop",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",

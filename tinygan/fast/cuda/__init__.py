@@ -21,7 +21,7 @@ from tinygan.fast.cuda.activation import (
     tanh,
     tanh_backward,
 )
-from tinygan.fast.cuda.adam import AdamTable
+from tinygan.fast.cuda.adam import update_all, zero_all
 from tinygan.fast.cuda.convolution import patches, sum_patches
 from tinygan.fast.cuda.loss import bce_with_logits, l1, mse
 from tinygan.fast.cuda.module import disabled, usable
@@ -35,7 +35,6 @@ from tinygan.fast.cuda.normalisation import (
 from tinygan.fast.cuda.padding import reflection_pad, reflection_pad_backward
 
 __all__ = [
-    "AdamTable",
     "bce_with_logits",
     "column_sums",
     "disabled",
@@ -57,5 +56,7 @@ __all__ = [
     "sum_patches",
     "tanh",
     "tanh_backward",
+    "update_all",
     "usable",
+    "zero_all",
 ]
