@@ -13,6 +13,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     InstanceNorm2d,
     LeakyReLU,
     ReflectionPad2d,
@@ -33,6 +34,14 @@ from tinygan.losses import (
     non_saturating,
 )
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
+from tinygan.objectives import (
+    CycleObjective,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+)
 from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
 
@@ -46,13 +55,20 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
+    "CycleObjective",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GradientError",
     "GradientReport",
+    "Hinge",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "LeastSquares",
+    "Minimax",
+    "NonSaturating",
+    "Objective",
     "Optimizer",
     "Parameter",
     "RMSprop",

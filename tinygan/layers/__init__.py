@@ -3,6 +3,7 @@
 from tinygan.layers.activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
 from tinygan.layers.dropout import Dropout
+from tinygan.layers.noise import GaussianNoise
 from tinygan.layers.norm import BatchNorm2d, InstanceNorm2d
 from tinygan.layers.shape import Flatten, ReflectionPad2d, Reshape, Upsample
 
@@ -12,6 +13,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "InstanceNorm2d",
     "LeakyReLU",
     "ReLU",
