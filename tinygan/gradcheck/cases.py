@@ -18,6 +18,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     InstanceNorm2d,
     LeakyReLU,
     ReflectionPad2d,
@@ -140,6 +141,7 @@ LAYERS = [
     LayerCase("reshape", lambda: Reshape(2, 2, 6), (3, 4, 3, 2)),
     LayerCase("reshape to numbers", Reshape, (3, 1, 1, 1)),
     LayerCase("flatten", Flatten, (3, 2, 2, 4)),
+    LayerCase("gaussian noise", lambda: GaussianNoise(0.1, rng=5), (2, 5, 5, 3)),
     LayerCase("dropout", lambda: Dropout(0.3, rng=5), (2, 5, 5, 3)),
     LayerCase(
         "residual",

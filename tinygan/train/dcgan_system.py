@@ -97,8 +97,8 @@ class DCGAN(System):
         z = noise(options, len(batch), self._random(_NOISE, step))
         augment = None
         if options["instance_noise"]:
-            rng = self._random(_INSTANCE_NOISE, step)
-            augment = GaussianNoise(options["instance_noise"], rng)
+            seed = (options["seed"], _INSTANCE_NOISE, step)
+            augment = GaussianNoise(options["instance_noise"], seed)
         return dcgan.train_step(
             *self.networks.values(),
             *self.optimisers.values(),
