@@ -45,8 +45,7 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     An error of the operating system names `path`.
     """
     path = Path(path)
-    with _naming(path):
-        beside = _fresh(path)
+    beside = _fresh(path)
     try:
         with _naming(path, beside):
             mode = stat.S_IMODE(beside.stat().st_mode)
@@ -144,7 +143,7 @@ def _fresh(path: Path) -> Path:
     """Make an empty file beside `path`, of a name that nothing had."""
     while True:
         beside = _beside(path)
-        with suppress(FileExistsError):
+        with suppress(FileExistsError), _naming(path, beside):
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS
             os.close(os.open(beside, flags, 0o666))
             return beside
@@ -155,13 +154,14 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _naming(path: Path, beside: Path | None = None):
+def _naming(path: Path, beside: Path) -> Iterator[None]:
     """Let the operating system's errors name `path`, not what stands beside it for a moment."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename in (None, beside, str(beside)):
-            error.filename, error.filename2 = str(path), None
+        if error.errno is not None:
+            if error.filename is None or os.fspath(error.filename) == os.fspath(beside):
+                error.filename, error.filename2 = str(path), None
         raise
 
 

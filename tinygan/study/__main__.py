@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tinygan.data import DataError
 from tinygan.errors import UserError
 from tinygan.evaluate.subjects import subjects_of
-from tinygan.files import replaced
+from tinygan.files import write_text
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.runs.load import open_run
 from tinygan.study.pairs import checksum, make_pairs
@@ -79,8 +79,7 @@ def write_study(settings) -> str:
     )
     text = environment.get_template("page.html.jinja").render(content)
     try:
-        with replaced(out) as beside:
-            beside.write_text(text, encoding="utf-8")
+        write_text(out, text)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
     return (
