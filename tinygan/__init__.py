@@ -4,18 +4,25 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
+from tinygan.fast import plain
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
-from tinygan.initialise import initialise, normal
+from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
     GaussianNoise,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -50,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD",
     "Adam",
+    "AvgPool2d",
     "BackendError",
     "Backward",
     "BatchNorm2d",
@@ -61,16 +69,21 @@ __all__ = [
     "GaussianNoise",
     "GradientError",
     "GradientReport",
+    "GroupNorm",
     "Hinge",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
     "LeastSquares",
+    "Linear",
+    "MaxPool2d",
     "Minimax",
     "NonSaturating",
     "Objective",
     "Optimizer",
+    "PReLU",
     "Parameter",
+    "PixelShuffle",
     "RMSprop",
     "ReLU",
     "ReflectionPad2d",
@@ -90,12 +103,13 @@ __all__ = [
     "get_xp",
     "hinge",
     "hinge_generator",
-    "initialise",
+    "initialize",
     "l1",
     "linear_decay",
     "minimax",
     "mse",
     "non_saturating",
     "normal",
+    "plain",
     "summary",
 ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.fast import override
 from tinygan.fast.adam import is_adam, numbers_of
 from tinygan.fast.cpu.slices import SLICE
+from tinygan.fast.dispatch import override
 from tinygan.machine.parallel import for_slices, workspace
 
 
-@override("update_all", "numpy", usable=is_adam)
+@override("update_all", "numpy", lambda *a: is_adam(*a) and a[0][0].dtype.char in "fd")
 def update_all(thetas, gradients, slots, adam):
     numbers = numbers_of(adam)
     for theta, g, (m, v) in zip(thetas, gradients, slots, strict=True):

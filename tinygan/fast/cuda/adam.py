@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from tinygan.fast import override
 from tinygan.fast.adam import is_adam, numbers_of
 from tinygan.fast.cuda.module import launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 CHUNK = 4096
@@ -23,12 +23,12 @@ def _all_usable(lists) -> bool:
     return usable(*(array for arrays in lists for array in arrays))
 
 
-@override("update_all", "cupy", usable=lambda *a: is_adam(*a) and _all_usable(_arrays(*a)))
+@override("update_all", "cupy", lambda *a: is_adam(*a) and _all_usable(_arrays(*a)))
 def update_all(thetas, gradients, slots, adam):
     _launch("adam", 7, _arrays(thetas, gradients, slots, adam), *map(float, numbers_of(adam)))
 
 
-@override("zero_all", "cupy", usable=lambda gradients: _all_usable([gradients]))
+@override("zero_all", "cupy", lambda gradients: _all_usable([gradients]))
 def zero_all(gradients):
     _launch("clear_gradients", 1, [gradients])
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.fast import override
 from tinygan.fast.cuda.module import THREADS, launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 _BLOCKS = 256  # at most, of which each adds up as many elements as it must
@@ -33,16 +33,16 @@ def _run(name, prediction, target):
     return loss, gradient
 
 
-@override("bce_with_logits", "cupy", usable=_usable)
+@override("bce_with_logits", "cupy", _usable)
 def bce_with_logits(score, target):
     return _run("bce_with_logits", score, target)
 
 
-@override("mse", "cupy", usable=_usable)
+@override("mse", "cupy", _usable)
 def mse(prediction, target):
     return _run("mse", prediction, target)
 
 
-@override("l1", "cupy", usable=_usable)
+@override("l1", "cupy", _usable)
 def l1(prediction, target):
     return _run("l1", prediction, target)
