@@ -20,6 +20,7 @@ from tinygan import (
     plain,
 )
 from tinygan.fast import accelerated, apart, mode, override
+from tinygan.gradcheck.cases import LAYERS
 from tinygan.models import cyclegan, dcgan
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -79,6 +80,22 @@ def test_the_loops_of_the_definition_take_a_step_too():
     with plain(convolution="naive"):
         slow = G.predict(z)
     np.testing.assert_allclose(slow, G.predict(z), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
+def test_each_layer_within_plain_is_the_fast_one(case):
+    layer, x = case.make().to(dtype=np.float64), case.x()
+    other = copy.deepcopy(layer)
+    y, backward = layer(x)
+    dy = normal(*y.shape, seed=3)
+    with plain():
+        plain_y, plain_backward = other(x)
+        plain_predicted = other.predict(x)
+    found = [plain_y, plain_backward(dy), plain_predicted, *(p.grad for p in other.parameters())]
+    expected = [y, backward(dy), layer.predict(x), *(p.grad for p in layer.parameters())]
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(1, abs(b).max()))
 
 
 # --- the scope ------------------------------------------------------------------------------------
