@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from kill_training import command, start
 from safetensors.numpy import load_file, save_file
+from tinygan.train.dcgan_command import COMMAND
+from tinygan.train.dcgan_system import DCGAN
 from training import TINY, rows, timeless, train
 
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.models import dcgan
 from tinygan.runs.checkpoint import load_system, read_info, save_checkpoint, state_arrays
 from tinygan.runs.metrics import MetricsFile, read_metrics
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
 from tinygan.train.session import _resolve
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]

@@ -92,8 +92,8 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
     arrays = {}
     for name, network in system.networks.items():
         arrays |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    for name, optimiser in system.optimisers.items():
-        arrays |= {f"{name}/{key}": value for key, value in optimiser.state_dict().items()}
+    for name, optimizer in system.optimizers.items():
+        arrays |= {f"{name}/{key}": value for key, value in optimizer.state_dict().items()}
     arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
@@ -157,8 +157,8 @@ def load_system(path: Path, system: System) -> dict:
             raise CheckpointError(f"{path}: {error}") from None
         for name, network in system.networks.items():
             network.load_state_dict(_part(file, names, f"{name}."))
-        for name, optimiser in system.optimisers.items():
-            optimiser.load_state_dict(_part(file, names, f"{name}/"))
+        for name, optimizer in system.optimizers.items():
+            optimizer.load_state_dict(_part(file, names, f"{name}/"))
     return info
 
 

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +27,7 @@ from tinygan.files import BESIDE, read_json, write_json
 from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths, read_info
 from tinygan.runs.metrics import MetricsFile
 
-__all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config", "use_newest"]
+__all__ = ["RunFolder", "find_checkpoint", "find_checkpoint_of", "read_config", "use_newest"]
 
 FORMAT = "tinygan run 1"
 
@@ -247,32 +246,27 @@ def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
     return checkpoint
 
 
-def find_run(path: Path, system: str, best: bool = False) -> tuple[dict, Path]:
-    """Return the options and the checkpoint to use of a run folder, or of one checkpoint file.
+def find_checkpoint_of(path: Path, best: bool = False, say=print) -> tuple[Path | None, Path]:
+    """Return the folder and the checkpoint to use of a run folder, or of one checkpoint file.
 
     Of a folder it is the newest checkpoint, or with `best` the one that was nearest to the data.
 
     Raises
     ------
     UserError
-        If there is none, or it is not one of `system`.
+        If there is none.
     """
     if path.is_file():
-        checkpoint = path
-    else:
-        found = read_config(path).get("system")
-        if found != system:
-            raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
-        checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
-        if checkpoint is None:
-            raise UserError(f"{path}: this run has no checkpoint yet")
-        noted = read_info(checkpoint).get("best") if best else None
-        if isinstance(noted, dict) and isinstance(noted.get("step"), int):
-            checkpoint = checkpoint_path(path / "checkpoints", noted["step"])
-    info = read_info(checkpoint)
-    if info["system"] != system:
-        raise UserError(f"{checkpoint}: expected a {system}'s checkpoint, got a {info['system']}'s")
-    return info["options"], checkpoint
+        folder = path.absolute().parent.parent
+        return (folder if (folder / "config.json").is_file() else None), path
+    read_config(path)
+    checkpoint = find_checkpoint(path, say)
+    if checkpoint is None:
+        raise UserError(f"{path}: this run has no checkpoint yet")
+    noted = read_info(checkpoint).get("best") if best else None
+    if isinstance(noted, dict) and isinstance(noted.get("step"), int):
+        checkpoint = checkpoint_path(path / "checkpoints", noted["step"])
+    return path, checkpoint
 
 
 def _remove_empty(folders) -> None:
