@@ -13,8 +13,8 @@ import numpy as np
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
-from tinygan.runs.checkpoint import load_network, read_info
-from tinygan.runs.folder import find_checkpoint_of
+from tinygan.runs.checkpoint import Checkpoint, load_network
+from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
 from tinygan.systems.draws import Draws
@@ -45,14 +45,14 @@ class Run:
     path : Path or None
         The run's folder; None where one checkpoint stands by itself.
     checkpoint : Path
-    step : int
-        How many steps the checkpoint is of.
+        The file that the weights are from.
     system : System
         With the checkpoint's weights.
     """
 
-    def __init__(self, path: Path | None, checkpoint: Path, step: int, system: System):
-        self.path, self.checkpoint, self.step, self.system = path, checkpoint, step, system
+    def __init__(self, path: Path | None, checkpoint: Checkpoint, system: System):
+        self.path, self.system = path, system
+        self.checkpoint, self.step = checkpoint.path, checkpoint.step
 
     @property
     def options(self) -> Options:
@@ -169,12 +169,13 @@ def load(
     >>> run.generate(64).shape                          # doctest: +SKIP
     (64, 32, 32, 3)
     """
-    folder, checkpoint = find_checkpoint_of(Path(path), best, say)
-    info = read_info(checkpoint)
-    cls = find_of_run(info, system, checkpoint, say)
-    options = load_options(cls.Options, info["options"], checkpoint)
+    opened = open_run(Path(path), best=best)
+    found = opened.checkpoint
+    noted = {"system": found.system, "system_file": found.system_file}
+    cls = find_of_run(noted, system, found.path, say)
+    options = load_options(cls.Options, found.options, found.path)
     options.backend = backend
     trained = cls(options)
     for name, network in trained.networks.items():
-        load_network(checkpoint, network, name)
-    return Run(folder, checkpoint, info["step"], trained.to(trained.options.backend))
+        load_network(found.path, network, name)
+    return Run(opened.folder, found, trained.to(trained.options.backend))

@@ -11,7 +11,7 @@ from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
 from tinygan.evaluate.subjects import subjects_of
-from tinygan.files import replaced
+from tinygan.files import write_text
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
@@ -75,8 +75,7 @@ def write_study(settings) -> str:
     )
     text = environment.get_template("page.html.jinja").render(content)
     try:
-        with replaced(out) as beside:
-            beside.write_text(text, encoding="utf-8")
+        write_text(out, text)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
     return (

@@ -12,7 +12,8 @@ from pathlib import Path
 from tinygan.errors import DivergedError, UserError
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.runs.checkpoint import load_system
-from tinygan.runs.folder import RunFolder, find_checkpoint, read_config, use_newest
+from tinygan.runs.folder import RunFolder, read_config
+from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.systems import find, find_of_run, names
 from tinygan.systems.options import Parser, parse_flags
 from tinygan.train.diagnose import find_first_bad
@@ -108,8 +109,8 @@ def _diagnosis(session: Session, steps: int) -> str:
     """Return a sentence that names the first tensor that went bad within `steps` steps."""
     try:
         system = build(type(session.system), session.system.options)
-        checkpoint, info, _ = use_newest(session.run.path, partial(load_system, system=system))
-        start = info["step"] if checkpoint else 0
+        _, checkpoint, _ = use_newest(session.run.path, partial(load_system, system=system))
+        start = checkpoint.step if checkpoint else 0
         say(f"taking the steps from {start} to {steps} again, to see what went bad first …")
         found = find_first_bad(system, start, steps)
     except KeyboardInterrupt:

@@ -7,12 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import save_checkpoint
+from tinygan.runs.checkpoint import Best, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.report import write_report
 from tinygan.systems.options import stored
@@ -54,7 +54,7 @@ def train(
     plan: Plan,
     interrupt: Interrupt,
     start: int = 0,
-    best: dict | None = None,
+    best: Best | None = None,
     *,
     callbacks: Sequence[Callable[[System, dict], Any]] = (),
     shown: Callable[[Path], None] = lambda path: None,
@@ -72,8 +72,8 @@ def train(
     interrupt : Interrupt
         When it has noted a signal, the step is finished and a checkpoint is written.
     start : int
-    best : dict, optional
-        The ``step`` and ``score`` of the best checkpoint so far.
+    best : Best, optional
+        The best checkpoint so far.
     callbacks : sequence of callable
         Called with the system and the metrics of each step.  One that raises ends the run: a
         checkpoint is written, and the exception goes on.
@@ -199,17 +199,17 @@ class _Keeper:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""
         self.flush()
         score = self.system.score()
-        if score is not None and (self.best is None or score < self.best["score"]):
-            self.best = {"step": done, "score": score}
+        if score is not None and (self.best is None or score < self.best.score):
+            self.best = Best(done, score)
         self.run.metrics.sync()
         info = {
             "options": stored(self.system.options),
             "data": self.system.data,
             "score": score,
-            "best": self.best,
+            "best": self.best and asdict(self.best),
         }
         if self.system.file is not None:
             info["system_file"] = self.system.file.described()
         save_checkpoint(self.run.checkpoints, self.system, done, info)
-        self.run.prune(self.plan.keep, self.best and self.best["step"])
+        self.run.prune(self.plan.keep, self.best and self.best.step)
         self.clock = time.perf_counter()

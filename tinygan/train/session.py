@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tinygan.errors import UserError
+from tinygan.files import replaced
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
-from tinygan.runs.checkpoint import load_system
+from tinygan.runs.checkpoint import Best, load_system
 from tinygan.runs.config import describe_run
-from tinygan.runs.folder import RunFolder, check_free, default_path, read_config, use_newest
+from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
+from tinygan.runs.load import use_newest
 from tinygan.systems.options import Options, load_options, read_toml, resolve, resumed, stored
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
@@ -42,8 +44,8 @@ class Session:
     forecast : str
         How much memory it will take, in words.
     start : int
-    best : dict or None
-        The ``step`` and ``score`` of the best checkpoint so far.
+    best : Best or None
+        The best checkpoint so far.
     """
 
     system: System
@@ -51,7 +53,7 @@ class Session:
     interrupt: Interrupt
     forecast: str
     start: int = 0
-    best: Any = None
+    best: Best | None = None
     shown: Callable[[Path], None] = field(default=lambda path: None)
 
     @property
@@ -134,8 +136,8 @@ def taken_up(
                 f"then {config.get('data')}, now {system.data}"
             )
         forecast = _introduce(system, given.get("force", False), say)
-        checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
-        start, best = (info["step"], info.get("best")) if checkpoint else (0, None)
+        _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
+        start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
             yield None
             return
@@ -213,7 +215,8 @@ def _keep_file(system: System, run: RunFolder) -> Path | None:
     copy = run.path / file.path.name
     if copy.exists() and copy.read_bytes() != file.text:  # it has changed: both are kept
         copy = copy.with_name(f"{copy.stem}-{file.sha256[:8]}{copy.suffix}")
-    copy.write_bytes(file.text)
+    with replaced(copy) as beside:
+        beside.write_bytes(file.text)
     return copy
 
 
