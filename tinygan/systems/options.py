@@ -415,7 +415,7 @@ def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> d
         After ``--help`` or the list of presets was printed.
     """
     given = vars(_parser(cls, title, prog).parse_args(argv))
-    if given.get("preset") == "":
+    if given.get("preset") is True:  # no name
         print(describe_presets(cls.presets))
         raise SystemExit(0)
     return given
@@ -455,7 +455,7 @@ def _parser(cls, title, prog) -> Parser:
                 if kind.choices:
                     words |= {"choices": kind.choices, "type": kind.convert}
                 if field.name == "preset":
-                    words |= {"nargs": "?", "const": ""}
+                    words |= {"nargs": "?", "const": True}
             place.add_argument(flag_of(field), **words)
     return parser
 

@@ -139,6 +139,7 @@ def taken_up(
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
         start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
+            say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
             yield None
             return
         run.open_metrics(start)
