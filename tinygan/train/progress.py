@@ -9,7 +9,9 @@ from contextlib import suppress
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "duration"]
+from tinygan.runs.report.words import duration
+
+__all__ = ["Careful", "Progress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SMOOTHING = 0.1  # share of the newest step in the running mean of the seconds a step takes
@@ -90,19 +92,6 @@ def _columns(stream) -> int:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # no terminal after all
         return 0
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``.
-
-    Examples
-    --------
-    >>> duration(75), duration(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Careful:

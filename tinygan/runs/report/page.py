@@ -14,10 +14,9 @@ from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
 from tinygan.runs.report.curves import Curve, chart
 from tinygan.runs.report.pictures import data_uri, sample_files
-from tinygan.runs.report.words import panels
+from tinygan.runs.report.words import duration, panels
 from tinygan.runs.watched import read_watch
 from tinygan.systems.system import Panel
-from tinygan.train.progress import duration
 
 __all__ = ["write_report"]
 

@@ -36,10 +36,10 @@ class CycleGAN(Translates):
     name = "cyclegan"
     title = "a CycleGAN: pictures of one domain into those of another, from unpaired examples"
     Options = CycleGANOptions
-    directions = {"AtoB": "G", "BtoA": "F"}  # noqa: RUF012
+    directions = {"AtoB": "G", "BtoA": "F"}
     smaller = "--width or --discriminator-width"
     metric_names = (*_LOSSES, "lr")
-    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}  # noqa: RUF012
+    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
     panels = (  # as in Figures 9, 10 and 11
         Panel(
             "(a) Total loss of the generators",
@@ -89,7 +89,7 @@ class CycleGAN(Translates):
             ),
         ),
     )
-    advice = {  # noqa: RUF012
+    advice = {
         "D is winning": (
             "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
             "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
