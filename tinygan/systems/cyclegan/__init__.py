@@ -14,7 +14,7 @@ from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.optim import Adam, linear_decay
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
@@ -290,7 +290,7 @@ class CycleGAN(Translates):
         o = self.options
         side = min(o.image_size, 64)
         samples = (o.image_size / side) ** 2 * o.batch_size
-        G, D = (summarise(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
+        G, D = (summarize(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
         held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
         pools = 2 * o.pool_size * 4 * o.channels * o.image_size**2
         return 2 * G.bytes_state + 2 * D.bytes_state + round(samples * held) + pools
