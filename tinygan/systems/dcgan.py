@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,57 +73,41 @@ PRESETS = {
 }
 
 
+_networks = partial(option, group="networks")
+_objective = partial(option, group="objective")
+
+
 @dataclass
 class DCGANOptions(DrawsOptions):
     """The DCGAN's options."""
 
     presets = PRESETS
 
-    image_size: int = inherit(
-        DrawsOptions, "image_size", kind=choice(*dcgan.IMAGE_SIZES), metavar=None
+    image_size: int = inherit(DrawsOptions, "image_size", kind=choice(*dcgan.IMAGE_SIZES))
+    width: int = _networks(
+        64, whole(1), "channels next to the picture, doubled at each halving of the size"
     )
-    width: int = option(
-        64,
-        whole(1),
-        "channels next to the picture, doubled at each halving of the size (default: %(default)s)",
-        group="networks",
-        metavar="N",
+    activation: str = _networks(
+        "relu", choice("relu", "leaky_relu"), "of the generator's hidden layers"
     )
-    activation: str = option(
-        "relu",
-        choice("relu", "leaky_relu"),
-        "of the generator's hidden layers (default: %(default)s)",
-        group="networks",
-    )
-    negative_slope: float = option(
-        0.2, number(0, 1), "of the leaky ReLUs (default: %(default)s)", group="networks",
-        metavar="A",
-    )  # fmt: skip
-    beta1: float = option(
-        0.5, number(0, below=1), "Adam's first β (default: %(default)s)", group="learning",
-        metavar="B",
-    )  # fmt: skip
-    label_smoothing: float = option(
+    negative_slope: float = _networks(0.2, number(0, 1, metavar="A"), "of the leaky ReLUs")
+    beta1: float = option(0.5, number(0, below=1, metavar="B"), "Adam's first β", group="learning")
+    label_smoothing: float = _objective(
         0.9,
-        number(0, 1),
-        "the target for real pictures in D's loss; 1 is no smoothing (default: %(default)s)",
-        group="objective",
-        metavar="T",
+        number(0, 1, metavar="T"),
+        "the target for real pictures in D's loss; 1 is no smoothing",
     )
-    objective: str = option(
+    objective: str = _objective(
         "non_saturating",
         choice(*sorted(dcgan.GENERATOR_LOSSES, reverse=True)),
-        "G's loss: -log D(G(z)), or log(1 - D(G(z))) (default: %(default)s)",
-        group="objective",
+        "G's loss: -log D(G(z)), or log(1 - D(G(z)))",
         was="generator_loss",
     )
-    instance_noise: float = option(
+    instance_noise: float = _objective(
         0.0,
-        number(0),
+        number(0, metavar="SD"),
         "standard deviation of noise added to all pictures that D sees; "
-        "it helps where D wins too easily (default: %(default)s)",
-        group="objective",
-        metavar="SD",
+        "it helps where D wins too easily",
     )
 
 
