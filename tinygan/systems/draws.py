@@ -177,5 +177,5 @@ def some(images: np.ndarray, count: int) -> np.ndarray:
 def checksum(images: np.ndarray, count: int, start: int = 0) -> int:
     """Return a checksum of at most `count` images."""
     for image in some(images, count):
-        start = zlib.crc32(np.ascontiguousarray(image), start)
+        start = zlib.crc32(np.ascontiguousarray(image).data, start)
     return start

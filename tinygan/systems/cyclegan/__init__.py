@@ -18,7 +18,6 @@ from tinygan.summary import summarize
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
-from tinygan.systems.options import Options
 from tinygan.systems.system import Material, Panel
 from tinygan.systems.translates import Translates
 
@@ -103,7 +102,7 @@ class CycleGAN(Translates):
     }
     domains: Domains
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Any):
         super().__init__(options)
         options = self.options
         if options.load_size is None:
@@ -116,7 +115,7 @@ class CycleGAN(Translates):
 
     def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
         o = self.options
-        generators = {
+        networks: dict[str, Layer] = {
             name: cyclegan.generator(
                 channels=o.channels,
                 width=o.width,
@@ -130,7 +129,7 @@ class CycleGAN(Translates):
             for name in ("G", "F")
         }
         shape = (o.channels, o.discriminator_width, o.discriminator_layers, o.norm)
-        return generators | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
+        return networks | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
 
     def build_optimizers(self) -> dict[str, Adam]:
         networks, lr, betas = self.networks, self.options.lr, (self.options.beta1, 0.999)
