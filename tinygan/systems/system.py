@@ -23,7 +23,7 @@ from tinygan.layer import Layer
 from tinygan.machine import memory
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
-from tinygan.optim import Adam as Optimizer
+from tinygan.optim import Optimizer
 from tinygan.summary import summarize
 from tinygan.systems.options import Options
 
