@@ -14,6 +14,7 @@ COMMANDS = {
     "translate": "translate pictures with a trained CycleGAN",
     "evaluate": "measure how good a run's pictures are",
     "study": "ask people which pictures are real",
+    "convert": "turn published PyTorch weights into a run, and back",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "coursework": "write a course in which a class builds a GAN by hand",
