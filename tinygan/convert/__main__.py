@@ -8,7 +8,7 @@ from pathlib import Path
 from tinygan.errors import CheckpointError, DivergedError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.run import BUILDERS, open_network, write_run
-from tinygan.runs.checkpoint import read_info
+from tinygan.runs.checkpoint import read_checkpoint
 from tinygan.train.command import Parser
 from tinygan.train.cyclegan_command import COMMAND as CYCLEGAN
 from tinygan.train.dcgan_command import COMMAND as DCGAN
@@ -102,7 +102,7 @@ def _read(path: Path):
 
 def _is_checkpoint(path: Path) -> bool:
     try:
-        read_info(path)
+        read_checkpoint(path)
     except CheckpointError:
         return False
     return True

@@ -7,9 +7,10 @@ from pathlib import Path
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.models import cyclegan_networks, dcgan
-from tinygan.runs.checkpoint import load_network, read_info, save_checkpoint
+from tinygan.runs.checkpoint import load_network, save_checkpoint
 from tinygan.runs.config import describe_run
-from tinygan.runs.folder import RunFolder, find_run, read_config
+from tinygan.runs.folder import RunFolder
+from tinygan.runs.load import open_run
 from tinygan.systems.system import System
 
 __all__ = ["BUILDERS", "open_network", "write_run"]
@@ -60,13 +61,12 @@ def open_network(run: Path, name: str, best: bool = False) -> tuple[str, dict, L
     UserError
         If there is no such run, or no such network in it.
     """
-    found = read_info(run) if run.is_file() else read_config(run)
-    system = found.get("system")
+    opened = open_run(run, best=best)
+    system, options, checkpoint = opened.system, opened.options, opened.checkpoint.path
     if system not in BUILDERS:
         raise UserError(f"{run}: the run of a {system}; expected one of {', '.join(BUILDERS)}")
     if name not in BUILDERS[system]:
         raise UserError(f"--network {name}: a {system} has {', '.join(BUILDERS[system])}")
-    options, checkpoint = find_run(run, system, best)
     try:
         network = BUILDERS[system][name](options)
     except (KeyError, TypeError, ValueError) as error:
@@ -103,7 +103,9 @@ def write_run(
     imported = _Imported(system, options, networks, source)
     run = RunFolder.create(out, describe_run(imported, 0))
     try:
-        return save_checkpoint(run.checkpoints, imported, 0, {"options": options})
+        return save_checkpoint(
+            run.checkpoints, imported, 0, {"options": options, "data": imported.data}
+        )
     except BaseException:
         run.close()
         run.remove_if_unused()
