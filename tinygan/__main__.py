@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure how good a run's pictures are",
     "study": "ask people which pictures are real",
     "convert": "turn published PyTorch weights into a run, and back",
+    "export": "write a run's network as an ONNX model",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "coursework": "write a course in which a class builds a GAN by hand",

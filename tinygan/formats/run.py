@@ -13,7 +13,7 @@ from tinygan.runs.folder import RunFolder
 from tinygan.runs.load import open_run
 from tinygan.systems.system import System
 
-__all__ = ["BUILDERS", "open_network", "write_run"]
+__all__ = ["BUILDERS", "input_shape", "open_network", "write_run"]
 
 _GENERATOR = ("image_size", "channels", "noise_size", "width", "activation", "negative_slope")
 _TRANSLATOR = ("channels", "width", "downsamplings", "residual_blocks", "norm", "upsampling")
@@ -73,6 +73,15 @@ def open_network(run: Path, name: str, best: bool = False) -> tuple[str, dict, L
         raise UserError(f"{checkpoint}: its options are damaged ({error!r})") from None
     load_network(checkpoint, network, name)
     return system, options, network
+
+
+def input_shape(system: str, name: str, options: dict) -> tuple[int | None, ...]:
+    """Return the shape of one sample that a network takes; None where any size will do."""
+    if system == "cyclegan":
+        return None, None, options["channels"]
+    if name == "G":
+        return (options["noise_size"],)
+    return options["image_size"], options["image_size"], options["channels"]
 
 
 class _Imported(System):
