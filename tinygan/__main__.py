@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure how good a run's pictures are",
     "study": "ask people which pictures are real",
     "convert": "turn published PyTorch weights into a run, and back",
+    "demo": "write a page in which anyone can play with a run's network",
     "export": "write a run's network as an ONNX model",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
