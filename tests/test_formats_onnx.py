@@ -188,9 +188,9 @@ def _transposed(a, x, w):
 def _norm(a, x, scale, bias, mean=None, var=None):
     training, eps = a.pop("training_mode", 0), a.get("epsilon", 1e-5)
     if mean is None:
-        layer = InstanceNorm2d(x.shape[1], eps, affine=True)
+        layer = InstanceNorm2d(x.shape[1], eps=eps, affine=True)
     else:
-        layer = BatchNorm2d(x.shape[1], eps, momentum=0.1)
+        layer = BatchNorm2d(x.shape[1], eps=eps, momentum=0.1)
         layer.running_mean[...], layer.running_var[...] = mean, var
     layer.weight.data[...], layer.bias.data[...] = scale, bias
     if training:
@@ -230,7 +230,58 @@ def _dropout(a, x, *further):
     return tinygan.Dropout(0.5)
 
 
+def _pool(kind):
+    def make(a, x):
+        known = ("count_include_pad",) if kind is tinygan.AvgPool2d else ()
+        a = {name: value for name, value in a.items() if value or name == "kernel_shape"}
+        padding = _symmetric(a, known)
+        wide = any(2 * p > k for p, k in zip(padding, a["kernel_shape"], strict=False))
+        if x.ndim != 4 or wide or (known and any(padding) and not a.get("count_include_pad")):
+            raise NotOurs
+        return kind(tuple(a["kernel_shape"]), tuple(a.get("strides", (1, 1))), padding)
+
+    return make
+
+
+def _depth_to_space(a, x):
+    if a.get("mode", b"DCR") != b"CRD":
+        raise NotOurs
+    return tinygan.PixelShuffle(a["blocksize"])
+
+
+def _prelu(a, x, slope):
+    if (x.ndim > 2 and slope.shape[1:] != (1,) * (x.ndim - 2)) or slope.ndim < 3 <= x.ndim:
+        raise NotOurs
+    layer = tinygan.PReLU(len(slope))
+    layer.weight.data[...] = slope.ravel()
+    return layer
+
+
+def _group_norm(a, x, scale, bias):
+    layer = tinygan.GroupNorm(a["num_groups"], x.shape[1], eps=a.get("epsilon", 1e-5))
+    layer.weight.data[...], layer.bias.data[...] = scale, bias
+    return layer
+
+
+def _linear(a, x, w, bias=None):
+    if set(a) - {"transB"} or w.ndim != 2 or (bias is not None and bias.size != w.size // len(w)):
+        raise NotOurs
+    w = w.T if a.get("transB") else w
+    layer = tinygan.Linear(*w.shape, bias=bias is not None)
+    layer.weight.data[...] = w
+    if bias is not None:
+        layer.bias.data[...] = bias.ravel()
+    return layer
+
+
 MAKERS = {
+    "MaxPool": _pool(tinygan.MaxPool2d),
+    "AveragePool": _pool(tinygan.AvgPool2d),
+    "DepthToSpace": _depth_to_space,
+    "PRelu": _prelu,
+    "GroupNormalization": _group_norm,
+    "Gemm": _linear,
+    "MatMul": _linear,
     "Conv": _conv,
     "ConvTranspose": _transposed,
     "BatchNormalization": _norm,
@@ -247,21 +298,27 @@ MAKERS = {
     "Dropout": _dropout,
 }
 EXPECTED = {
+    "AveragePool": 4,
+    "BatchNormalization": 4,
     "Conv": 5,
     "ConvTranspose": 3,
-    "BatchNormalization": 4,
-    "InstanceNormalization": 2,
-    "Relu": 1,
-    "LeakyRelu": 3,
-    "Tanh": 2,
-    "Sigmoid": 2,
-    "Pad": 1,
-    "Resize": 1,
-    "Upsample": 1,
-    "Flatten": 3,
-    "Reshape": 3,
+    "DepthToSpace": 1,
     "Dropout": 6,
-}
+    "Flatten": 3,
+    "Gemm": 3,
+    "GroupNormalization": 2,
+    "InstanceNormalization": 2,
+    "LeakyRelu": 3,
+    "MatMul": 1,
+    "MaxPool": 6,
+    "Pad": 1,
+    "Relu": 1,
+    "Reshape": 3,
+    "Resize": 1,
+    "Sigmoid": 2,
+    "Tanh": 2,
+    "Upsample": 1,
+}  # of ONNX 1.23: how many are run at least; older ones have fewer
 
 
 def test_onnxs_own_cases_agree_with_tinygans_layers():

@@ -2,10 +2,9 @@
 
 The published networks are `nn.Sequential`s, so a parameter's name is the place of its module:
 ``model.1.weight``, ``model.10.conv_block.5.bias``.  The places follow from tinygan's layers in
-their order; no name is listed here.  Three rules make them:
+their order; no name is listed here.  Two rules are all:
 
 - `Reshape` and `Flatten` have no place: the published code reshapes outside the network;
-- a normalization with an activation of its own takes two places;
 - a residual block's layers stand in its ``conv_block``.
 
 Convolution weights go from ``(KH, KW, C, O)`` to ``(O, C, KH, KW)``, and those of transposed
@@ -65,7 +64,7 @@ def _names(network, published, own):
                     yield f"{published}{place}.{leaf}", f"{own}{name}.{leaf}"
         else:
             continue
-        place += 1 if getattr(layer, "activation", None) is None else 2
+        place += 1
 
 
 def to_published(network: Layer, prefix: str) -> dict[str, np.ndarray]:

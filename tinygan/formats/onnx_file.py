@@ -15,15 +15,22 @@ import numpy as np
 import tinygan
 from tinygan.errors import UserError
 from tinygan.files import replaced
+from tinygan.formats.sizes import output_padding
 from tinygan.layer import Layer, Residual, Sequential
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -160,8 +167,6 @@ class _Graph:
                 f"{type(layer).__name__}: ONNX has no place for this layer; there are {known}"
             )
         make(self, layer)
-        if getattr(layer, "activation", None) is not None:  # of a normalization
-            self.add(layer.activation)
 
     def add_node(self, kind: str, *further: str, output: str = "", **attributes) -> None:
         """Add a node that takes `last` and `further` inputs; its output is `last` then."""
@@ -180,6 +185,10 @@ class _Graph:
         to = self._onnx.TensorProto.FLOAT
         self.nodes.append(self._onnx.helper.make_node("Cast", [name], [f"{name}_float"], to=to))
         return f"{name}_float"
+
+    def for_channels(self, array, name: str) -> str:
+        """Add one number for each channel, of a shape that goes with `last`."""
+        return self.constant(np.reshape(asnumpy(array), (-1, *[1] * (self.rank - 2))), name)
 
     def transpose(self, axes) -> None:
         if self.rank == 4:
@@ -203,8 +212,8 @@ def _convolution(kind: str):
         if layer.bias is not None:
             weights.append(graph.constant(layer.bias.data, "bias"))
         how = {"kernel_shape": layer.kernel_size, "strides": layer.stride}
-        if any(getattr(layer, "output_padding", ())):
-            how["output_padding"] = layer.output_padding
+        if kind == "ConvTranspose" and any(output_padding(layer)):
+            how["output_padding"] = output_padding(layer)
         graph.add_node(kind, *weights, pads=[*layer.padding] * 2, **how)
 
     return add
@@ -224,6 +233,38 @@ def _norm(kind: str, *statistics: str):
     return add
 
 
+def _group_norm(graph, layer):
+    """A group is normalized like an instance's channel, once it stands in a row."""
+    x = graph.last
+    graph.add_node("Reshape", graph.constant(np.array([0, layer.groups, -1]), "groups"))
+    ones = np.ones(layer.groups), np.zeros(layer.groups)
+    inputs = [graph.constant(a, name) for a, name in zip(ones, ("ones", "zeros"), strict=True)]
+    graph.add_node("InstanceNormalization", *inputs, epsilon=layer.eps)
+    grouped, graph.last = graph.last, x
+    graph.add_node("Shape")
+    shape, graph.last = graph.last, grouped
+    graph.add_node("Reshape", shape)
+    if layer.weight is not None:
+        graph.add_node("Mul", graph.for_channels(layer.weight.data, "weight"))
+        graph.add_node("Add", graph.for_channels(layer.bias.data, "bias"))
+
+
+def _linear(graph, layer):
+    graph.transpose(_TO_NHWC)
+    graph.add_node("MatMul", graph.constant(layer.weight.data, "weight"))
+    if layer.bias is not None:
+        graph.add_node("Add", graph.constant(layer.bias.data, "bias"))
+    graph.transpose(_TO_NCHW)
+
+
+def _pool(kind: str, **how):
+    def add(graph, layer):
+        window = {"kernel_shape": layer.kernel_size, "strides": layer.stride}
+        graph.add_node(kind, pads=[*layer.padding] * 2, **window, **how)
+
+    return add
+
+
 def _elementwise(kind: str):
     return lambda graph, layer: graph.add_node(kind)
 
@@ -234,6 +275,14 @@ def _nothing(graph, layer):
 
 def _leaky_relu(graph, layer):
     graph.add_node("LeakyRelu", alpha=layer.negative_slope)
+
+
+def _prelu(graph, layer):
+    graph.add_node("PRelu", graph.for_channels(layer.weight.data, "slope"))
+
+
+def _pixel_shuffle(graph, layer):
+    graph.add_node("DepthToSpace", blocksize=layer.scale, mode="CRD")
 
 
 def _pad(graph, layer):
@@ -267,6 +316,12 @@ NODES: dict[type, Callable] = {
     ConvTranspose2d: _convolution("ConvTranspose"),
     BatchNorm2d: _norm("BatchNormalization", "running_mean", "running_var"),
     InstanceNorm2d: _norm("InstanceNormalization"),
+    GroupNorm: _group_norm,
+    Linear: _linear,
+    MaxPool2d: _pool("MaxPool"),
+    AvgPool2d: _pool("AveragePool", count_include_pad=1),
+    PixelShuffle: _pixel_shuffle,
+    PReLU: _prelu,
     ReLU: _elementwise("Relu"),
     LeakyReLU: _leaky_relu,
     Tanh: _elementwise("Tanh"),

@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from tinygan.errors import UserError
+from tinygan.formats.sizes import output_padding
 from tinygan.layer import Layer, Residual, Sequential
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -29,9 +36,15 @@ LAYERS: dict[type, tuple[str, ...]] = {
     Sequential: (),
     Residual: (),
     Conv2d: ("stride", "padding"),
-    ConvTranspose2d: ("stride", "padding", "output_padding"),
+    ConvTranspose2d: ("stride", "padding"),
+    Linear: (),
     BatchNorm2d: ("eps",),
     InstanceNorm2d: ("eps",),
+    GroupNorm: ("eps", "groups"),
+    PReLU: (),
+    MaxPool2d: ("kernel_size", "stride", "padding"),
+    AvgPool2d: ("kernel_size", "stride", "padding"),
+    PixelShuffle: ("scale",),
     LeakyReLU: ("negative_slope",),
     ReflectionPad2d: ("padding",),
     Upsample: ("scale",),
@@ -74,8 +87,10 @@ def _describe(layer: Layer, weights: list) -> dict:
         raise UserError(f"{type(layer).__name__}: a page cannot run this layer; it knows {known}")
     described = {"kind": type(layer).__name__}
     described |= {name: getattr(layer, name) for name in LAYERS[type(layer)]}
+    if isinstance(layer, ConvTranspose2d):
+        described["output_padding"] = output_padding(layer)
     if isinstance(layer, Sequential):
-        described["layers"] = [d for inner in layer for d in _with_activation(inner, weights)]
+        described["layers"] = [_describe(inner, weights) for inner in layer]
         return described
     arrays = {name: parameter.data for name, parameter in layer.named_parameters().items()}
     for name, array in (arrays | layer.buffers()).items():
@@ -83,9 +98,3 @@ def _describe(layer: Layer, weights: list) -> dict:
             described[name] = {"start": sum(a.size for a in weights), "shape": list(array.shape)}
             weights.append(asnumpy(array))
     return described
-
-
-def _with_activation(layer, weights):
-    yield _describe(layer, weights)
-    if getattr(layer, "activation", None) is not None:
-        yield _describe(layer.activation, weights)

@@ -125,12 +125,59 @@ const tinygan = (() => {
     return y;
   }
 
+  // Over the pixels of each channel, or of a group of neighbouring channels together.
   function instanceNorm(x, layer) {
-    const C = x.shape[2], M = x.data.length / C;
+    const C = x.shape[2], each = layer.groups ? C / layer.groups : 1, M = (x.data.length / C) * each;
+    const group = Int32Array.from({ length: C }, (_, c) => Math.floor(c / each));
     const mean = new Float64Array(C), variance = new Float64Array(C);
-    for (let i = 0; i < x.data.length; i++) mean[i % C] += x.data[i] / M;
-    for (let i = 0; i < x.data.length; i++) variance[i % C] += (x.data[i] - mean[i % C]) ** 2 / M;
-    return normalize(x, layer, mean, variance);
+    for (let i = 0; i < x.data.length; i++) mean[group[i % C]] += x.data[i] / M;
+    for (let i = 0; i < x.data.length; i++) {
+      variance[group[i % C]] += (x.data[i] - mean[group[i % C]]) ** 2 / M;
+    }
+    const spread = (values) => Float64Array.from(group, (g) => values[g]);
+    return normalize(x, layer, spread(mean), spread(variance));
+  }
+
+  function linear(x, layer) {
+    const [C, O] = layer.weight.shape, M = x.data.length / C;
+    const y = make([...x.shape.slice(0, -1), O]);
+    layer.rows ??= transposed(layer.weight.data, C, O);
+    multiply(x.data, layer.rows, y.data, M, O, C);
+    return addChannels(y, layer.bias);
+  }
+
+  function pool(first, step, last) {
+    return (x, { kernel_size: [KH, KW], stride: [sh, sw], padding: [ph, pw] }) => {
+      const [H, W, C] = x.shape;
+      const OH = Math.floor((H + 2 * ph - KH) / sh) + 1;
+      const OW = Math.floor((W + 2 * pw - KW) / sw) + 1, y = make([OH, OW, C]);
+      for (let i = 0; i < y.data.length; i++) {
+        const c = i % C, w = Math.floor(i / C) % OW, h = Math.floor(i / C / OW);
+        let value = first;
+        for (let a = Math.max(0, ph - h * sh); a < KH && h * sh + a - ph < H; a++) {
+          for (let b = Math.max(0, pw - w * sw); b < KW && w * sw + b - pw < W; b++) {
+            value = step(value, x.data[((h * sh + a - ph) * W + w * sw + b - pw) * C + c]);
+          }
+        }
+        y.data[i] = last(value, KH * KW);
+      }
+      return y;
+    };
+  }
+
+  function pixelShuffle(x, { scale: r }) {
+    const [H, W, C] = x.shape, O = C / r ** 2, y = make([H * r, W * r, O]);
+    for (let k = 0; k < x.data.length; k++) {
+      const c = k % C, w = Math.floor(k / C) % W, h = Math.floor(k / C / W);
+      const o = Math.floor(c / r ** 2), i = Math.floor(c / r) % r, j = c % r;
+      y.data[((h * r + i) * W * r + w * r + j) * O + o] = x.data[k];
+    }
+    return y;
+  }
+
+  function prelu(x, layer) {
+    const slopes = layer.weight.data, C = slopes.length;
+    return { data: x.data.map((v, i) => (v > 0 ? v : v * slopes[i % C])), shape: x.shape };
   }
 
   function batchNorm(x, layer) {
@@ -175,6 +222,12 @@ const tinygan = (() => {
     ConvTranspose2d: convTranspose,
     BatchNorm2d: batchNorm,
     InstanceNorm2d: instanceNorm,
+    GroupNorm: instanceNorm,
+    Linear: linear,
+    MaxPool2d: pool(-Infinity, Math.max, (v) => v),
+    AvgPool2d: pool(0, (sum, v) => sum + v, (sum, count) => sum / count),
+    PixelShuffle: pixelShuffle,
+    PReLU: prelu,
     ReflectionPad2d: reflectionPad,
     Upsample: upsample,
     ReLU: each((v) => (v > 0 ? v : 0)),
