@@ -102,10 +102,16 @@ function startDrawing() {
     button.append(small);
     button.setAttribute("aria-label", "back to this picture");
     const kept = moved();
-    button.onclick = () => { z = kept; middle(); };
+    button.onclick = () => goTo(kept);
     find("strip").prepend(button);
     find("earlier").hidden = false;
     while (find("strip").children.length > 16) find("strip").lastChild.remove();
+  }
+
+  function goTo(place) {
+    if (walking) walk();
+    z = place;
+    middle();
   }
 
   function middle() {
@@ -143,7 +149,7 @@ function startDrawing() {
     sliders.push(slider);
     find("sliders").append(label);
   }
-  find("another").onclick = () => { remember(); z = drawn(); middle(); };
+  find("another").onclick = () => { remember(); goTo(drawn()); };
   find("middle").onclick = middle;
   find("walk").onclick = walk;
   find("save").onclick = () => save(canvas, "tinygan.png");
