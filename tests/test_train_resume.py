@@ -392,7 +392,7 @@ def test_numbers_that_are_not_finite_never_get_into_a_checkpoint(tmp_path):
             {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4, "backend": "numpy"},
         )
     )
-    system.optimisers["adam_D"].moments[0][1][:] = np.inf
+    system.optimisers["adam_D"].slots[0][1][:] = np.inf
     with pytest.raises(DivergedError, match=r"optimizers/adam_D/D\.0\.weight/v"):
         save_checkpoint(tmp_path, system, 5, {})
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from tinygan.machine.arrays import asarray, asnumpy, get_xp, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
+from tinygan.objectives import CycleObjective
 from tinygan.optim import Adam, linear_decay
 from tinygan.systems.system import System
 from tinygan.train.cyclegan_data import load_domains
@@ -131,8 +132,8 @@ class CycleGAN(System):
             *self.optimisers.values(),
             x,
             y,
-            **{name: options[name] for name in weights},
-            **self.pools,
+            objective=CycleObjective(**{name: options[name] for name in weights}),
+            pools=tuple(self.pools.values()),
         )
         return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
 

@@ -123,7 +123,7 @@ def add_arguments(parser) -> None:
     )
     training.add_argument(
         "--generator-loss",
-        choices=sorted(dcgan.GENERATOR_LOSSES, reverse=True),
+        choices=("non_saturating", "minimax"),
         help="-log D(G(z)), or log(1 - D(G(z))) (default: %(default)s)",
     )
     training.add_argument(

@@ -9,9 +9,11 @@ import numpy as np
 
 from tinygan.data import Batches, ImageFolder, faces, save_grid
 from tinygan.layer import Layer
+from tinygan.layers import GaussianNoise
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.models import dcgan
+from tinygan.objectives import OBJECTIVES
 from tinygan.optim import Adam
 from tinygan.summary import summarize
 from tinygan.systems.system import System
@@ -92,24 +94,17 @@ class DCGAN(System):
 
     def step(self, batch, step: int) -> dict:
         options = self.options
-        arrays = [batch, noise(options, len(batch), self._random(_NOISE, step))]
+        z = noise(options, len(batch), self._random(_NOISE, step))
+        augment = None
         if options["instance_noise"]:
-            drawn = self._random(_INSTANCE_NOISE, step).standard_normal(
-                (2, *batch.shape), np.float32
-            )
-            drawn *= np.float32(options["instance_noise"])
-            arrays.extend(drawn)
-        x, z, *instance_noise = self._upload(*arrays)
+            seed = (options["seed"], _INSTANCE_NOISE, step)
+            augment = GaussianNoise(options["instance_noise"], seed)
         return dcgan.train_step(
-            self.networks["G"],
-            self.networks["D"],
-            self.optimisers["adam_G"],
-            self.optimisers["adam_D"],
-            x,
-            z,
-            label_smoothing=options["label_smoothing"],
-            generator_loss=options["generator_loss"],
-            instance_noise=instance_noise or None,
+            *self.networks.values(),
+            *self.optimisers.values(),
+            *self._upload(batch, z),
+            objective=OBJECTIVES[options["generator_loss"]](options["label_smoothing"]),
+            augment=augment,
         )
 
     def save_samples(self, path: Path) -> np.ndarray:

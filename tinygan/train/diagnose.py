@@ -78,9 +78,9 @@ def watched(system: System):
             for key, buffer in network.buffers().items():
                 _check(buffer, f"{name}.{key}")
         for name, optimiser in system.optimisers.items():
-            for i, moments in enumerate(optimiser.moments):
-                for moment in moments:
-                    _check(moment, f"a moment of {name}'s parameter {i}")
+            for i, slots in enumerate(optimiser.slots):
+                for slot in slots:
+                    _check(slot, f"a moment of {name}'s parameter {i}")
 
     Layer.__call__, Backward.__call__ = watched_call, watched_walk_back
     try:
