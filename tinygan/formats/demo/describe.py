@@ -14,6 +14,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
@@ -53,6 +54,7 @@ LAYERS: dict[type, tuple[str, ...]] = {
     Tanh: (),
     Sigmoid: (),
     Dropout: (),
+    GaussianNoise: (),
     Flatten: (),
 }
 """The numbers that each layer is made with, by its exact type."""

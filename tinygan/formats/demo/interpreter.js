@@ -235,6 +235,7 @@ const tinygan = (() => {
     Tanh: each((v) => Math.tanh(v)),
     Sigmoid: each((v) => 1 / (1 + Math.exp(-v))),
     Dropout: (x) => x,
+    GaussianNoise: (x) => x,
     Reshape: (x, layer) => ({ data: x.data, shape: layer.shape }),
     Flatten: (x) => ({ data: x.data, shape: [x.data.length] }),
     Sequential: run,
