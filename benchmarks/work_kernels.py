@@ -24,18 +24,20 @@ def prepare_kernel(backend: str, name: str, batch: int, size: int, channels: int
     window = (4, 4), (2, 2), (1, 1), size // 2, size // 2
     copies = draw(batch * (size // 2) ** 2, 16 * channels) if "patches" in name else None
     row = draw(1, channels)
+    cache = grouped[0], row, row, row, None, None
     weights = [Parameter(draw(*WEIGHTS)) for _ in range(4)] if name == "adam" else ()
     adam = Adam(weights) if name == "adam" else None
     job, moved = {
         "copy": (lambda: dy.__setitem__(..., x), two),
         "relu": (lambda: kernels.relu(x), two),
         "relu_backward": (lambda: kernels.relu_backward(dy, x), three),
-        "leaky_relu_backward": (lambda: kernels.leaky_relu_backward(dy, x, 0.2), three),
+        "leaky_relu_backward": (lambda: kernels.leaky_relu_backward(dy, (x, 0.2)), three),
         "moments": (lambda: kernels.moments(grouped[0]), one),
-        "normalise": (lambda: kernels.normalise(grouped[0], row, row * row, None, None, 1e-5), two),
-        "normalise_backward": (  # x and dy are read for the sums and again for dx
-            lambda: kernels.normalise_backward(*reversed(grouped), row, row, row),
-            5 * one,
+        "normalize": (lambda: kernels.normalize(grouped[0], row, row * row, None, None, 1e-5), two),
+        "normalize_sums": (lambda: kernels.normalize_sums(grouped[1], cache), two),
+        "normalize_backward": (
+            lambda: kernels.normalize_backward(grouped[1], cache, row, row),
+            three,
         ),
         "patches": (lambda: kernels.patches(x, *window), one + 4 * one),
         "sum_patches": (lambda: kernels.sum_patches(copies, dy, *window), one + 4 * one),

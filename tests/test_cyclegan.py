@@ -1,15 +1,20 @@
 """The CycleGAN: its networks, and an objective that is the paper's, to the letter."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from tinygan import (
     Adam,
+    Conv2d,
     CycleObjective,
+    GroupNorm,
     Hinge,
     Layer,
     Minimax,
     NonSaturating,
+    PixelShuffle,
     Sequential,
     check_objective,
     l1,
@@ -76,6 +81,20 @@ def test_parameters_stand_where_the_published_files_have_them():
     nine = cyclegan.generator(width=1, residual_blocks=9, dropout=0.5)
     assert places(nine) == ["1", "4", "7", *blocks, "19", "22", "26"]
     assert places(cyclegan.patch_discriminator(width=1)) == ["0", "2", "5", "8", "11"]
+
+
+def test_norms_and_upsamplings_may_be_ones_own():
+    def sub_pixel(wide, half, bias, rng):
+        return [Conv2d(wide, 4 * half, 3, padding=1, bias=bias, rng=rng), PixelShuffle(2)]
+
+    norm = partial(GroupNorm, 2)
+    G = cyclegan.generator(width=4, residual_blocks=1, norm=norm, upsampling=sub_pixel, rng=0)
+    kinds = [type(layer) for layer in G]
+    assert kinds.count(PixelShuffle) == 2
+    assert kinds.count(GroupNorm) == 5
+    assert G.predict(np.zeros((1, 16, 16, 3), np.float32)).shape == (1, 16, 16, 3)
+    D = cyclegan.patch_discriminator(width=4, norm=norm, rng=0)
+    assert [type(layer) for layer in D].count(GroupNorm) == 3
 
 
 def test_biases_stand_where_no_norm_brings_its_own():

@@ -10,6 +10,7 @@ Networks*, 2016, in the 4×4 form that has become usual.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -29,7 +30,7 @@ def generator(
     channels: int = 3,
     noise_size: int = 200,
     width: int = 64,
-    activation: str = "relu",
+    activation: str | Callable[[], Layer] = "relu",
     negative_slope: float = 0.2,
     rng=None,
 ) -> Sequential:
@@ -50,8 +51,8 @@ def generator(
         The length of z.
     width : int
         Channels of the largest hidden layer.
-    activation : {"relu", "leaky_relu"}
-        The paper's first experiment uses ReLU, the others leaky ReLU.
+    activation : {"relu", "leaky_relu"} or callable
+        The paper's first experiment uses ReLU, the others leaky ReLU.  A callable makes the layer.
     negative_slope : float
         Of the leaky ReLU.
     rng : int, numpy.random.Generator or None
@@ -73,12 +74,10 @@ def generator(
     3576704
     """
     _check_sizes(image_size, channels)
-    if activation not in ("relu", "leaky_relu"):
+    activations = {"relu": ReLU, "leaky_relu": partial(LeakyReLU, negative_slope)}
+    if not callable(activation) and activation not in activations:
         raise ValueError(f"activation: expected 'relu' or 'leaky_relu', got {activation!r}")
-
-    def act() -> Layer:
-        return ReLU() if activation == "relu" else LeakyReLU(negative_slope)
-
+    act = activations.get(activation, activation)
     rng = np.random.default_rng(rng)
     conv = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
     norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
