@@ -1,5 +1,5 @@
 r"""
-4. Batch norm, line by line
+6. Batch norm, line by line
 ===========================
 
 **How does a gradient get through a layer that looks at the whole batch, and how can a wrong one

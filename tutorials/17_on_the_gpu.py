@@ -1,5 +1,5 @@
 r"""
-11. On a GPU
+17. On a GPU
 ============
 
 **What changes when the same code runs on a GPU, and what does it cost?**

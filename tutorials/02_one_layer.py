@@ -1,5 +1,5 @@
 r"""
-1. One layer, by hand
+2. One layer, by hand
 =====================
 
 **What does a layer have to know in order to learn?**

@@ -1,5 +1,5 @@
 r"""
-6. Adam
+8. Adam
 =======
 
 **Why do both systems learn with Adam, and why with** :math:`\beta_1 = 0.5` **?**

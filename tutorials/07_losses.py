@@ -1,5 +1,5 @@
 r"""
-5. Losses: what the two networks tell each other
+7. Losses: what the two networks tell each other
 ================================================
 
 **Both forms of the generator's loss have the same goal.  Why does one of them learn and the other

@@ -1,5 +1,5 @@
 r"""
-7. A DCGAN, watched as it learns
+9. A DCGAN, watched as it learns
 ================================
 
 **Two networks that only ever see each other's output: how do faces come out of that?**
@@ -233,4 +233,4 @@ plt.show()
 #
 # .. dropdown:: Hint
 #
-#    Tutorial 5 says when it cannot.  Look at D(G(z)) over the first hundred steps: is D ever sure?
+#    Tutorial 7 says when it cannot.  Look at D(G(z)) over the first hundred steps: is D ever sure?

@@ -1,5 +1,5 @@
 r"""
-3. Transposed convolution is the other gradient
+5. Transposed convolution is the other gradient
 ===============================================
 
 **A discriminator shrinks images.  How does a generator enlarge them, and where does the

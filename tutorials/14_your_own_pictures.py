@@ -1,5 +1,5 @@
 r"""
-12. Your own pictures
+14. Your own pictures
 =====================
 
 **A folder of pictures as they come, of all kinds and sizes: what does it take to train on them,
@@ -173,7 +173,7 @@ assert np.isfinite(pictures).all()
 # ----------------------------
 # A few hundred pictures are few: the discriminator can learn them by heart, and then the generator
 # is pulled towards copies.  Mirror them (``--flip`` is on for the CycleGAN; in Python,
-# ``Batches(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 7 <07_dcgan>`, and
+# ``Batches(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 9 <09_dcgan>`, and
 # see :doc:`how to read losses <../losses>` for when to stop.
 #
 # Exercises

@@ -1,10 +1,10 @@
 r"""
-10. Making convolution fast
+16. Making convolution fast
 ===========================
 
 **How can a convolution be computed with fewer multiplications than its definition has, exactly?**
 
-:doc:`Tutorial 2 <02_convolution>` ended with one large matrix product, at which processors are as
+:doc:`Tutorial 4 <04_convolution>` ended with one large matrix product, at which processors are as
 fast as they can be.  What is left is to multiply *less*.  Along one axis, :math:`m` neighbouring
 outputs of a kernel with :math:`r` taps are
 

@@ -1,5 +1,5 @@
 r"""
-2. Convolution: from loops to a matrix product
+4. Convolution: from loops to a matrix product
 ==============================================
 
 **A convolution is six loops.  How does it become one matrix product, and why is that worth it?**
@@ -120,7 +120,7 @@ plt.show()
 # %%
 # The gradients come for free
 # ---------------------------
-# :math:`Y = P\,W` is a matrix product, so its gradients are those of tutorial 1:
+# :math:`Y = P\,W` is a matrix product, so its gradients are those of tutorial 2:
 #
 # .. math:: dW = P^T\, dY, \qquad dP = dY\, W^T .
 #
