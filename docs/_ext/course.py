@@ -10,11 +10,13 @@ frame under frame, over which ``film.js`` puts a slider.
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from docutils import nodes
+from docutils.statemachine import StringList
 from matplotlib.animation import FuncAnimation
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
@@ -39,6 +41,34 @@ class Solution(SphinxDirective):
     def run(self):
         node = solution()
         self.state.nested_parse(self.content, self.content_offset, node)
+        return [node]
+
+
+class Recorded(SphinxDirective):
+    """``.. recorded:: NAME``: a result of docs/record.py, with its command, machine and date."""
+
+    required_arguments = 1
+
+    def run(self):
+        folder = Path(self.env.srcdir) / "recorded"
+        facts = folder / f"{self.arguments[0]}.json"
+        said = json.loads(facts.read_text(encoding="utf-8"))
+        self.env.note_dependency(str(facts))
+        classes = "tg-recorded no-scaled-link"
+        if said["frames"] > 1:
+            classes += f" tg-film frames-{said['frames']}"
+        lines = [
+            f".. image:: /recorded/{self.arguments[0]}.webp",
+            f"   :alt: {said['alt']}",
+            f"   :class: {classes}",
+            "",
+            said["caption"],
+            "",
+            f"*Recorded* on {said['date']} by ``{said['command']}`` on {said['machine']}; "
+            "``docs/record.py`` makes it again.",
+        ]
+        node = nodes.container(classes=["tg-record"])
+        self.state.nested_parse(StringList(lines, str(facts)), self.content_offset, node)
         return [node]
 
 
@@ -105,5 +135,6 @@ def _frames(animation):
 def setup(app):
     app.add_node(solution)
     app.add_directive("solution", Solution)
+    app.add_directive("recorded", Recorded)
     app.connect("doctree-read", fold_solutions)
     return {"parallel_read_safe": True}
