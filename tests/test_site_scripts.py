@@ -21,8 +21,8 @@ from tinygan import (
     bce_with_logits,
     frozen,
     minimax,
+    mse,
     non_saturating,
-    squared_error,
 )
 
 STATIC = Path(__file__).resolve().parent.parent / "docs" / "_static"
@@ -68,7 +68,7 @@ def to(target):
 
 
 def square(target):
-    return lambda score: squared_error(score, target)
+    return lambda score: mse(score, target)
 
 
 OBJECTIVES = {

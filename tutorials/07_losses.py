@@ -27,8 +27,8 @@ from tinygan import (
     bce_with_logits,
     check_gradients,
     minimax,
+    mse,
     non_saturating,
-    squared_error,
 )
 
 
@@ -63,7 +63,7 @@ for loss in (
     minimax,
     non_saturating,
     lambda s: bce_with_logits(s, 0.9),
-    lambda s: squared_error(s, 1.0),
+    lambda s: mse(s, 1.0),
 ):
     assert check_gradients(loss, scores).ok
 
@@ -170,7 +170,7 @@ figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for name, loss in {
     "minimax": minimax,
     "non-saturating": non_saturating,
-    "least squares": lambda p: squared_error(p, 1.0),
+    "least squares": lambda p: mse(p, 1.0),
 }.items():
     axis.plot(s, [-loss(np.array([v]))[1][0] for v in s], label=name)
 
@@ -229,7 +229,7 @@ print(f"least at a score of {lowest:.2f}; -log 9 = {-np.log(9):.2f}")
 assert abs(lowest + np.log(9)) < 0.05
 
 # %%
-# **3.**  Repeat ``descend`` with ``squared_error``.  Why does it overshoot at first?
+# **3.**  Repeat ``descend`` with ``mse``.  Why does it overshoot at first?
 #
 # .. dropdown:: Hint
 #
@@ -241,8 +241,8 @@ assert abs(lowest + np.log(9)) < 0.05
 #    The score is −32 there, and the square pulls in proportion: with the same rate it leaps over 0 and
 #    far away.  A rate a thousand times smaller goes down quietly.
 
-wild = descend(lambda score: squared_error(score, 1.0), steps=1)
-quiet = descend(lambda score: squared_error(score, 1.0), lr=5e-5)
+wild = descend(lambda score: mse(score, 1.0), steps=1)
+quiet = descend(lambda score: mse(score, 1.0), lr=5e-5)
 print(f"one step with the old rate: {wild[0]:.1f}; 300 small ones: {quiet[-1]:.2f}")
 assert wild[0] < -8
 assert 0 < quiet[-1] < 8

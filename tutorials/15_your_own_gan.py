@@ -146,8 +146,23 @@ plt.show()
 #
 # From here to a command
 # ----------------------
-# A loop in a notebook has no run folder, no resume, no report.  How a file of your own gets them is
-# shown in :doc:`the map of the code <../map>`, under *systems*.
+# A loop in a notebook has no run folder, no resume, no report.  This one file gets all of them, for
+# pictures: it says what differs from other GANs, and nothing else.
+#
+# .. literalinclude:: ../../tutorials/my_gan.py
+#    :start-at: @dataclass
+#
+# :download:`Download it <../../tutorials/my_gan.py>`, and every command takes it:
+#
+# .. code-block:: console
+#
+#    $ python -m tinygan.train my_gan.py:WGAN
+#    $ python -m tinygan.train my_gan.py:WGAN --data path/to/pictures --clip 0.02
+#    $ python -m tinygan.generate RUN --system my_gan.py:WGAN --out grid.png
+#
+# The options of the dataclass have become flags, with help and checks; ``--resume``, ``report.html``
+# and ``evaluate`` work.  No command ever runs code because a run folder names it: that is why the
+# file is named again.
 #
 # Remember
 # --------
