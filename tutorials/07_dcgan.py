@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygan import Adam, bce_with_logits, frozen, non_saturating, summary
-from tinygan.data import Batches, faces
+from tinygan.data import Prefetcher, faces
 from tinygan.metrics import nearest_neighbours, sliced_wasserstein
 from tinygan.models import dcgan
 
@@ -69,7 +69,7 @@ report = summary(G, (noise_size,))
 rng = np.random.default_rng(3)
 adam_G = Adam(G.parameters(), lr=5e-4, betas=(0.5, 0.999))
 adam_D = Adam(D.parameters(), lr=5e-4, betas=(0.5, 0.999))
-batches = Batches(drawn, batch_size=32, seed=0, flip=True)
+batches = Prefetcher(drawn, batch_size=32, seed=0, flip=True)
 
 x = next(batches)
 z = dcgan.draw_noise(32, noise_size, rng)

@@ -1,18 +1,23 @@
-"""Decoded images on disk: one memory-mapped ``.npy`` of bytes for a folder and set of options."""
+"""Decoded images on disk: one ``.npy`` of bytes for a folder and set of options."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["DiskCache", "cache_directory", "cache_key"]
+from tinygan.data.depth import check_scale
+from tinygan.data.fingerprint import checksum
+from tinygan.errors import DataError
+from tinygan.files import read_json, replaced, write_json
+
+__all__ = ["DiskCache", "cache_directory", "cache_key", "check_whole"]
+
+IN_MEMORY = 1 << 30  # bytes of decoded images that are read into memory; more are mapped
 
 
 def cache_directory() -> Path:
@@ -38,7 +43,11 @@ def cache_key(folder: Path, names: Iterable[str], options: dict) -> str:
 
 
 class DiskCache:
-    """One entry: ``KEY.npy`` holds the images; ``KEY.json``, what was skipped, comes before it."""
+    """One entry: ``KEY.npy`` holds the images; ``KEY.json``, which comes before it, the rest.
+
+    The rest is what was skipped, the scale of deep pictures, and the images' number and checksum:
+    an entry whose bytes are not those that were stored is as good as none.
+    """
 
     def __init__(self, key: str):
         directory = cache_directory() / "images"
@@ -46,16 +55,26 @@ class DiskCache:
         self.notes_path = directory / f"{key}.json"
 
     def load(self, shape: tuple[int, int, int]):
-        """Return ``(images, skipped)``, the images memory-mapped, or None if they are not there."""
-        try:
-            skipped = json.loads(self.notes_path.read_text())
-            images = np.load(self.array_path, mmap_mode="r")
-        except (OSError, ValueError):
-            return None
-        whole = images.shape[1:] == shape and images.dtype == np.uint8
-        return (images, skipped) if whole else None
+        """Return ``(images, notes)``, or None if they are not there or not what was stored.
 
-    def store(self, shape: tuple[int, int, int], chunks: Iterable) -> None:
+        Up to `IN_MEMORY` bytes are read into memory, where no other process can change them; more
+        are memory-mapped.
+        """
+        try:
+            notes = read_json(self.notes_path)
+            size = os.stat(self.array_path).st_size
+            images = np.load(self.array_path, mmap_mode=None if size <= IN_MEMORY else "r")
+            good = images.shape == (notes["images"], *shape) and images.dtype == np.uint8
+            if not good or checksum(images) != notes["checksum"]:
+                return None
+            check_scale(notes["scale"])
+            if not all(isinstance(part, str) for pair in notes["skipped"] for part in pair):
+                return None
+        except (OSError, EOFError, ValueError, KeyError, TypeError, MemoryError, RecursionError):
+            return None
+        return images, notes
+
+    def store(self, shape: tuple[int, int, int], chunks: Iterable, notes: dict) -> None:
         """Write `chunks`, each (list of images of `shape`, list of (name, reason)), in one go.
 
         Raises
@@ -65,35 +84,38 @@ class DiskCache:
         """
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         count, skipped = 0, []
-        with _replacing(self.array_path) as file:
-            _write_header(file, (0, *shape))
-            for decoded, failed in chunks:
-                count += len(decoded)
-                skipped += failed
-                for image in decoded:
-                    file.write(np.ascontiguousarray(image).data)
-            file.seek(0)
-            _write_header(
-                file, (count, *shape)
-            )  # NumPy pads headers: any count takes the same room
-            with _replacing(self.notes_path) as notes:
-                notes.write(json.dumps(skipped).encode())
+        with replaced(self.array_path) as beside:
+            with open(beside, "wb") as file:
+                _write_header(file, (0, *shape))
+                for decoded, failed in chunks:
+                    count += len(decoded)
+                    skipped += failed
+                    for image in decoded:
+                        file.write(np.ascontiguousarray(image).data)
+                file.seek(0)
+                # NumPy pads headers: any count takes the same room
+                _write_header(file, (count, *shape))
+            whole = np.load(beside, mmap_mode="r") if count else np.empty((0, *shape), np.uint8)
+            notes = {**notes, "skipped": skipped, "images": count, "checksum": checksum(whole)}
+            del whole  # Windows moves no file that is mapped
+            write_json(self.notes_path, notes)
+
+
+def check_whole(images: np.ndarray) -> None:
+    """Raise a `DataError` if images are mapped from a file that has been cut short since.
+
+    To look at what is gone would end the process, without a word.
+    """
+    path = getattr(images, "filename", None)
+    if isinstance(images, np.memmap) and path is not None:
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return  # deleted: what is mapped stays until it is let go of
+        if size < images.offset + images.nbytes:
+            raise DataError(f"{path}: this cache file was cut short while it was in use")
 
 
 def _write_header(file, shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path):
-    """Open a temporary file beside `path` that takes its place only if all goes well."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            yield file
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise

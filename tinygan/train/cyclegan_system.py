@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data import UnpairedBatches
+from tinygan.data import UnpairedPrefetcher
 from tinygan.layer import Layer
 from tinygan.machine.arrays import asarray, asnumpy, get_xp, resolve_backend
 from tinygan.machine.upload import Uploader
@@ -97,9 +97,9 @@ class CycleGAN(System):
                     f"reaches zero after --schedule-epochs {options['schedule_epochs']}"
                 )
 
-    def batches(self, start_step: int) -> UnpairedBatches:
+    def batches(self, start_step: int) -> UnpairedPrefetcher:
         options = self.options
-        return UnpairedBatches(
+        return UnpairedPrefetcher(
             self.domains.A,
             self.domains.B,
             options["batch_size"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data import Batches, ImageFolder, faces, save_grid
+from tinygan.data import ImageFolder, Prefetcher, faces, save_grid
 from tinygan.layer import Layer
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
@@ -85,8 +85,8 @@ class DCGAN(System):
     def _random(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.options["seed"], *purpose))
 
-    def batches(self, start_step: int) -> Batches:
-        return Batches(
+    def batches(self, start_step: int) -> Prefetcher:
+        return Prefetcher(
             self.images, self.options["batch_size"], self.options["seed"], start_step=start_step
         )
 
