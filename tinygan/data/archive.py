@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -12,10 +13,14 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from tinygan.data.folder import find_images
+from tinygan.data.opening import shown
 from tinygan.data.output import check_new, new_folder
 from tinygan.errors import DataError
 
 __all__ = ["BadArchive", "unpack"]
+
+_MOST = 100, 1 << 30  # times an archive's size, plus so many bytes: pictures are packed already
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class BadArchive(DataError):
@@ -54,16 +59,21 @@ def unpack(archive: str | os.PathLike, destination: str | os.PathLike) -> Path:
     """
     archive, destination = Path(archive), check_new(destination)
     if not archive.is_file():
-        raise DataError(f"{archive}: there is no such archive")
+        raise DataError(f"{shown(archive)}: there is no such archive")
     try:
         with zipfile.ZipFile(archive) as file, new_folder(destination) as folder:
             entries = [(entry, _safe_path(archive, entry)) for entry in file.infolist()]
             entries = [(entry, path) for entry, path in entries if path is not None]
             needed = sum(entry.file_size for entry, _ in entries)
+            if needed > _MOST[0] * archive.stat().st_size + _MOST[1]:
+                raise BadArchive(
+                    f"{shown(archive)}: refused, as its {archive.stat().st_size / 1e6:.1f} MB would "
+                    f"become {needed / 1e9:.1f} GB"
+                )
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise DataError(
-                    f"{archive}: unpacked it takes {needed / 1e9:.1f} GB, but there are only "
+                    f"{shown(archive)}: unpacked it takes {needed / 1e9:.1f} GB, but there are only "
                     f"{free / 1e9:.1f} GB free in {destination.parent}"
                 )
             for entry, path in tqdm(
@@ -74,11 +84,15 @@ def unpack(archive: str | os.PathLike, destination: str | os.PathLike) -> Path:
             try:
                 find_images(folder)
             except DataError:
-                raise BadArchive(f"{archive}: there is no picture in this archive") from None
+                raise BadArchive(f"{shown(archive)}: there is no picture in this archive") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BadArchive(f"{archive}: not a whole zip archive ({error})") from None
+        raise BadArchive(f"{shown(archive)}: not a whole zip archive ({error})") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, unknown compression
-        raise BadArchive(f"{archive}: cannot be unpacked ({error})") from None
+        raise BadArchive(f"{shown(archive)}: cannot be unpacked ({error})") from None
+    except DataError:
+        raise
+    except (ValueError, IndexError, OverflowError, struct.error) as error:  # nonsense in its tables
+        raise BadArchive(f"{shown(archive)}: not a whole zip archive ({error})") from None
     return destination
 
 
@@ -88,9 +102,11 @@ def _safe_path(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath | None:
     path = PurePosixPath(name)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or ":" in name.split("/")[0] or "\0" in name:
-        raise BadArchive(f"{archive}: refused, as it tries to write outside its folder: {name!r}")
+        raise BadArchive(f"{shown(archive)}: refused, as it tries to write outside its folder: {name!r}")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise BadArchive(f"{archive}: refused, as it holds a link or special file: {name!r}")
+        raise BadArchive(f"{shown(archive)}: refused, as it holds a link or special file: {name!r}")
+    if entry.compress_type not in _METHODS:
+        raise BadArchive(f"{shown(archive)}: expected files that are stored or deflated: {name!r} is not")
     junk = not path.parts or path.parts[0] == "__MACOSX" or path.name == ".DS_Store"
     return None if junk or entry.is_dir() else path
 
@@ -102,7 +118,7 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> Non
             shutil.copyfileobj(source, sink, 1 << 20)  # at the end the checksum is compared
     except (FileExistsError, NotADirectoryError):
         raise BadArchive(
-            f"{file.filename}: refused, as it holds {entry.filename!r} twice"
+            f"{shown(file.filename)}: refused, as it holds {entry.filename!r} twice"
         ) from None
 
 

@@ -62,15 +62,20 @@ class DiskCache:
         """
         try:
             notes = read_json(self.notes_path)
-            size = os.stat(self.array_path).st_size
-            images = np.load(self.array_path, mmap_mode=None if size <= IN_MEMORY else "r")
-            good = images.shape == (notes["images"], *shape) and images.dtype == np.uint8
-            if not good or checksum(images) != notes["checksum"]:
+            images = np.load(self.array_path, mmap_mode="r")  # never more than the file holds
+            if images.shape != (notes["images"], *shape) or images.dtype != np.uint8:
+                return None
+            if images.nbytes <= IN_MEMORY:
+                data = np.fromfile(self.array_path, np.uint8, offset=images.offset)
+                images = data.reshape(images.shape)
+            if checksum(images) != notes["checksum"]:
                 return None
             check_scale(notes["scale"])
             if not all(isinstance(part, str) for pair in notes["skipped"] for part in pair):
                 return None
-        except (OSError, EOFError, ValueError, KeyError, TypeError, MemoryError, RecursionError):
+        except (OSError, EOFError, MemoryError, RecursionError):
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):  # no such notes, no such array
             return None
         return images, notes
 
