@@ -10,7 +10,7 @@ from training import train
 
 from tinygan.generate.__main__ import draw, main
 from tinygan.runs.checkpoint import load_system
-from tinygan.runs.folder import find_run
+from tinygan.runs.load import open_run
 from tinygan.train.dcgan_system import DCGAN
 
 
@@ -48,7 +48,8 @@ def test_it_makes_as_many_pictures_as_asked_for(run, tmp_path, capsys):
 
 def test_the_pictures_are_those_of_the_trained_generator(run, tmp_path):
     assert generate(run, "--count", 3, "--columns", 3, "--out", tmp_path / "a.png") == 0
-    options, checkpoint = find_run(run, "dcgan")
+    opened = open_run(run, "dcgan")
+    options, checkpoint = opened.options, opened.checkpoint.path
     system = DCGAN(options)
     load_system(checkpoint, system)
     images = system.networks["G"].predict(draw(options, 3, 3, 0, False))

@@ -8,7 +8,7 @@ from test_train_cyclegan import train
 from tinygan.data import load_image
 from tinygan.layer import Layer
 from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import find_run
+from tinygan.runs.load import open_run
 from tinygan.train.cyclegan_networks import build_generator
 from tinygan.translate.__main__ import main
 from tinygan.translate.pictures import translate_picture
@@ -38,7 +38,8 @@ def test_each_direction_is_its_generator(run, tmp_path, direction, name):
     assert (
         translate(run, "--direction", direction, "--input", source, "--out", tmp_path / "out") == 0
     )
-    options, checkpoint = find_run(run, "cyclegan")
+    opened = open_run(run, "cyclegan")
+    options, checkpoint = opened.options, opened.checkpoint.path
     generator = build_generator(options)
     load_network(checkpoint, generator, name)
     x = load_image(source)[None].astype(np.float32) / 127.5 - 1

@@ -14,8 +14,7 @@ from tinygan.files import write_json
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
-from tinygan.runs.checkpoint import read_info
-from tinygan.runs.folder import find_checkpoint, read_config
+from tinygan.runs.load import open_run
 from tinygan.runs.report import write_report
 from tinygan.train.command import Parser, natural, positive_int
 
@@ -39,12 +38,14 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def evaluate(settings, say) -> str:
     """Measure, write ``measures.json`` and the sheets of neighbours; return the tables."""
-    run, checkpoint = find(Path(settings.run))
-    info = read_info(checkpoint)
+    opened = open_run(Path(settings.run), best=settings.best)
+    checkpoint, run, options = opened.checkpoint.path, opened.folder, opened.options
+    if run is None:
+        raise UserError(f"{checkpoint}: is in no run folder; name one")
     subjects = subjects_of(
-        info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
+        options, opened.system, checkpoint, settings.data, settings.dataset, settings
     )
-    features = _features(settings, info["options"]["image_size"])
+    features = _features(settings, options["image_size"])
     results = []
     for i, subject in enumerate(subjects):
         result = measure_subject(subject, features, settings.seed, say)
@@ -55,7 +56,7 @@ def evaluate(settings, say) -> str:
         "format": FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "checkpoint": checkpoint.name,
-        "step": info["step"],
+        "step": opened.checkpoint.step,
         "data": settings.data or settings.dataset or "the run's own",
         "seed": settings.seed,
         "results": results,
@@ -66,20 +67,8 @@ def evaluate(settings, say) -> str:
         raise UserError(f"{run}: cannot be written: {error.strerror or error}") from None
     write_report(run)
     tables = "\n\n".join(table(result) for result in results)
-    return f"{checkpoint}, step {info['step']}\n\n{tables}\n\nwritten to {run / 'measures.json'}"
-
-
-def find(path: Path) -> tuple[Path, Path]:
-    """Return a run's folder and the checkpoint to measure."""
-    if path.is_file():
-        run = path.parent.parent
-        read_config(run)
-        return run, path
-    read_config(path)
-    checkpoint = find_checkpoint(path)
-    if checkpoint is None:
-        raise UserError(f"{path}: this run has no checkpoint yet")
-    return path, checkpoint
+    head = f"{checkpoint}, step {opened.checkpoint.step}"
+    return f"{head}\n\n{tables}\n\nwritten to {run / 'measures.json'}"
 
 
 def _features(settings, image_size: int):
@@ -99,6 +88,11 @@ def _parser(prog: str) -> Parser:
         "translations are. The data's other half is the floor, the untrained network the ceiling.",
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data",

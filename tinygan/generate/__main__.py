@@ -11,7 +11,7 @@ from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, resolve_backend
 from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import find_run
+from tinygan.runs.load import open_run
 from tinygan.train.command import Parser, natural, positive_int
 from tinygan.train.dcgan_system import build_generator, noise
 
@@ -24,7 +24,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
         arguments = _parser(prog).parse_args(argv)
         out = Path(arguments.out)
         _check_out(out, arguments.force)
-        options, checkpoint = find_run(Path(arguments.run), "dcgan", arguments.best)
+        run = open_run(Path(arguments.run), "dcgan", arguments.best)
+        options, checkpoint = run.options, run.checkpoint.path
         try:
             G = build_generator(options)
         except (KeyError, TypeError, ValueError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from pathlib import Path
 
 import pytest
+
+from tinygan.files import write_json
 
 __all__ = ["Scores"]
 
@@ -56,10 +56,7 @@ class Scores:
             "stdout_visibility": "hidden",
             "tests": tests,
         }
-        part = self._path.with_name(self._path.name + ".part")
-        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self._path)
+        write_json(self._path, results)
 
     def _entry(self, nodeid, worth):
         passed = nodeid in self._passed and nodeid not in self._problems

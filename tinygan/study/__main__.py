@@ -9,11 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tinygan.data import DataError
 from tinygan.errors import UserError
-from tinygan.evaluate.__main__ import find
 from tinygan.evaluate.subjects import subjects_of
-from tinygan.files import replaced
+from tinygan.files import write_text
 from tinygan.machine.arrays import BackendError, resolve_backend
-from tinygan.runs.checkpoint import read_info
+from tinygan.runs.load import open_run
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
 from tinygan.train.command import Parser, natural, number, positive_int
@@ -45,18 +44,20 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -
 
 def write_study(settings) -> str:
     """Write the page and return what to do with it."""
-    run, checkpoint = find(Path(settings.run))
+    opened = open_run(Path(settings.run), best=settings.best)
+    checkpoint, run = opened.checkpoint.path, opened.folder
+    if run is None:
+        raise UserError(f"{checkpoint}: is in no run folder; name one")
     out = Path(settings.out) if settings.out else run / "study.html"
     if out.exists() and not settings.force:
         raise UserError(f"--out {out}: is there already; --force replaces it")
-    info = read_info(checkpoint)
     total = settings.pairs + settings.practice
     settings.count = max(_LEAST, total)
     subjects = subjects_of(
-        info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
+        opened.options, opened.system, checkpoint, settings.data, settings.dataset, settings
     )
-    matching = settings.match or ("input" if info["system"] == "cyclegan" else "domain")
-    if matching == "input" and info["system"] != "cyclegan":
+    matching = settings.match or ("input" if opened.system == "cyclegan" else "domain")
+    if matching == "input" and opened.system != "cyclegan":
         raise UserError("--match input: pictures from noise have no input; use --match domain")
     pairs = make_pairs(subjects, total, matching, settings.seed)
     content = {
@@ -78,8 +79,7 @@ def write_study(settings) -> str:
     )
     text = environment.get_template("page.html.jinja").render(content)
     try:
-        with replaced(out) as beside:
-            beside.write_text(text, encoding="utf-8")
+        write_text(out, text)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
     return (
@@ -99,6 +99,11 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="a run folder, or one of its checkpoints"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")

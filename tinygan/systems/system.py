@@ -121,6 +121,10 @@ class System:
         """
         return {}
 
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape that each of `extra_arrays` can have; the first axis may be shorter."""
+        return {name: array.shape for name, array in self.extra_arrays().items()}
+
     def load_extra_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Take up what `extra_arrays` returned; raise ValueError if it cannot be that."""
         if arrays:

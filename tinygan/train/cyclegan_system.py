@@ -201,6 +201,13 @@ class CycleGAN(System):
             for key, array in pool.state_dict().items()
         }
 
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        options = self.options
+        side = options["image_size"]
+        shape = options["pool_size"], side, side, options["channels"]
+        shapes = {"state": (2,), "images": shape}
+        return {f"{pool}.{key}": value for pool in self.pools for key, value in shapes.items()}
+
     def load_extra_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         parts: dict[str, dict] = {name: {} for name in self.pools}
         for key, array in arrays.items():

@@ -6,10 +6,10 @@ import math
 import time
 from collections import deque
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import save_checkpoint
+from tinygan.runs.checkpoint import Best, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.report import write_report
 from tinygan.systems.system import System
@@ -50,7 +50,7 @@ def train(
     plan: Plan,
     interrupt: Interrupt,
     start: int = 0,
-    best: dict | None = None,
+    best: Best | None = None,
 ) -> int:
     """Train `system` up to ``plan.steps`` steps, writing into `run`; return the steps done.
 
@@ -64,8 +64,8 @@ def train(
     interrupt : Interrupt
         When it has noted a signal, the step is finished and a checkpoint is written.
     start : int
-    best : dict, optional
-        The ``step`` and ``score`` of the best checkpoint so far.
+    best : Best, optional
+        The best checkpoint so far.
 
     Raises
     ------
@@ -162,15 +162,15 @@ class _Keeper:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""
         self.flush()
         score = self.system.score()
-        if score is not None and (self.best is None or score < self.best["score"]):
-            self.best = {"step": done, "score": score}
+        if score is not None and (self.best is None or score < self.best.score):
+            self.best = Best(done, score)
         self.run.metrics.sync()
         info = {
             "options": self.system.options,
             "data": self.system.data,
             "score": score,
-            "best": self.best,
+            "best": self.best and asdict(self.best),
         }
         save_checkpoint(self.run.checkpoints, self.system, done, info)
-        self.run.prune(self.plan.keep, self.best and self.best["step"])
+        self.run.prune(self.plan.keep, self.best and self.best.step)
         self.clock = time.perf_counter()

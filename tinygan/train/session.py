@@ -14,14 +14,8 @@ from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.config import describe_run
-from tinygan.runs.folder import (
-    RunFolder,
-    check_free,
-    default_path,
-    find_checkpoint,
-    read_config,
-    use_newest,
-)
+from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
+from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.systems.system import System
 from tinygan.train import command as commands
 from tinygan.train.command import CHANGEABLE, Command
@@ -91,8 +85,8 @@ def _resume(command: Command, given: dict) -> int:
                 f"then {config.get('data')}, now {system.data}"
             )
         forecast = _introduce(system, options, given.get("force", False))
-        checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
-        start, best = (info["step"], info.get("best")) if checkpoint else (0, None)
+        _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
+        start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         total = _total_steps(system)
         if start >= total:
             say(f"{path} has its {total} steps; give a larger --steps or --epochs to go on")
@@ -237,8 +231,8 @@ def _diagnosis(command: Command, options: dict, run: RunFolder, steps: int) -> s
     """Return a sentence that names the first tensor that went bad within `steps` steps."""
     try:
         system = _build(command, options)
-        checkpoint, info, _ = use_newest(run.path, partial(load_system, system=system))
-        start = info["step"] if checkpoint else 0
+        _, checkpoint, _ = use_newest(run.path, partial(load_system, system=system))
+        start = checkpoint.step if checkpoint else 0
         say(f"taking the steps from {start} to {steps} again, to see what went bad first …")
         found = find_first_bad(system, start, steps)
     except KeyboardInterrupt:

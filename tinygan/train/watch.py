@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from tinygan.files import replaced
+from tinygan.files import open_to_append, write_text
 from tinygan.systems.system import System
 from tinygan.train.alarms import Alarms, Variety, Warned, variety
 
@@ -61,16 +61,15 @@ class Watch:
         return warned
 
     def _write(self, line: dict) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
+        with open_to_append(self.path) as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def _take_up(self, rows) -> None:
         """Bring file and alarms to where they were after the steps of `rows`."""
         lines = [line for line in read_watch(self.path) if line["step"] <= len(rows)]
         if self.path.exists():
-            with replaced(self.path) as beside:
-                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-                beside.write_text(text, encoding="utf-8")
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            write_text(self.path, text)
         looks = {line["step"]: line for line in lines if "diversity" in line}
         for row in rows:
             if scores := self.system.scores(row):

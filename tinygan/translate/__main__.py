@@ -13,7 +13,7 @@ from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import find_run
+from tinygan.runs.load import open_run
 from tinygan.train.command import Parser, positive_int
 from tinygan.train.cyclegan_networks import build_generator
 from tinygan.train.memory import available_bytes
@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     try:
         arguments = _parser(prog).parse_args(argv)
         files = _files(Path(arguments.input), Path(arguments.out), arguments.force)
-        options, checkpoint = find_run(Path(arguments.run), "cyclegan")
+        run = open_run(Path(arguments.run), "cyclegan", arguments.best)
+        options, checkpoint = run.options, run.checkpoint.path
         generator = build_generator(options)
         load_network(checkpoint, generator, _DIRECTIONS[arguments.direction])
         backend = resolve_backend(arguments.backend)
@@ -119,6 +120,11 @@ def _bytes(picture, options) -> int:
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Translate pictures with a trained CycleGAN.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
     parser.add_argument(
         "--direction",
         choices=sorted(_DIRECTIONS),

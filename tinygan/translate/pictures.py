@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tinygan.data import to_uint8
+from tinygan.files import replaced
 from tinygan.layer import Layer
 from tinygan.train.cyclegan_system import translate
 
@@ -72,14 +71,5 @@ def save_picture(pixels: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
     format_ = Image.registered_extensions()[path.suffix.lower()]
-    handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    with replaced(path) as beside:
+        image.save(beside, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))

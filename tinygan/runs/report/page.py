@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tinygan.files import read_json, replaced
+from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
 from tinygan.runs.report.curves import Curve, chart
@@ -45,8 +45,7 @@ def write_report(
         state = "finished" if len(rows) >= config.get("total_steps", 0) else "stopped"
     text = _template().render(_content(run, config, rows, state, error))
     path = run / "report.html"
-    with replaced(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
