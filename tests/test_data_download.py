@@ -309,7 +309,7 @@ def bomb():
 
 def test_a_bomb_is_refused_before_it_is_unpacked(place):
     (place / "a.zip").write_bytes(bomb())
-    with pytest.raises(DataError, match="refused, as its .* would become 6.4 GB"):
+    with pytest.raises(DataError, match=r"refused, as its .* would become 6.4 GB"):
         unpack("a.zip", "out")
     assert os.listdir(place) == ["a.zip"]
 

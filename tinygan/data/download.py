@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from tinygan.data.archive import BadArchive, unpack
 from tinygan.data.address import Address
+from tinygan.data.archive import BadArchive, unpack
 from tinygan.data.cache import cache_directory
 from tinygan.data.opening import shown
 from tinygan.data.output import check_new

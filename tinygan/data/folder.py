@@ -160,7 +160,7 @@ class ImageFolder:
         if found := entry.load(shape):
             return found, True
         try:
-            scale = self._find_scale(names, given)
+            scale = folder_scale([self.path / n for n in names], given, self.path)
             entry.store(shape, self._decode(names, scale), {"scale": scale})
         except OSError as error:
             warnings.warn(
@@ -171,7 +171,7 @@ class ImageFolder:
         return entry.load(shape), False
 
     def _in_memory(self, shape, names, given):
-        scale = self._find_scale(names, given)
+        scale = folder_scale([self.path / n for n in names], given, self.path)
         images, skipped = [], []
         for decoded, failed in self._decode(names, scale):
             if decoded:
@@ -179,30 +179,6 @@ class ImageFolder:
             skipped += failed
         images = np.concatenate(images) if images else np.empty((0, *shape), np.uint8)
         return images, {"scale": scale, "skipped": skipped}
-
-    def _find_scale(self, names, given) -> dict:
-        """Return black and white of the folder's deep pictures, and say what was found."""
-        if "range" in given or {"integers", "floats"} <= given.keys():
-            return given
-
-        def look(name):
-            try:
-                return measure(self.path / name)
-            except Exception:  # reading it once more will say why
-                return None
-
-        spans = [span for chunk in self._map(look, names) for span in chunk]
-        found = find_scale(spans)
-        for kind, (low, high) in found.items():
-            if kind not in given:
-                count = sum(s is not None and s.kind == kind and s.fits for s in spans)
-                what = "whole numbers of more than 8 bits" if kind == "integers" else kind
-                warnings.warn(
-                    f"{shown(self.path)}: {count} {'picture' if count == 1 else 'pictures'} of "
-                    f"{what}: black is {low}, white is {high} (--range LOW HIGH says otherwise)",
-                    stacklevel=4,
-                )
-        return {**found, **given}
 
     def _decode(self, names, scale):
         """Yield, chunk after chunk, the decoded images and the files that could not be."""
@@ -213,15 +189,51 @@ class ImageFolder:
             except Exception as error:  # Pillow raises a dozen kinds for damaged files
                 return name, describe_error(error)
 
-        for results in self._map(decode, names):
+        for results in _threaded(decode, names):
             images = [r for r in results if isinstance(r, np.ndarray)]
             yield images, [r for r in results if not isinstance(r, np.ndarray)]
 
-    def _map(self, function, names):
-        """Yield lists of what a function of files gives, in order, computed by many threads."""
-        # Pillow lets go of the interpreter while it decodes; reading a slow disk overlaps, too
-        with ThreadPoolExecutor(2 * get_num_threads()) as pool:
-            for start in range(0, len(names), _CHUNK):
-                with quiet_pillow():
-                    results = list(pool.map(function, names[start : start + _CHUNK]))
-                yield results
+
+def folder_scale(paths: list[Path], given: dict | None = None, name: object = None) -> dict:
+    """Return black and white of the pictures of more than 8 bits among some files.
+
+    Parameters
+    ----------
+    paths : list of Path
+    given : dict, optional
+        What is settled already: a scale as `ImageFolder` has it.
+    name
+        What the files are called in the warning that says what was found.
+    """
+    given = check_scale(given)
+    if "range" in given or {"integers", "floats"} <= given.keys():
+        return given
+
+    def look(path):
+        try:
+            return measure(path)
+        except Exception:  # reading it once more will say why
+            return None
+
+    spans = [span for chunk in _threaded(look, paths) for span in chunk]
+    found = find_scale(spans)
+    for kind, (low, high) in found.items():
+        if kind not in given:
+            count = sum(s is not None and s.kind == kind and s.fits for s in spans)
+            what = "whole numbers of more than 8 bits" if kind == "integers" else kind
+            warnings.warn(
+                f"{shown(name)}: {count} {'picture' if count == 1 else 'pictures'} of "
+                f"{what}: black is {low}, white is {high} (--range LOW HIGH says otherwise)",
+                stacklevel=4,
+            )
+    return {**found, **given}
+
+
+def _threaded(function, items):
+    """Yield lists of what a function of files gives, in order, computed by many threads."""
+    # Pillow lets go of the interpreter while it decodes; reading a slow disk overlaps, too
+    with ThreadPoolExecutor(2 * get_num_threads()) as pool:
+        for start in range(0, len(items), _CHUNK):
+            with quiet_pillow():
+                results = list(pool.map(function, items[start : start + _CHUNK]))
+            yield results

@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tinygan.data.address import Address
+from tinygan.data.opening import shown
 from tinygan.errors import DataError
 
 __all__ = ["ResumingDownloader"]
@@ -87,7 +88,8 @@ class ResumingDownloader:
                 self.part.unlink()
                 raise _CutShort("the file on the server has changed")
             if answer.status_code >= 400:
-                raise DataError(f"{address.shown}: the server says {answer.status_code} {answer.reason}")
+                said = f"{answer.status_code} {shown(answer.reason)}"
+                raise DataError(f"{address.shown}: the server says {said}")
             goes_on = answer.status_code == 206 and answer.headers.get(
                 "Content-Range", ""
             ).startswith(f"bytes {have}-")
@@ -113,11 +115,11 @@ class ResumingDownloader:
             pass
         return 0, None
 
-    def _check_room(self, shown: str, total: int | None, have: int) -> None:
+    def _check_room(self, url: str, total: int | None, have: int) -> None:
         free = shutil.disk_usage(self.part.parent).free
         if total is not None and total - have > free:
             raise DataError(
-                f"{shown}: {total / 1e9:.1f} GB to download, but there are only {free / 1e9:.1f} GB "
+                f"{url}: {total / 1e9:.1f} GB to download, but there are only {free / 1e9:.1f} GB "
                 f"free in {self.part.parent}"
             )
 
