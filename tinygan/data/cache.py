@@ -13,7 +13,7 @@ import numpy as np
 from tinygan.data.depth import check_scale
 from tinygan.data.fingerprint import checksum
 from tinygan.errors import DataError
-from tinygan.files import read_json, replaced, write_json
+from tinygan.files import read_json, replaced, write_text
 
 __all__ = ["DiskCache", "cache_directory", "cache_key", "check_whole"]
 
@@ -103,7 +103,7 @@ class DiskCache:
             whole = np.load(beside, mmap_mode="r") if count else np.empty((0, *shape), np.uint8)
             notes = {**notes, "skipped": skipped, "images": count, "checksum": checksum(whole)}
             del whole  # Windows moves no file that is mapped
-            write_json(self.notes_path, notes)
+            write_text(self.notes_path, json.dumps(notes))
 
 
 def check_whole(images: np.ndarray) -> None:
