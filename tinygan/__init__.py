@@ -4,17 +4,24 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
+from tinygan.fast import plain
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
-from tinygan.initialise import initialise, normal
+from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -31,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adam",
+    "AvgPool2d",
     "BackendError",
     "Backward",
     "BatchNorm2d",
@@ -40,10 +48,15 @@ __all__ = [
     "Flatten",
     "GradientError",
     "GradientReport",
+    "GroupNorm",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "PReLU",
     "Parameter",
+    "PixelShuffle",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
@@ -60,12 +73,13 @@ __all__ = [
     "check_objective",
     "frozen",
     "get_xp",
-    "initialise",
+    "initialize",
     "l1",
     "linear_decay",
     "minimax",
     "non_saturating",
     "normal",
+    "plain",
     "squared_error",
     "summary",
 ]

@@ -7,7 +7,7 @@ to the square of its width, very nearly; so both are counted on small ones.
 from __future__ import annotations
 
 from tinygan.errors import UserError
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 from tinygan.train.cyclegan_networks import build_discriminator, build_generator
 from tinygan.train.memory import available_bytes
 
@@ -20,7 +20,7 @@ def step_bytes(options: dict, networks: dict) -> int:
     """Return what a step holds at most: two ways back through generators, or one and one of D."""
     side = min(options["image_size"], _SIDE)
     samples = (options["image_size"] / side) ** 2 * options["batch_size"]
-    G, D = (summarise(networks[name], (side, side, options["channels"])) for name in ("G", "D_X"))
+    G, D = (summarize(networks[name], (side, side, options["channels"])) for name in ("G", "D_X"))
     held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
     picture = 4 * options["channels"] * options["image_size"] ** 2
     pools = 2 * options["pool_size"] * picture

@@ -13,7 +13,7 @@ from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.models import dcgan
 from tinygan.optim import Adam
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 from tinygan.systems.system import System
 
 __all__ = ["DCGAN", "build_generator", "load_images", "noise"]
@@ -138,8 +138,8 @@ class DCGAN(System):
     def step_bytes(self) -> int:
         options = self.options
         side, batch = options["image_size"], options["batch_size"]
-        G = summarise(self.networks["G"], (options["noise_size"],))
-        D = summarise(self.networks["D"], (side, side, options["channels"]))
+        G = summarize(self.networks["G"], (options["noise_size"],))
+        D = summarize(self.networks["D"], (side, side, options["channels"]))
         remembered = sum(n.bytes_fixed + batch * n.bytes_per_sample for n in (G, D))
         # beside what the ways back remember: the gradients of the widest layer's input and
         # output, and a few batches of pictures (drawn, made, their gradients, prepared ahead)
