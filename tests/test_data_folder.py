@@ -477,3 +477,17 @@ def test_real_pictures():
     assert data.images.shape[1:] == (32, 32, 1)
     assert data.skipped == []
     assert data.images.mean(axis=0)[:4].max() < 60 < data.images.mean() + 40
+
+
+def test_sets_that_fit_nowhere_are_refused_before_they_are_decoded(folder, monkeypatch):
+    plain("red").save(folder / "a.png")
+    monkeypatch.setattr("tinygan.data.folder.memory_bytes", lambda: 1000)
+    monkeypatch.setattr("tinygan.data.folder.disk_bytes", lambda path: (1000, path))
+    with (
+        pytest.warns(UserWarning, match="No space left on device"),
+        pytest.raises(DataError, match="1 pictures of 64 × 64 pixels take"),
+    ):
+        ImageFolder(folder, 64)
+    assert len(ImageFolder(folder, 8)) == 1
+    with pytest.raises(DataError, match="image_size: expected 1 to 16384 pixels, got 100000"):
+        ImageFolder(folder, 100_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from tinygan.data.finding import EXTENSIONS, find_images, scan
 from tinygan.data.fingerprint import checksum
 from tinygan.data.images import check_options, load_image
 from tinygan.data.opening import describe_error, quiet_pillow, shown
+from tinygan.data.room import disk_bytes, memory_bytes
 from tinygan.errors import DataError
 from tinygan.machine.parallel import get_num_threads
 
@@ -159,7 +162,10 @@ class ImageFolder:
     def _cached(self, entry: DiskCache, shape, names, given):
         if found := entry.load(shape):
             return found, True
+        needed = len(names) * math.prod(shape)
         try:
+            if needed > disk_bytes(entry.array_path)[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             scale = folder_scale([self.path / n for n in names], given, self.path)
             entry.store(shape, self._decode(names, scale), {"scale": scale})
         except OSError as error:
@@ -171,6 +177,13 @@ class ImageFolder:
         return entry.load(shape), False
 
     def _in_memory(self, shape, names, given):
+        needed, there = len(names) * math.prod(shape), memory_bytes()
+        if needed > there:
+            raise DataError(
+                f"{shown(self.path)}: {len(names)} pictures of {shape[1]} × {shape[0]} pixels take "
+                f"{needed / 1e9:.3g} GB, there are {there / 1e9:.3g} GB of memory; make room for "
+                "the cache, or use smaller pictures"
+            )
         scale = folder_scale([self.path / n for n in names], given, self.path)
         images, skipped = [], []
         for decoded, failed in self._decode(names, scale):

@@ -18,6 +18,7 @@ from tinygan.files import replaced
 
 __all__ = ["load_image", "save_grid"]
 
+_MOST = 16384  # pixels a side of what pictures are scaled to
 FITS = ("crop", "pad", "stretch")
 
 
@@ -101,8 +102,9 @@ def check_options(image_size, channels, crop, fit) -> tuple[int, int] | None:
     if image_size is None:
         return None
     size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
-    if len(size) != 2 or not all(isinstance(s, int | np.integer) and s > 0 for s in size):
-        raise DataError(f"image_size: expected a positive number of pixels, got {image_size!r}")
+    good = len(size) == 2 and all(isinstance(s, int | np.integer) for s in size)
+    if not good or not all(0 < s <= _MOST for s in size):
+        raise DataError(f"image_size: expected 1 to {_MOST} pixels, got {image_size!r}")
     return int(size[0]), int(size[1])
 
 
