@@ -72,8 +72,8 @@ def load_image(
     """
     size = check_options(image_size, channels, crop, fit)
     mode = "RGB" if channels == 3 else "L"
-    chunks = png_chunks(path)
     with open_image(path) as picture:
+        chunks = png_chunks(path) if picture.format == "PNG" else {}
         _warn_if_huge(picture, path)
         if is_deep(picture, chunks):
             picture = read_deep(path, picture, chunks, check_scale(scale))
