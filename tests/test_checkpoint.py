@@ -215,7 +215,7 @@ def test_a_wrong_array_is_one_clear_error_and_nothing_is_loaded(
     name, array, message, runs, tmp_path
 ):
     from tinygan.runs.checkpoint import load_system
-    from tinygan.train.cyclegan_system import CycleGAN
+    from tinygan.systems.cyclegan import CycleGAN
 
     path = checkpoint_of(runs / "cyclegan")
     arrays = load_file(path)

@@ -7,29 +7,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tinygan.data import DataError, load_image
-from tinygan.data.depth import check_scale
+from tinygan.data import load_image
 from tinygan.data.folder import folder_scale
 from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
-from tinygan.layer import Layer
-from tinygan.machine.arrays import BackendError, resolve_backend
-from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import read_config
-from tinygan.runs.load import open_run
-from tinygan.train.command import Parser, positive_int
-from tinygan.train.cyclegan_networks import build_generator
-from tinygan.train.memory import available_bytes
+from tinygan.machine.memory import available_bytes
+from tinygan.runs.run import load
+from tinygan.systems.options import Parser, whole
+from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
-from tinygan.translate.pictures import (
-    save_picture,
-    shrink,
-    translate_picture,
-)
+from tinygan.translate.pictures import save_picture, shrink, shrunk, translate_picture
 
 __all__ = ["main"]
-
-_DIRECTIONS = {"AtoB": "G", "BtoA": "F"}
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate") -> int:
@@ -40,47 +29,36 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     """
     try:
         arguments = _parser(prog).parse_args(argv)
-        todo = plan(
-            Path(arguments.input), Path(arguments.out), arguments.force, arguments.skip_existing
+        out = Path(arguments.out)
+        todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+        run = load(
+            arguments.run,
+            system=arguments.system,
+            best=arguments.best,
+            backend=arguments.backend,
         )
-        run = open_run(Path(arguments.run), "cyclegan", arguments.best)
-        options, checkpoint = run.options, run.checkpoint.path
-        generator = build_generator(options)
-        load_network(checkpoint, generator, _DIRECTIONS[arguments.direction])
-        backend = resolve_backend(arguments.backend)
-        generator.to(backend)
-        scale = read_scale(run) if arguments.range is None else {"range": arguments.range}
-        _make_folder(Path(arguments.out))
-        failed = _translate_all(todo, generator, options, backend, arguments.size, scale)
-    except (UserError, DataError, BackendError) as error:
+        direction = run.direction(arguments.direction)
+        system = run.translating()
+        scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
+        _make_folder(out)
+        failed = todo.left_out + _translate_all(todo, system, direction, arguments.size, scale)
+    except UserError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return 130
-    failed = todo.left_out + failed
     for line in todo.notes:
         print(line, file=sys.stderr)
     for line in failed:
         print(f"skipped {line}", file=sys.stderr)
     count = len(todo.files) + todo.there + len(todo.left_out)
     there = f" ({todo.there} were there already)" if todo.there else ""
+    by = shown(run.checkpoint)
     print(
-        f"{count - len(failed)} of {count} pictures, {arguments.direction} by {shown(checkpoint)}, "
-        f"are in {shown(arguments.out)}{there}"
+        f"{count - len(failed)} of {count} pictures, {direction} by {by}, are in {shown(out)}{there}"
     )
     return 1 if failed else 0
-
-
-def read_scale(run) -> dict:
-    """Return the scale that a run noted of pictures of more than 8 bits."""
-    if run.folder is None:
-        return {}
-    noted = read_config(run.folder).get("data", {}).get("scale", {})
-    try:
-        return check_scale(noted)
-    except DataError as error:
-        raise UserError(f"{run.folder / 'config.json'}: data: {error}") from None
 
 
 def _make_folder(out: Path) -> None:
@@ -91,29 +69,28 @@ def _make_folder(out: Path) -> None:
         raise UserError(f"--out {shown(out)}: cannot be made: {error.strerror}") from None
 
 
-def _translate_all(todo: Plan, generator: Layer, options, backend, size, scale) -> list[str]:
+def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) -> list[str]:
     """Translate each file; return a line for each that could not be."""
-    failed = []
-    stride = 2 ** options["downsamplings"]
-    with quiet_pillow():
-        scale = folder_scale([path for path, _ in todo.files], scale, "the pictures")
+    failed, options = [], system.options
+    scale = folder_scale([path for path, _ in todo.files], scale, "the pictures")
     for path, target in tqdm(todo.files, unit="picture", disable=None):
         try:
             with quiet_pillow():
-                picture = load_image(path, channels=options["channels"], scale=scale)
+                picture = load_image(path, channels=options.channels, scale=scale)
         except Exception as error:  # Pillow raises a dozen kinds for damaged files
             failed.append(f"{shown(path)}: cannot be read: {describe_error(error)}")
             continue
-        if size is not None:
-            picture = shrink(picture, size)
-        needed, free = _bytes(picture, options), available_bytes(backend)
+        height, width = picture.shape[:2] if size is None else shrunk(picture, size)
+        needed, free = system.translation_bytes(height, width), available_bytes(options.backend)
         if free is not None and needed > free:
             failed.append(
-                f"{shown(path)}: {picture.shape[1]} × {picture.shape[0]} pixels need about "
-                f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are available; give a smaller --size"
+                f"{shown(path)}: {width} × {height} pixels need about {needed / 1e9:.1f} GB, "
+                f"{free / 1e9:.1f} GB are available; give a smaller --size"
             )
             continue
-        made = translate_picture(generator, picture, stride)
+        if size is not None:
+            picture = shrink(picture, size)
+        made = translate_picture(system, picture, direction)
         try:
             save_picture(made, target)
         except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
@@ -121,14 +98,12 @@ def _translate_all(todo: Plan, generator: Layer, options, backend, size, scale) 
     return failed
 
 
-def _bytes(picture, options) -> int:
-    """Return roughly what a translation holds: a few copies of the first layer's output."""
-    return 4 * 4 * picture.shape[0] * picture.shape[1] * options["width"]
-
-
 def _parser(prog: str) -> Parser:
-    parser = Parser(prog=prog, description="Translate pictures with a trained CycleGAN.")
+    parser = Parser(prog=prog, description="Translate pictures with a run that translates them.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
     parser.add_argument(
         "--best",
         action="store_true",
@@ -136,9 +111,9 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--direction",
-        choices=sorted(_DIRECTIONS),
-        default="AtoB",
-        help="AtoB: pictures like those of trainA/ into ones like trainB/ (default: AtoB)",
+        metavar="NAME",
+        help="of a CycleGAN: AtoB, pictures like those of trainA/ into ones like trainB/, or BtoA "
+        "(default: the system's first, AtoB)",
     )
     parser.add_argument(
         "--input",
@@ -151,7 +126,7 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--size",
-        type=positive_int,
+        type=whole(1),
         metavar="N",
         help="scale pictures to N pixels on their shorter side first; networks do best near the "
         "size they were trained at (default: as they are)",

@@ -1,0 +1,51 @@
+"""Systems that translate images into images."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygan.data import to_float
+from tinygan.systems.system import Material, System
+
+__all__ = ["Translates"]
+
+
+class Translates(System):
+    """Networks that make an image of an image.
+
+    Attributes
+    ----------
+    directions : dict of str to str
+        What a translation is called, ``"AtoB"`` → the network that does it; the usual one first.
+    factor : int
+        How many times as high and wide an image becomes.
+    """
+
+    directions: ClassVar[dict[str, str]] = {}
+    factor: ClassVar[int] = 1
+
+    @property
+    def multiple(self) -> int:
+        """What the networks need height and width to be multiples of."""
+        return 1
+
+    def translate(self, images: np.ndarray, direction: str) -> np.ndarray:
+        """Return what becomes of images, one by one: bytes or [−1, 1] in, [−1, 1] out."""
+        return self.predict(self.directions[direction], to_float(images), at_once=1)
+
+    def input_scale(self, direction: str) -> dict[str, Any]:
+        """Return what the run's data noted as black and white of pictures of more than 8 bits."""
+        options = self.options
+        return {"range": options.range} if options.range else self.data.get("scale", {})
+
+    def translation_bytes(self, height: int, width: int) -> int:
+        """Return roughly what translating one image takes."""
+        return 4 * 4 * height * width * max(1, getattr(self.options, "width", 64))
+
+    def material(
+        self, count: int, data: str | None = None, dataset: str | None = None
+    ) -> list[Material]:
+        """Return what to measure each direction with, of `data`, `dataset` or the run's data."""
+        raise NotImplementedError
