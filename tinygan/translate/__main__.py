@@ -54,10 +54,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
         print(f"skipped {line}", file=sys.stderr)
     count = len(todo.files) + todo.there + len(todo.left_out)
     there = f" ({todo.there} were there already)" if todo.there else ""
-    by = shown(run.checkpoint)
-    print(
-        f"{count - len(failed)} of {count} pictures, {direction} by {by}, are in {shown(out)}{there}"
-    )
+    done = f"{count - len(failed)} of {count} pictures, {direction} by {shown(run.checkpoint)}"
+    print(f"{done}, are in {shown(out)}{there}")
     return 1 if failed else 0
 
 
