@@ -18,6 +18,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
@@ -32,9 +33,26 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
-from tinygan.optim import Adam, linear_decay
+from tinygan.objectives import (
+    CycleObjective,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+)
+from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
 
 if TYPE_CHECKING:
@@ -54,6 +72,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "SGD",
     "Adam",
     "AvgPool2d",
     "BackendError",
@@ -61,19 +80,28 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
+    "CycleObjective",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GradientError",
     "GradientReport",
     "GroupNorm",
+    "Hinge",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "LeastSquares",
     "Linear",
     "MaxPool2d",
+    "Minimax",
+    "NonSaturating",
+    "Objective",
+    "Optimizer",
     "PReLU",
     "Parameter",
     "PixelShuffle",
+    "RMSprop",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
@@ -91,14 +119,16 @@ __all__ = [
     "fit",
     "frozen",
     "get_xp",
+    "hinge",
+    "hinge_generator",
     "initialize",
     "l1",
     "linear_decay",
     "load",
     "minimax",
+    "mse",
     "non_saturating",
     "normal",
     "plain",
-    "squared_error",
     "summary",
 ]

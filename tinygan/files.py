@@ -159,9 +159,9 @@ def _naming(path: Path, beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None:
-            if error.filename is None or os.fspath(error.filename) == os.fspath(beside):
-                error.filename, error.filename2 = str(path), None
+        unnamed = error.filename is None or os.fspath(error.filename) == os.fspath(beside)
+        if error.errno is not None and unnamed:
+            error.filename, error.filename2 = str(path), None
         raise
 
 

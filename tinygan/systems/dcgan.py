@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinygan.layer import Layer
+from tinygan.layers import GaussianNoise
 from tinygan.models import dcgan
-from tinygan.optim import Adam
+from tinygan.objectives import OBJECTIVES, NonSaturating
+from tinygan.optim import Adam, Optimizer
 from tinygan.systems.draws import Draws, DrawsOptions
 from tinygan.systems.options import choice, inherit, number, option, whole
 from tinygan.systems.presets import Preset
@@ -95,12 +97,13 @@ class DCGANOptions(DrawsOptions):
     label_smoothing: float = _objective(
         0.9,
         number(0, 1, metavar="T"),
-        "the target for real pictures in D's loss; 1 is no smoothing",
+        "the target for real pictures in D's cross-entropy; 1 is no smoothing",
     )
     objective: str = _objective(
         "non_saturating",
-        choice(*sorted(dcgan.GENERATOR_LOSSES, reverse=True)),
-        "G's loss: -log D(G(z)), or log(1 - D(G(z)))",
+        choice(*OBJECTIVES),
+        "what G and D play for: cross-entropy with G's loss -log D(G(z)), or log(1 - D(G(z))), "
+        "least squares, or hinge losses",
         was="generator_loss",
     )
     instance_noise: float = _objective(
@@ -178,27 +181,27 @@ class DCGAN(Draws):
         D = dcgan.discriminator(o.image_size, o.channels, o.width, o.negative_slope, rng)
         return {"G": G, "D": D}
 
-    def build_optimizers(self) -> dict[str, Adam]:
+    def build_optimizers(self) -> dict[str, Optimizer]:
         lr, betas = self.options.lr, (self.options.beta1, 0.999)
         return {f"adam_{n}": Adam(x.parameters(), lr, betas) for n, x in self.networks.items()}
 
     def step(self, batch: np.ndarray, step: int) -> dict[str, Any]:
-        options = self.options
-        arrays = [batch, self.noise(len(batch), self.random(_NOISE, step))]
-        if options.instance_noise:
-            random = self.random(_INSTANCE_NOISE, step)
-            drawn = random.standard_normal((2, *batch.shape), np.float32)
-            drawn *= np.float32(options.instance_noise)
-            arrays.extend(drawn)
-        x, z, *instance_noise = self.upload(*arrays)
+        o = self.options
+        objective = OBJECTIVES[o.objective]
+        smoothed = (o.label_smoothing,) if issubclass(objective, NonSaturating) else ()
+        augment = None
+        if o.instance_noise:
+            augment = GaussianNoise(o.instance_noise, (o.seed, _INSTANCE_NOISE, step))
+        x, z = self.upload(batch, self.noise(len(batch), self.random(_NOISE, step)))
         return dcgan.train_step(
-            *self.networks.values(),
-            *self.optimizers.values(),
+            self.networks["G"],
+            self.networks["D"],
+            self.optimizers["adam_G"],
+            self.optimizers["adam_D"],
             x,
             z,
-            label_smoothing=options.label_smoothing,
-            generator_loss=options.objective,
-            instance_noise=instance_noise or None,
+            objective=objective(*smoothed),
+            augment=augment,
         )
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float]:

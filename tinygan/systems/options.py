@@ -360,7 +360,7 @@ def _parser(cls, title, prog) -> Parser:
                 mark = field.metadata["either"]
                 if mark is not None and mark not in either:
                     either[mark] = group.add_mutually_exclusive_group()
-                either.get(mark, group).add_argument(flag_of(field), **_words(field))
+                either.get(str(mark), group).add_argument(flag_of(field), **_words(field))
     return parser
 
 

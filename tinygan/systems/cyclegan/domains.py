@@ -101,8 +101,8 @@ def _folders(options, scales) -> Domains:
         "skipped": sum(len(folder.skipped) for folder in train),
         "scale": {domain: scale for domain, scale in scales.items() if scale},
     }
-    looked_at = (some(folder.images, _SAMPLES) for folder in test)
-    return Domains(A, B, *looked_at, None, source | _content(A, B))
+    test_A, test_B = (some(folder.images, _SAMPLES) for folder in test)
+    return Domains(A, B, test_A, test_B, None, source | _content(A, B))
 
 
 def _makers(options, name: str | None):
@@ -123,9 +123,9 @@ def _drawn(options) -> Domains:
     )
     A = draw_A(count, load_size).images
     B = draw_B(count, load_size, start=count).images
-    pairs = tuple(draw(_PAIRS, size, start=2 * count).images for draw in (draw_A, draw_B))
-    test = (images[:_SAMPLES] for images in pairs)
-    return Domains(A, B, *test, pairs, {"dataset": name} | _content(A, B))
+    x, y = (draw(_PAIRS, size, start=2 * count).images for draw in (draw_A, draw_B))
+    described = {"dataset": name} | _content(A, B)
+    return Domains(A, B, x[:_SAMPLES], y[:_SAMPLES], (x, y), described)
 
 
 def _content(A, B) -> dict:
@@ -151,7 +151,7 @@ def material(
         inputs = [draw(count, size, start=FRESH).images for draw in makers]
         real = [draw(2 * count, size, start=2 * FRESH).images for draw in makers]
     else:
-        root = Path(data or options.data)
+        root = Path(data or options.data or "")
         read, scales = partial(_read, options, root, size=size), scales or {}
         inputs = [read([f"test{d}", f"train{d}"], scale=scales.get(d)).images for d in "AB"]
         real = [read([f"train{d}", f"test{d}"], scale=scales.get(d)).images for d in "AB"]
