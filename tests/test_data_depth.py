@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from picture_files import png, tiff
 from PIL import Image, ImageCms
+from training import train
 
 from tinygan.data import DataError, ImageFolder, load_image, opening
+from tinygan.runs.run import load
 
 H, W = 8, 12
 RAMP = np.linspace(0, 1, H * W).reshape(H, W)
@@ -386,3 +388,35 @@ def test_heic(folder):
     heif.register_heif_opener()
     Image.new("RGB", (64, 64), (200, 30, 40)).save(folder / "a.heic", quality=95)
     assert abs(load_image(folder / "a.heic").astype(int) - [200, 30, 40]).max() <= 6
+
+
+def test_a_run_notes_its_scale_and_uses_it_again(folder, tmp_path, capsys):
+    for i in range(4):
+        (folder / f"{i}.png").write_bytes(png(np.full((16, 16), 700 * i + 900), 16, 0))
+    out = tmp_path / "run"
+    words = ["--data", folder, "--batch-size", 2, "--out", out, "--steps", 2]
+    assert train(*words) == 0
+    assert "black is 0, white is 4095" in capsys.readouterr().err
+    data = json.loads((out / "config.json").read_text())["data"]
+    assert data["scale"] == {"integers": [0, 4095]}
+    assert train("--resume", out, "--steps", 3, tiny=False) == 0
+    assert "black is" not in capsys.readouterr().err
+    assert load(out).system.data["scale"] == {"integers": [0, 4095]}
+    (folder / "0.png").write_bytes(png(np.full((16, 16), 1000), 16, 0))
+    assert train("--resume", out, "--steps", 4, tiny=False) == 2
+    assert "the data are not those of this run" in capsys.readouterr().err
+
+
+def test_a_range_that_is_given(folder, tmp_path, capsys):
+    for i in range(4):
+        (folder / f"{i}.tif").write_bytes(tiff(np.full((16, 16), 50 * i - 75, np.float32)))
+    out = tmp_path / "run"
+    words = ["--data", folder, "--batch-size", 2, "--out", out, "--steps", 1]
+    assert train(*words) == 2
+    assert "--range LOW HIGH" in capsys.readouterr().err
+    assert train(*words, "--range", 5, 1) == 2
+    assert "--range: expected two numbers" in capsys.readouterr().err
+    assert train(*words, "--range", -100, 100) == 0
+    data = json.loads((out / "config.json").read_text())["data"]
+    assert data["scale"] == {"range": [-100, 100]}
+    assert train("--resume", out, "--steps", 2, tiny=False) == 0
