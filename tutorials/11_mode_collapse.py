@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygan import Adam, Conv2d, GaussianNoise, LeakyReLU, ReLU, Reshape, Sequential
-from tinygan.data import Batches, faces
+from tinygan.data import Prefetcher, faces
 from tinygan.metrics import AttributeProbe, diversity
 from tinygan.models import dcgan
 
@@ -137,7 +137,7 @@ def train(activation, lr, steps=500):
     G = dcgan.generator(16, noise_size=64, width=16, activation=activation, rng=1)
     D = dcgan.discriminator(16, width=16, rng=2)
     adam_G, adam_D = (Adam(n.parameters(), lr=lr, betas=(0.5, 0.999)) for n in (G, D))
-    with Batches(drawn.images, batch_size=32, seed=0) as batches:
+    with Prefetcher(drawn.images, batch_size=32, seed=0) as batches:
         for _ in range(steps):
             z = dcgan.draw_noise(32, 64, rng)
             dcgan.train_step(G, D, adam_G, adam_D, next(batches), z)

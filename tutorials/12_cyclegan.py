@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygan import Adam, check_objective, frozen, l1, mse
-from tinygan.data import UnpairedBatches, bags
+from tinygan.data import UnpairedPrefetcher, bags
 from tinygan.metrics import translation_error
 from tinygan.models import cyclegan
 
@@ -67,7 +67,7 @@ def networks():
 
 
 G, F, D_X, D_Y = networks()
-batches = UnpairedBatches(X, Y, batch_size=4, load_size=32, image_size=32, seed=0)
+batches = UnpairedPrefetcher(X, Y, batch_size=4, load_size=32, image_size=32, seed=0)
 x, y = next(batches)
 print("G(x):", G.predict(x).shape, " D_Y(G(x)):", D_Y.predict(G.predict(x)).shape)
 
@@ -183,7 +183,7 @@ def train(steps):
     adam_D = Adam(D_X.parameters() + D_Y.parameters(), lr=1e-3, betas=(0.5, 0.999))
     pool_X, pool_Y = cyclegan.ImagePool(50, seed=0), cyclegan.ImagePool(50, seed=1)
     history = []
-    with UnpairedBatches(X, Y, batch_size=4, load_size=32, image_size=32, seed=0) as batches:
+    with UnpairedPrefetcher(X, Y, batch_size=4, load_size=32, image_size=32, seed=0) as batches:
         for _ in range(steps):
             x, y = next(batches)
             adam_G.zero_grad()
@@ -248,7 +248,7 @@ for name in ("G(y) - y", "G(x) - x"):
     G.load_state_dict(trained)
     adam = Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.999))
     away = []
-    with UnpairedBatches(X, Y, batch_size=4, load_size=32, image_size=32, seed=1) as batches:
+    with UnpairedPrefetcher(X, Y, batch_size=4, load_size=32, image_size=32, seed=1) as batches:
         for step in range(80):
             x, y = next(batches)
             adam.zero_grad()
