@@ -114,9 +114,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` as UTF-8, in one go."""
+    r"""Write `text` as UTF-8, in one go; bytes of a file's name that are none become ``\udcff``."""
     with replaced(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
@@ -159,9 +159,8 @@ def _naming(path: Path, beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None:
-            if error.filename is None or os.fspath(error.filename) == os.fspath(beside):
-                error.filename, error.filename2 = str(path), None
+        if error.errno is not None and error.filename in (None, beside, str(beside)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

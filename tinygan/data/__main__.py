@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinygan.commands import Parser, complain, natural, positive_int, run, say
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages
 from tinygan.data.drawn_bags import bags
@@ -23,20 +23,16 @@ __all__ = ["main", "make_parser"]
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
     """Run the command; return its exit status, 2 for a mistake of the user's."""
-    options = make_parser(prog).parse_args(argv)
-    try:
+
+    def command():
+        options = make_parser(prog).parse_args(argv)
         options.run(options)
-    except (DataError, OSError) as error:
-        print(f"{prog} {options.command}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog} {options.command}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    return run(prog, command, "--count or --image-size")
 
 
-def make_parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog, description="Get or make a data set to train on.")
+def make_parser(prog: str) -> Parser:
+    parser = Parser(prog, description="Get or make a data set to train on.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     about = "fetch a published data set, or unpack one that you fetched"
@@ -69,7 +65,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         required=True,
         help="how many pictures of each become test pictures; the second paper: 100 149",
     )
-    new.add_argument("--seed", type=int, default=0, help="which ones they are (default: 0)")
+    new.add_argument("--seed", type=natural, default=0, help="which ones they are (default: 0)")
     new.add_argument(
         "--link",
         choices=list(LINKS),
@@ -87,15 +83,18 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     new = commands.add_parser("draw", help=about, description=about.capitalize() + ".")
     new.add_argument("name", choices=("faces", "bags"))
     new.add_argument(
-        "--count", type=int, default=1000, help="pictures; of bags, in each domain (default: 1000)"
+        "--count",
+        type=positive_int,
+        default=1000,
+        help="pictures; of bags, in each domain (default: 1000)",
     )
     new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
-    new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
+    new.add_argument("--image-size", type=positive_int, default=64, help="pixels (default: 64)")
     new.add_argument("--channels", type=int, choices=(1, 3), default=3, help="(default: 3)")
-    new.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    new.add_argument("--seed", type=natural, default=0, help="(default: 0)")
     new.add_argument(
         "--test",
-        type=int,
+        type=natural,
         default=100,
         metavar="N",
         help="bags only: pairs of test pictures, of the same number in both domains (default: 100)",
@@ -110,9 +109,9 @@ def _download(options) -> None:
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
     detail = ", ".join(f"{name} {count}" for name, count in held.items())
     found, published = len(find_images(path)), PICTURES.get(options.name)
-    print(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
+    say(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
     if published and found != published:
-        print(f"note: the published {options.name} has {published} pictures", file=sys.stderr)
+        complain(f"note: the published {options.name} has {published} pictures")
 
 
 def _has_images(path: Path) -> bool:
@@ -126,7 +125,7 @@ def _split(options) -> None:
     counts = split(
         options.a, options.b, options.out, tuple(options.test), options.seed, options.link
     )
-    print(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    say(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
 def _draw(options) -> None:
@@ -146,7 +145,7 @@ def _draw(options) -> None:
     with new_folder(options.out) as folder:
         for name, (drawn, first) in parts.items():
             _write(drawn, first, folder / name)
-    print(f"{options.out}: {sum(len(drawn) for drawn, _ in parts.values())} pictures")
+    say(f"{options.out}: {sum(len(drawn) for drawn, _ in parts.values())} pictures")
 
 
 def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
