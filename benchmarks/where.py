@@ -1,8 +1,8 @@
 """Where each percent of a training step goes: ``python -m benchmarks.where dcgan|cyclegan``.
 
-Every layer's two methods, the three faces of convolution, the losses and the optimiser are wrapped
-by a clock.  What a wrapped function spends in another one is that one's, so that the shares add up
-to the whole step.
+Every layer's two methods, the three operations of convolution, the losses and the optimizer are
+wrapped by a clock.  What a wrapped function spends in another one is that one's, so that the
+shares add up to the whole step.
 """
 
 from __future__ import annotations

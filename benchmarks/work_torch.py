@@ -1,8 +1,8 @@
 """What PyTorch does in the benchmarks: the tasks of `benchmarks.work_tinygan`, the same updates.
 
 It is used as well as we know how: gradients set to None, the fused Adam, no gradients for weights
-whose gradients nobody wants (D's in G's step), no gradient for pictures, each path walked back as
-soon as its loss is known, and inference in ``eval`` and ``inference_mode``.
+whose gradients nobody wants (D's in G's step), no gradient for pictures, each path back-propagated
+as soon as its loss is known, and inference in ``eval`` and ``inference_mode``.
 """
 
 from __future__ import annotations

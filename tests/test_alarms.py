@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
+from tinygan.train.cyclegan_system import CycleGAN
+from tinygan.train.watch import read_watch
 from training import train
 
 from tinygan.data import faces
 from tinygan.train.alarms import ADVICE, GRACE, MEANING, WINDOW, Alarms, Variety, variety
-from tinygan.train.cyclegan_system import CycleGAN
-from tinygan.train.watch import read_watch
 
 DATA = Variety(0.9, 0.2)
 

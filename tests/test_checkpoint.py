@@ -214,8 +214,9 @@ def test_a_header_that_is_no_json_object_is_one_clear_error(text, runs, tmp_path
 def test_a_wrong_array_is_one_clear_error_and_nothing_is_loaded(
     name, array, message, runs, tmp_path
 ):
-    from tinygan.runs.checkpoint import load_system
     from tinygan.train.cyclegan_system import CycleGAN
+
+    from tinygan.runs.checkpoint import load_system
 
     path = checkpoint_of(runs / "cyclegan")
     arrays = load_file(path)

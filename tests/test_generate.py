@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
+from tinygan.train.dcgan_system import DCGAN
 from training import train
 
 from tinygan.generate.__main__ import draw, main
 from tinygan.runs.checkpoint import load_system
-from tinygan.runs.load import open_run
-from tinygan.train.dcgan_system import DCGAN
 
 
 @pytest.fixture(scope="module")

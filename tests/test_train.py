@@ -10,11 +10,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from tinygan.train.dcgan_command import COMMAND
+from tinygan.train.dcgan_system import DCGAN
 from training import TINY, rows, timeless, train
 
 from tinygan.data import faces
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
 from tinygan.train.progress import Progress
 from tinygan.train.session import _resolve
 

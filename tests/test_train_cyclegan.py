@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from tinygan.train.cyclegan_command import COMMAND
+from tinygan.train.cyclegan_presets import PRESETS
+from tinygan.train.cyclegan_system import CycleGAN
 from training import rows, timeless
 
 from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
 from tinygan.train.__main__ import main
-from tinygan.train.cyclegan_command import COMMAND
-from tinygan.train.cyclegan_presets import PRESETS
-from tinygan.train.cyclegan_system import CycleGAN
 from tinygan.train.session import _resolve
 
 LOSSES = ["L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y"]

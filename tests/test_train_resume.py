@@ -14,6 +14,8 @@ import pytest
 from kill_training import command, start
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from tinygan.train.dcgan_command import COMMAND
+from tinygan.train.dcgan_system import DCGAN
 from training import TINY, rows, timeless, train
 
 from tinygan.errors import CheckpointError, DivergedError
@@ -26,8 +28,6 @@ from tinygan.runs.checkpoint import (
     state_arrays,
 )
 from tinygan.runs.metrics import MetricsFile, read_metrics
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
 from tinygan.train.session import _resolve
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_train_cyclegan import train
+from tinygan.train.cyclegan_networks import build_generator
 
 from tinygan.data import load_image
 from tinygan.layer import Layer
 from tinygan.runs.checkpoint import load_network
-from tinygan.runs.load import open_run
-from tinygan.train.cyclegan_networks import build_generator
 from tinygan.translate.__main__ import main
 from tinygan.translate.pictures import translate_picture
 

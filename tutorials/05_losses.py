@@ -50,7 +50,7 @@ print("from the score:   ", bce_with_logits(score, 1.0))
 assert float(bce_with_logits(score, 1.0)[0]) == 200.0
 
 # %%
-# Every loss in tinygan returns itself *and* its gradient, ready for the way back:
+# Every loss in tinygan returns itself *and* its gradient, ready for the backward pass:
 
 rng = np.random.default_rng(0)
 scores = rng.standard_normal((8,))

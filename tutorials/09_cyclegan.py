@@ -101,8 +101,8 @@ print("G(x):", G.predict(x).shape, " D_Y(G(x)):", D_Y.predict(G.predict(x)).shap
 #     + \lambda_3 \mathcal{L}_{cyc} . \tag{6}
 #
 # Now in code.  The two directions are the same with the letters exchanged.  Each generator is
-# called three times, and each call owns its way back.  ``fake`` is used twice, by the discriminator
-# and on the way home, so its gradient is the sum of both.
+# called three times, and each call owns its backward pass.  ``fake`` is used twice, by the
+# discriminator and on the way home, so its gradient is the sum of both.
 
 
 def generators_learn(G, F, D_X, D_Y, x, y):
@@ -294,7 +294,7 @@ assert moved_bug < moved
 #    Nothing ties G(x) to x any more, except the identity loss.  Compare the mean difference between
 #    two translations with that between two true backpacks.
 #
-# **2.**  Why does ``fake`` collect *two* gradients before its way back is walked?
+# **2.**  Why does ``fake`` collect *two* gradients before its backward pass is called?
 #
 # .. dropdown:: Hint
 #

@@ -99,6 +99,8 @@ class Checkpoint:
         Of the run's checkpoints so far.
     version : str or None
         The tinygan that wrote it.
+    system_file : dict or None
+        The user's own file that the system is from: its name, class and SHA-256.
     shapes : dict of str to (str, tuple of int)
         Type and shape of each array, by the name it has in the file.
     """
@@ -112,6 +114,7 @@ class Checkpoint:
     score: float | None
     best: Best | None
     version: str | None
+    system_file: dict[str, Any] | None
     shapes: dict[str, tuple[str, tuple[int, ...]]]
 
 
@@ -154,7 +157,7 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
     for name, array in arrays.items():
         if not _finite(array):
             raise DivergedError(f"{name} holds NaN or infinite values after step {step}", step)
-    optimizers = {name: _described(one) for name, one in system.optimisers.items()}
+    optimizers = {name: _described(one) for name, one in system.optimizers.items()}
     header = {"version": tinygan.__version__, "system": system.name, "step": step}
     text = json.dumps({**header, **info, "optimizers": optimizers})
     path = checkpoint_path(folder, step)
@@ -174,7 +177,7 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
             state = network.state_dict()
             arrays |= {f"{section}/{name}.{key}": value for key, value in state.items()}
     for name, own in _optimizer_names(system).items():
-        state = system.optimisers[name].state_dict()
+        state = system.optimizers[name].state_dict()
         arrays |= {own[key]: value for key, value in state.items()}
     arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -188,7 +191,7 @@ def _optimizer_names(system: System) -> dict[str, dict[str, str]]:
         for key, parameter in network.named_parameters().items()
     }
     names = {}
-    for name, optimizer in system.optimisers.items():
+    for name, optimizer in system.optimizers.items():
         whose = [known.get(id(p), str(i)) for i, p in enumerate(optimizer.parameters)]
         names[name] = own = {}
         for key in optimizer.state_dict():
@@ -267,7 +270,7 @@ def load_system(path: Path, system: System) -> Checkpoint:
     if checkpoint.format == 1:
         names = format_1.old_names(system.networks, own)
     expected = _expected_networks(system.networks)
-    for name, optimizer in system.optimisers.items():
+    for name, optimizer in system.optimizers.items():
         expected |= {own[name][key]: array for key, array in optimizer.state_dict().items()}
     _check_names(checkpoint, names)
     for new, array in expected.items():
@@ -283,7 +286,7 @@ def load_system(path: Path, system: System) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
     for name, network in system.networks.items():
         network.load_state_dict(_part(arrays, f"networks/{name}."))
-    for name, optimizer in system.optimisers.items():
+    for name, optimizer in system.optimizers.items():
         optimizer.load_state_dict({key: arrays[new] for key, new in own[name].items()})
     return checkpoint
 
@@ -396,11 +399,13 @@ def _checked(info) -> dict[str, Any]:
     _check_depth(info)
     system, step, options = info["system"], info["step"], info["options"]
     data, score, best = info.get("data"), info.get("score"), info.get("best")
-    version = info.get("version")
+    version, file = info.get("version"), info.get("system_file")
     if not isinstance(system, str):
         raise ValueError(f"system: expected a name, got {system!r}")
     if not isinstance(options, dict) or not isinstance(data, dict | None):
         raise ValueError("options, data: expected objects")
+    if not isinstance(file, dict | None):
+        raise ValueError(f"system_file: expected an object, got {file!r:.50}")
     if not isinstance(version, str | None):
         raise ValueError(f"version: expected a text, got {version!r}")
     if best is not None:
@@ -415,6 +420,7 @@ def _checked(info) -> dict[str, Any]:
         "score": None if score is None else _number(score),
         "best": best,
         "version": version,
+        "system_file": file,
     }
 
 

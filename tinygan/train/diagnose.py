@@ -45,7 +45,7 @@ def find_first_bad(system: System, start: int, steps: int) -> str | None:
 def watched(system: System):
     """Look at all outputs and gradients of the layers while entered; raise DivergedError.
 
-    Gives a function that looks at the parameters, the buffers and the optimisers' moments.
+    Gives a function that looks at the parameters, the buffers and the optimizers' moments.
     """
     names = {
         id(layer): f"{name}.{dotted} ({layer!r})"
@@ -77,8 +77,8 @@ def watched(system: System):
                 _check(parameter.data, f"{name}.{key}")
             for key, buffer in network.buffers().items():
                 _check(buffer, f"{name}.{key}")
-        for name, optimiser in system.optimisers.items():
-            for i, moments in enumerate(optimiser.moments):
+        for name, optimizer in system.optimizers.items():
+            for i, moments in enumerate(optimizer.moments):
                 for moment in moments:
                     _check(moment, f"a moment of {name}'s parameter {i}")
 

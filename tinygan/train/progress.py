@@ -27,14 +27,17 @@ class Progress:
     batch_size : int
     terminal : bool, optional
         Whether to draw a bar; by default, whether standard error is a terminal.
+    quiet : bool
+        Show nothing but what `say` is told.
     """
 
-    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None):
+    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None, quiet=False):
+        self.quiet = quiet
         self.labels, self.total, self.batch_size = labels, total, batch_size
         self._seconds: float | None = None
         self._begun = self._last = time.perf_counter()
         self._bar = None
-        if sys.stderr.isatty() if terminal is None else terminal:
+        if not quiet and (sys.stderr.isatty() if terminal is None else terminal):
             known = _columns(sys.stderr) > 0  # some terminals do not say how wide they are
             self._bar = tqdm(
                 total=total,
@@ -47,6 +50,8 @@ class Progress:
 
     def update(self, row: dict, waited: float) -> None:
         """Take note of one more step: its metrics, and the seconds waited for data so far."""
+        if self.quiet:
+            return
         now, seconds = time.perf_counter(), row["seconds"]
         if self._seconds is None or row["step"] < 5:  # the first steps also warm up
             self._seconds = seconds

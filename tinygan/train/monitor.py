@@ -7,19 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tinygan.files import open_to_append, write_text
+from tinygan.runs.watched import read_watch
 from tinygan.systems.system import System
 from tinygan.train.alarms import Alarms, Variety, Warned, variety
 
-__all__ = ["Watch", "read_watch"]
+__all__ = ["Monitor"]
 
 
-class Watch:
+class Monitor:
     """Feeds the alarms with what a run does, and writes down what they say.
 
     Parameters
     ----------
     system : System
-        Its `scores` and `real_pictures` are asked for.
+        Its `scores` and `real_images` are asked for.
     path : Path
         The file.  What it holds of steps that will be taken again is cut off.
     rows : list of dict
@@ -50,9 +51,9 @@ class Watch:
 
     def _watching(self, count: int = 64) -> Alarms:
         if self._alarms is None:
-            real = self.system.real_pictures(count)
+            real = self.system.real_images(count)
             data = Variety(1.0, 1.0) if real is None else variety(real)
-            self._alarms = Alarms(data, self.system.name)
+            self._alarms = Alarms(data, self.system.advice)
         return self._alarms
 
     def _noted(self, warned: Warned | None) -> Warned | None:
@@ -76,14 +77,3 @@ class Watch:
                 self._watching().observe(row["step"], *scores)
             if look := looks.get(row["step"]):
                 self._watching().look(row["step"], Variety(look["diversity"], look["nearest"]))
-
-
-def read_watch(path: Path) -> list[dict]:
-    """Return the lines of the file; none if there is no such file, all whole ones if it was cut."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines

@@ -1,4 +1,4 @@
-"""Whether a training fits into memory, told before it starts."""
+"""How much memory there is, and how much this process holds."""
 
 from __future__ import annotations
 
@@ -6,41 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from tinygan.convolution.gpu import WORKSPACE_BYTES
-from tinygan.errors import UserError
 from tinygan.machine.gpu import free_bytes
-from tinygan.systems.system import System
 
-_BESIDE = 40 << 20  # the threads' workspaces, and Matplotlib for the curves
-
-__all__ = ["available_bytes", "check_memory", "used_bytes"]
-
-
-def check_memory(system: System, force: bool = False) -> str:
-    """Return a line that says how much memory training will take.
-
-    Raises
-    ------
-    UserError
-        If that is more than there is, unless `force`.
-    """
-    backend = system.options["backend"]
-    needed, free = system.step_bytes(), available_bytes(backend)
-    if backend == "cupy":
-        needed += WORKSPACE_BYTES
-        line = f"training will take about {_size(needed)} more of the GPU's memory"
-    else:
-        needed += _BESIDE
-        line = f"training will take about {_size(used_bytes() + needed)} of memory"
-    if free is None:
-        return line
-    line += f", {_size(free)} are free"
-    if needed > free and not force:
-        raise UserError(
-            f"{line}: lower --batch-size, --width or --image-size, or try it all the same with "
-            "--force"
-        )
-    return line
+__all__ = ["available_bytes", "used_bytes"]
 
 
 def available_bytes(backend: str) -> int | None:
@@ -96,7 +64,3 @@ def _of_container() -> int | None:
         inactive = [int(x.split()[1]) for x in stat.splitlines() if "inactive_file" in x]
         return max(0, most - now + max(inactive, default=0))
     return None
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
