@@ -29,9 +29,6 @@ __all__ = [
     "Careful",
     "Parser",
     "complain",
-    "natural",
-    "number",
-    "positive_int",
     "printable",
     "run",
     "say",
@@ -142,52 +139,14 @@ class Parser(argparse.ArgumentParser):
 
 class _Version(argparse.Action):
     def __init__(self, option_strings, dest, **kwargs):
-        super().__init__(option_strings, argparse.SUPPRESS, default=argparse.SUPPRESS, **kwargs)
+        kwargs["default"] = argparse.SUPPRESS
+        super().__init__(option_strings, argparse.SUPPRESS, **kwargs)
 
     def __call__(self, parser, namespace, values, option_string=None):
         import tinygan
 
         say(f"tinygan {tinygan.__version__}")
         parser.exit()
-
-
-def positive_int(text: str) -> int:
-    """A whole number of 1 or more."""
-    return _whole(text, 1)
-
-
-def natural(text: str) -> int:
-    """A whole number of 0 or more."""
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value < 2**63:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of {least} or more, got {text[:50]!r}"
-        )
-    return value
-
-
-def number(low: float, high: float = float("inf")) -> Callable[[str], float]:
-    """Return a reader of numbers in [low, high]."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high or value in (float("inf"), float("-inf")):
-            most = f" and at most {high:g}" if high < float("inf") else ""
-            least = f" of at least {low:g}" if low > float("-inf") else ""
-            raise argparse.ArgumentTypeError(f"expected a number{least}{most}, got {text[:50]!r}")
-        return value
-
-    return read
 
 
 def _described(error: OSError) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinygan.commands import Parser, complain, natural, positive_int, run, say
+from tinygan.commands import Parser, complain, run, say
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages
 from tinygan.data.drawn_bags import bags
@@ -65,7 +65,7 @@ def make_parser(prog: str) -> Parser:
         required=True,
         help="how many pictures of each become test pictures; the second paper: 100 149",
     )
-    new.add_argument("--seed", type=natural, default=0, help="which ones they are (default: 0)")
+    new.add_argument("--seed", type=int, default=0, help="which ones they are (default: 0)")
     new.add_argument(
         "--link",
         choices=list(LINKS),
@@ -84,17 +84,17 @@ def make_parser(prog: str) -> Parser:
     new.add_argument("name", choices=("faces", "bags"))
     new.add_argument(
         "--count",
-        type=positive_int,
+        type=int,
         default=1000,
         help="pictures; of bags, in each domain (default: 1000)",
     )
     new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
-    new.add_argument("--image-size", type=positive_int, default=64, help="pixels (default: 64)")
+    new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
     new.add_argument("--channels", type=int, choices=(1, 3), default=3, help="(default: 3)")
-    new.add_argument("--seed", type=natural, default=0, help="(default: 0)")
+    new.add_argument("--seed", type=int, default=0, help="(default: 0)")
     new.add_argument(
         "--test",
-        type=natural,
+        type=int,
         default=100,
         metavar="N",
         help="bags only: pairs of test pictures, of the same number in both domains (default: 100)",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tinygan.commands import complain
 from tinygan.errors import CheckpointError, UserError
 from tinygan.runs.checkpoint import Checkpoint, checkpoint_path, checkpoint_paths, read_checkpoint
 from tinygan.runs.folder import read_config
@@ -40,7 +40,12 @@ class OpenedRun:
         return self.checkpoint.options
 
 
-def open_run(path: Path, system: str | None = None, best: bool = False) -> OpenedRun:
+def open_run(
+    path: Path,
+    system: str | None = None,
+    best: bool = False,
+    say: Callable[[str], None] = complain,
+) -> OpenedRun:
     """Open a run folder, or one checkpoint file.
 
     Parameters
@@ -51,6 +56,8 @@ def open_run(path: Path, system: str | None = None, best: bool = False) -> Opene
     best : bool
         Of a folder, use the checkpoint whose pictures were nearest to the data, not the newest.
         A file is used as it is.
+    say : callable
+        Told a line for each newer checkpoint that cannot be read.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def open_run(path: Path, system: str | None = None, best: bool = False) -> Opene
     else:
         config = read_config(path)
         _check_system(path, config.get("system"), system)
-        run = OpenedRun(_newest(path), path)
+        run = OpenedRun(_newest(path, say), path)
         if best:
             run = OpenedRun(_best(path, run.checkpoint), path)
     _check_system(run.checkpoint.path, run.system, system)
@@ -76,8 +83,8 @@ def _check_system(path: Path, found, system: str | None) -> None:
         raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
 
 
-def _newest(path: Path) -> Checkpoint:
-    checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
+def _newest(path: Path, say) -> Checkpoint:
+    checkpoint = find_checkpoint(path, say)
     if checkpoint is None:
         raise UserError(f"{path}: this run has no checkpoint yet")
     return read_checkpoint(checkpoint)

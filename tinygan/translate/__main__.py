@@ -7,16 +7,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tinygan import commands
+from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
 from tinygan.data.folder import find_images
 from tinygan.errors import UserError
-from tinygan.machine.memory import available_bytes
+from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser, whole
+from tinygan.systems.options import whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.pictures import (
     save_picture,
     shrink,
+    shrunk,
     suffix_to_write,
     translate_picture,
 )
@@ -30,29 +33,20 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        files = _files(Path(arguments.input), Path(arguments.out), arguments.force)
-        run = load(
-            arguments.run,
-            system=arguments.system,
-            best=arguments.best,
-            backend=arguments.backend,
-        )
-        direction = run.direction(arguments.direction)
-        failed = _translate_all(files, run.translating(), direction, arguments.size)
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
+    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+
+
+def _translate(arguments) -> int:
+    files = _files(Path(arguments.input), Path(arguments.out), arguments.force)
+    run = load(
+        arguments.run, system=arguments.system, best=arguments.best, backend=arguments.backend
+    )
+    direction = run.direction(arguments.direction)
+    failed = _translate_all(files, run.translating(), direction, arguments.size)
     done = len(files) - len(failed)
     for line in failed:
-        print(f"skipped {line}", file=sys.stderr)
-    print(
-        f"{done} of {len(files)} pictures, {direction} by {run.checkpoint}, are in {arguments.out}"
-    )
+        complain(f"skipped {line}")
+    say(f"{done} of {len(files)} pictures, {direction} by {run.checkpoint}, are in {arguments.out}")
     return 1 if failed else 0
 
 
@@ -90,16 +84,16 @@ def _translate_all(files, system: Translates, direction: str, size) -> list[str]
         except Exception as error:  # Pillow raises a dozen kinds for damaged files
             failed.append(f"{path}: cannot be read: {error}")
             continue
-        if size is not None:
-            picture = shrink(picture, size)
-        needed = system.translation_bytes(*picture.shape[:2])
-        free = available_bytes(options.backend)
+        height, width = picture.shape[:2] if size is None else shrunk(picture, size)
+        needed, free = system.translation_bytes(height, width), available_bytes(options.backend)
         if free is not None and needed > free:
             failed.append(
-                f"{path}: {picture.shape[1]} × {picture.shape[0]} pixels need about "
-                f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are available; give a smaller --size"
+                f"{path}: {width} × {height} pixels need about "
+                f"{size_text(needed)}, {size_text(free)} are available; give a smaller --size"
             )
             continue
+        if size is not None:
+            picture = shrink(picture, size)
         try:
             save_picture(translate_picture(system, picture, direction), target)
         except OSError as error:

@@ -11,7 +11,7 @@ from tinygan.data import to_uint8
 from tinygan.files import replaced
 from tinygan.systems.translates import Translates
 
-__all__ = ["save_picture", "shrink", "suffix_to_write", "translate_picture"]
+__all__ = ["save_picture", "shrink", "shrunk", "suffix_to_write", "translate_picture"]
 
 _LOSSY = {"quality": 95}
 
@@ -50,12 +50,18 @@ def _padding(size: int, stride: int) -> tuple[int, int]:
 
 def shrink(picture: np.ndarray, size: int) -> np.ndarray:
     """Return a picture scaled so that its shorter side is `size` pixels."""
-    height, width, channels = picture.shape
-    scale = size / min(height, width)
-    target = max(1, round(width * scale)), max(1, round(height * scale))
+    channels = picture.shape[2]
+    target = shrunk(picture, size)[::-1]
     image = Image.fromarray(picture if channels == 3 else picture[:, :, 0])
     resized = np.asarray(image.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0))
     return resized if channels == 3 else resized[:, :, None]
+
+
+def shrunk(picture: np.ndarray, size: int) -> tuple[int, int]:
+    """Return height and width of a picture whose shorter side is scaled to `size` pixels."""
+    height, width, _ = picture.shape
+    scale = size / min(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def suffix_to_write(suffix: str) -> str:
