@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tinygan import commands
-from tinygan.commands import Parser, complain, say
+from tinygan.commands import Parser, complain, duration, say
 from tinygan.errors import DivergedError, UserError
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.runs.checkpoint import load_system
@@ -17,7 +17,6 @@ from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.systems import find, find_of_run, names
 from tinygan.systems.options import parse_flags
 from tinygan.train.diagnose import find_first_bad
-from tinygan.train.progress import duration
 from tinygan.train.session import Session, begun, build, taken_up
 
 DEFAULT = "dcgan"

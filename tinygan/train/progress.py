@@ -8,9 +8,9 @@ import time
 
 from tqdm import tqdm
 
-from tinygan.commands import Careful, complain, say
+from tinygan.commands import Careful, complain, duration, say
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SMOOTHING = 0.1  # share of the newest step in the running mean of the seconds a step takes
@@ -91,16 +91,3 @@ def _columns(stream) -> int:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # no terminal after all
         return 0
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``.
-
-    Examples
-    --------
-    >>> duration(75), duration(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

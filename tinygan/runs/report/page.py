@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tinygan.commands import duration
 from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
@@ -17,7 +18,6 @@ from tinygan.runs.report.pictures import data_uri, sample_files
 from tinygan.runs.report.words import panels
 from tinygan.runs.watched import read_watch
 from tinygan.systems.system import Panel
-from tinygan.train.progress import duration
 
 __all__ = ["write_report"]
 
@@ -169,7 +169,7 @@ def _measures(run) -> dict | None:
             for result in found["results"]
         ]
         return {"step": found["step"], "data": found["data"], "results": results}
-    except (OSError, ValueError, KeyError, TypeError):  # none were taken, or not by this tinygan
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or not ours
         return None
 
 
