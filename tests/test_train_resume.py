@@ -14,8 +14,6 @@ import pytest
 from kill_training import command, start
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
 from training import TINY, rows, timeless, train
 
 from tinygan.errors import CheckpointError, DivergedError
@@ -28,7 +26,8 @@ from tinygan.runs.checkpoint import (
     state_arrays,
 )
 from tinygan.runs.metrics import MetricsFile, read_metrics
-from tinygan.train.session import _resolve
+from tinygan.systems.dcgan import DCGAN, DCGANOptions
+from tinygan.systems.options import load_options, resolve, stored
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]
 
@@ -153,10 +152,16 @@ class Explosive:
         return os._exit, (66,)
 
 
+def small() -> DCGAN:
+    given = {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4, "backend": "numpy"}
+    system = DCGAN(resolve(DCGANOptions, given))
+    system.start()
+    return system
+
+
 def damage_other_network(path):
-    options = _resolve(COMMAND, {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4})
-    system = DCGAN({**options, "backend": "numpy"})
-    made = save_checkpoint(path.parent, system, 777777, {"options": options})
+    system = small()
+    made = save_checkpoint(path.parent, system, 777777, {"options": stored(system.options)})
     made.replace(path)
 
 
@@ -210,8 +215,9 @@ def test_if_no_checkpoint_is_usable_nothing_is_changed(half, capsys):
 
 
 def test_a_network_is_only_changed_by_a_checkpoint_that_fits_whole(half):
-    options = json.loads((half / "config.json").read_text())["options"]
-    system = DCGAN(options)
+    values = json.loads((half / "config.json").read_text())["options"]
+    system = DCGAN(load_options(DCGANOptions, values, half))
+    system.start()
     before = {name: array.tobytes() for name, array in state_arrays(system).items()}
     path = half / "checkpoints" / "step-000006.safetensors"
     damage_missing_tensor(path)
@@ -244,7 +250,7 @@ def test_what_the_result_depends_on_cannot_change(words, message, half, capsys):
         (lambda config: json.dumps({"format": "tinygan run 9"}), "not the configuration of a run"),
         (
             lambda config: json.dumps({**config, "system": "cyclegan"}),
-            "a run of cyclegan, not of dcgan",
+            "its options are damaged",
         ),
         (lambda config: json.dumps({**config, "data": {}}), "the data are not those of this run"),
     ],
@@ -386,13 +392,8 @@ def test_nan_stops_with_the_last_good_checkpoint_and_the_first_bad_tensor(half, 
 
 
 def test_numbers_that_are_not_finite_never_get_into_a_checkpoint(tmp_path):
-    system = DCGAN(
-        _resolve(
-            COMMAND,
-            {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4, "backend": "numpy"},
-        )
-    )
-    system.optimisers["adam_D"].moments[0][1][:] = np.inf
+    system = small()
+    system.optimizers["adam_D"].moments[0][1][:] = np.inf
     with pytest.raises(DivergedError, match=r"optimizers/adam_D/D\.0\.weight/v"):
         save_checkpoint(tmp_path, system, 5, {})
     assert list(tmp_path.iterdir()) == []
@@ -405,9 +406,9 @@ def test_metrics_are_cut_at_the_checkpoint(tmp_path):
         file.append({"step": step})
     file.close()
     file = MetricsFile(path, keep_steps=2)
-    file.append({"step": 3, "again": True})
+    file.append({"step": 3, "again": 1})
     file.close()
-    assert read_metrics(path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
+    assert read_metrics(path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": 1}]
 
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path, monkeypatch):

@@ -4,6 +4,9 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
 from tinygan.initialise import initialise, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
@@ -27,7 +30,21 @@ from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
 from tinygan.optim import Adam, linear_decay
 from tinygan.summary import summary
 
+if TYPE_CHECKING:
+    from tinygan.runs.run import load
+    from tinygan.train.fit import fit
+
 __version__ = "0.1.0"
+
+_LATER = {"load": "tinygan.runs.run", "fit": "tinygan.train.fit"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what training needs when it is asked for: ``import tinygan`` stays light."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tinygan' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
 
 __all__ = [
     "Adam",
@@ -58,11 +75,13 @@ __all__ = [
     "bce_with_logits",
     "check_gradients",
     "check_objective",
+    "fit",
     "frozen",
     "get_xp",
     "initialise",
     "l1",
     "linear_decay",
+    "load",
     "minimax",
     "non_saturating",
     "normal",

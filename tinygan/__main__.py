@@ -11,6 +11,7 @@ from importlib import import_module
 import tinygan
 from tinygan.commands import run, say
 from tinygan.errors import UserError
+from tinygan.machine.allocator import keep_freed_memory
 
 COMMANDS = {
     "train": "train a network on pictures",
@@ -27,11 +28,12 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the first word of `argv` names, and return its exit status."""
+    own = argv is None  # the process is this command's own
     argv = sys.argv[1:] if argv is None else argv
-    return run("tinygan", lambda: _main(argv))
+    return run("tinygan", lambda: _main(argv, own))
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], own: bool) -> int:
     name, *words = argv or ["help"]
     if name in ("-h", "--help", "help"):
         if not words:
@@ -46,6 +48,8 @@ def _main(argv: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     command = import_module(f"tinygan.{name}.__main__")
+    if own and name == "train":
+        keep_freed_memory()
     return command.main(words, prog=f"tinygan {name}")
 
 

@@ -135,7 +135,7 @@ class Run:
 def load(
     path: str | Path,
     *,
-    system: str | None = None,
+    system: str | type[System] | None = None,
     best: bool = False,
     backend: str = "auto",
     say: Callable[[str], None] = complain,
@@ -145,9 +145,9 @@ def load(
     Parameters
     ----------
     path
-    system : str, optional
-        ``"my_gan.py:MyGAN"``, given again, for a run of your own system: its code is run only if
-        you name it.
+    system : str or type, optional
+        ``"my_gan.py:MyGAN"``, given again, or the class, for a run of your own system: its code is
+        run only if you name it.
     best : bool
         Use the checkpoint whose images were nearest to the data, not the newest.
     backend : {"auto", "numpy", "cupy"}

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -59,15 +60,17 @@ def _listed(name: str) -> type[System]:
     )
 
 
-def find_of_run(noted: dict[str, Any], given: str | None, where: Path, say) -> type[System]:
+def find_of_run(
+    noted: dict[str, Any], given: str | type[System] | None, where: Path, say: Callable[[str], Any]
+) -> type[System]:
     """Return the system that a run was trained with; never run code because the run names it.
 
     Parameters
     ----------
     noted : dict
         The run's ``config.json``, or what is noted in its checkpoint.
-    given : str or None
-        What the user names it, ``FILE.py:CLASS``.
+    given : str, type or None
+        What the user names it, ``FILE.py:CLASS``, or the class itself.
     where : Path
         For messages.
     say : callable
@@ -83,7 +86,7 @@ def find_of_run(noted: dict[str, Any], given: str | None, where: Path, say) -> t
                 f"it runs that file's code: --system {_text(file)}"
             )
         return _listed(name)
-    system = find(given)
+    system = find(given) if isinstance(given, str) else given
     if system.name != name:
         raise UserError(f"{where}: expected --system of a run of {name}, got {system.name}")
     if file is not None and system.file is not None and system.file.sha256 != file.get("sha256"):
@@ -137,7 +140,5 @@ def _of_file(text: str) -> type[System]:
         known = ", ".join(own) or "none; a system is a subclass of tinygan.systems.system.System"
         raise UserError(f"{text}: expected FILE.py:CLASS; the systems in this file are: {known}")
     system = own[name]
-    if not system.name:
-        system.name = name.lower()
     system.file = SystemFile(path, source, digest, name)
     return system

@@ -161,6 +161,11 @@ class System:
     steps_per_epoch: int
     data: dict[str, Any]
 
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        if "name" not in vars(cls):  # never that of the system it is made of
+            cls.name = cls.__name__.lower()
+
     def __init__(self, options: Options):
         self.options = replace(options, backend=resolve_backend(options.backend))
         bits = self.random(WEIGHTS).bit_generator

@@ -55,10 +55,7 @@ def _train(argv: list[str], prog: str) -> int:
         with begun(cls, given, say, complain) as session:
             return _run(session)
     with taken_up(cls, given, say, complain) as session:
-        if session is not None:
-            return _run(session)
-        say(f"{path} has its steps; give a larger --steps or --epochs to go on")
-        return 0
+        return 0 if session is None else _run(session)
 
 
 def _run(session: Session) -> int:

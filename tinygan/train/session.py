@@ -143,6 +143,7 @@ def taken_up(
         if start >= total_steps(system):
             if checkpoint is not None:  # it may have been killed before it could
                 run.prune(system.options.keep, best and best.step)
+            say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
             yield None
             return
         run.open_metrics(start, system.metric_names)

@@ -58,12 +58,8 @@ def data_uri(path: Path, longest: int | None = None) -> tuple[str, int, int] | N
             file = io.BytesIO()
             picture.save(file, "JPEG", quality=85)
             return _uri("jpeg", file.getvalue()), *picture.size
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ):  # gone, or cut short by a full disk: the page goes on without
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        # gone, or cut short by a full disk: the page goes on without
         return None
 
 

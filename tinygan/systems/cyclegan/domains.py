@@ -59,10 +59,14 @@ def load_domains(options: CycleGANOptions) -> Domains:
 
 def _read(options, root, names, size) -> ImageFolder:
     """Read the first of some folders that is there."""
+    path = _find(root, names)
+    return ImageFolder(path, size, options.channels, fit=options.fit, cache=options.cache)
+
+
+def _find(root, names) -> Path:
     for name in names:
         if (root / name).is_dir():
-            channels, fit = options.channels, options.fit
-            return ImageFolder(root / name, size, channels, fit=fit, cache=options.cache)
+            return root / name
     raise DataError(
         f"{root}: expected a folder with trainA/ and trainB/ in it, there is no {names[0]}; "
         "python -m tinygan.data split A_DIR B_DIR --out DIR makes such a folder from two "
@@ -72,6 +76,8 @@ def _read(options, root, names, size) -> ImageFolder:
 
 def _folders(options) -> Domains:
     root = Path(options.data)
+    for domain in "AB":
+        _find(root, [f"train{domain}"])  # both, before the time it takes to read one
     train = [_read(options, root, [f"train{domain}"], options.load_size) for domain in "AB"]
     test = [  # without images set aside, those that are learnt from have to do
         _read(options, root, [f"test{domain}", f"train{domain}"], options.image_size)
