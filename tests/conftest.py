@@ -8,7 +8,7 @@ import cuda_shim
 import pytest
 from strict_cupy import install
 
-from tinygan.fast import cuda as kernels
+from tinygan import plain
 from tinygan.machine.arrays import cupy_status
 
 collect_ignore_glob = ["fixtures/make_*.py"]  # scripts; they import PyTorch
@@ -74,7 +74,7 @@ def cupy(request):
     if request.param == "gpu":
         yield module
         return
-    with kernels.disabled():
+    with plain():
         yield module
 
 

@@ -53,28 +53,28 @@ def test_discriminator_has_the_published_number_of_parameters():
     assert count(cyclegan.patch_discriminator()) == 2_764_737
 
 
-def test_parameters_stand_in_the_order_of_the_published_files():
+def test_parameters_stand_where_the_published_files_have_them():
     def places(network):
         return list(dict.fromkeys(name.rsplit(".", 1)[0] for name in network.named_parameters()))
 
-    # the published 1, 4, 7, 10.1, 10.5, …, 16, 19, 23: there an activation counts as a layer
-    blocks = [f"{i}.{j}" for i in range(7, 13) for j in (1, 4)]
-    assert places(cyclegan.generator(width=1)) == ["1", "3", "5", *blocks, "13", "15", "18"]
-    blocks = [f"{i}.{j}" for i in range(7, 16) for j in (1, 5)]
+    # model.N and model.N.conv_block.M there
+    blocks = [f"{i}.{j}" for i in range(10, 16) for j in (1, 5)]
+    assert places(cyclegan.generator(width=1)) == ["1", "4", "7", *blocks, "16", "19", "23"]
+    blocks = [f"{i}.{j}" for i in range(10, 19) for j in (1, 6)]
     nine = cyclegan.generator(width=1, residual_blocks=9, dropout=0.5)
-    assert places(nine) == ["1", "3", "5", *blocks, "16", "18", "21"]
-    assert places(cyclegan.patch_discriminator(width=1)) == ["0", "2", "4", "6", "8"]
+    assert places(nine) == ["1", "4", "7", *blocks, "19", "22", "26"]
+    assert places(cyclegan.patch_discriminator(width=1)) == ["0", "2", "5", "8", "11"]
 
 
 def test_biases_stand_where_no_norm_brings_its_own():
     batch = set(cyclegan.generator(width=1, norm="batch").named_parameters())
-    assert {n for n in batch if n in ("1.weight", "1.bias", "2.weight", "2.bias", "18.bias")} == {
+    assert {n for n in batch if n in ("1.weight", "1.bias", "2.weight", "2.bias", "23.bias")} == {
         "1.weight",
         "2.weight",
         "2.bias",
-        "18.bias",
+        "23.bias",
     }
-    assert "8.bias" in cyclegan.patch_discriminator(width=1, norm="batch").named_parameters()
+    assert "11.bias" in cyclegan.patch_discriminator(width=1, norm="batch").named_parameters()
 
 
 def test_initial_weights():

@@ -79,7 +79,7 @@ def test_a_missing_term_of_batch_norm_is_found_though_ones_would_hide_it():
 @pytest.mark.parametrize("shape", [(4, 1, 3, 2), (4, 3, 3, 3), (8, 8, 8, 3), (16, 16, 16, 4)])
 @pytest.mark.parametrize("mean", [0, 3])
 @pytest.mark.parametrize(
-    "make", [BatchNorm2d, InstanceNorm2d, lambda c: BatchNorm2d(c, activation=ReLU())]
+    "make", [BatchNorm2d, InstanceNorm2d, lambda c: Sequential(BatchNorm2d(c), ReLU())]
 )
 def test_a_gradient_that_cancels_to_nothing_is_no_lack_of_precision(make, mean, shape):
     x = mean + normal(*shape)

@@ -381,13 +381,13 @@ def test_nan_stops_with_the_last_good_checkpoint_and_the_first_bad_tensor(half, 
     """A weight that is so large that the product with it overflows."""
     path = half / "checkpoints" / "step-000006.safetensors"
     arrays, text = load_file(path), read_text(path)
-    arrays["networks/D.4.weight"][:] = 3e38
+    arrays["networks/D.5.weight"][:] = 3e38
     save_file(arrays, path, {"format": "tinygan checkpoint 2", "tinygan": text})
     assert resume(half) == 1
     told = capsys.readouterr().err
     assert "diverged" in told
     assert "step-000006.safetensors" in told
-    assert "first of all, the output of D.4 (Conv2d(8, 1, kernel_size=4, bias=False))" in told
+    assert "first of all, the output of D.5 (Conv2d(8, 1, kernel_size=4, bias=False))" in told
     assert [row["step"] for row in rows(half)] == [1, 2, 3, 4, 5, 6]
 
 

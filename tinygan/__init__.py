@@ -7,17 +7,24 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinygan.fast import plain
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
-from tinygan.initialise import initialise, normal
+from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -48,6 +55,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Adam",
+    "AvgPool2d",
     "BackendError",
     "Backward",
     "BatchNorm2d",
@@ -57,10 +65,15 @@ __all__ = [
     "Flatten",
     "GradientError",
     "GradientReport",
+    "GroupNorm",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "PReLU",
     "Parameter",
+    "PixelShuffle",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
@@ -78,13 +91,14 @@ __all__ = [
     "fit",
     "frozen",
     "get_xp",
-    "initialise",
+    "initialize",
     "l1",
     "linear_decay",
     "load",
     "minimax",
     "non_saturating",
     "normal",
+    "plain",
     "squared_error",
     "summary",
 ]

@@ -29,7 +29,6 @@ __all__ = [
     "Careful",
     "Parser",
     "complain",
-    "duration",
     "printable",
     "run",
     "say",
@@ -94,19 +93,6 @@ def printable(text: str) -> str:
 
 def _controls(c: str) -> bool:
     return c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``.
-
-    Examples
-    --------
-    >>> duration(75), duration(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Careful:

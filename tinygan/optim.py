@@ -237,3 +237,8 @@ def linear_decay(
     if e < decay_from or decay_from == epochs:
         return lr
     return lr * (1 - (e - decay_from) / (epochs - decay_from))
+
+
+class RMSprop(Adam):  # STUB
+    def __init__(self, parameters, lr=1e-2):
+        super().__init__(parameters, lr, (0.0, 0.99))

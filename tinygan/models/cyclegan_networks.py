@@ -91,13 +91,13 @@ def generator(
     norm, bias = _norm(norm, rng)
     conv = partial(Conv2d, rng=rng)
     wide = width
-    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide, activation=ReLU())]
+    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide), ReLU()]
     for _ in range(downsamplings):
         layers += [conv(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
-        layers += [norm(2 * wide, activation=ReLU())]
+        layers += [norm(2 * wide), ReLU()]
         wide *= 2
     for _ in range(residual_blocks):
-        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide, activation=ReLU())]
+        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide), ReLU()]
         block += [Dropout(dropout, rng=rng)] if dropout else []
         block += [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide)]
         layers += [Residual(*block)]
@@ -108,7 +108,7 @@ def generator(
             layers += [ConvTranspose2d(wide, half, 3, **how, bias=bias, rng=rng)]
         else:
             layers += [Upsample(2), ReflectionPad2d(1), conv(wide, half, 3, bias=bias)]
-        layers += [norm(half, activation=ReLU())]
+        layers += [norm(half), ReLU()]
         wide = half
     return Sequential(*layers, ReflectionPad2d(3), conv(width, channels, 7), Tanh())
 
@@ -161,7 +161,7 @@ def patch_discriminator(
     for stride in [2] * (layers - 1) + [1]:
         before, wide = wide, min(2 * wide, 8 * width)
         network += [conv(before, wide, stride=stride, bias=bias)]
-        network += [norm(wide, activation=LeakyReLU(0.2))]
+        network += [norm(wide), LeakyReLU(0.2)]
     return Sequential(*network, conv(wide, 1))
 
 
@@ -169,4 +169,4 @@ def _norm(norm, rng):
     """Return the layer and whether convolutions before it have a bias (an affine norm has one)."""
     if norm not in NORMS:
         raise ValueError(f"norm: expected one of {tuple(NORMS)}, got {norm!r}")
-    return partial(NORMS[norm], rng=rng), norm == "instance"
+    return partial(NORMS[norm], weight_std=0.02, rng=rng), norm == "instance"

@@ -84,12 +84,12 @@ def generator(
 
     rng = np.random.default_rng(rng)
     conv = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
-    norm = partial(BatchNorm2d, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
     wide = width * image_size // 8
-    layers = [Reshape(1, 1, noise_size), conv(noise_size, wide), norm(wide, activation=act())]
+    layers = [Reshape(1, 1, noise_size), conv(noise_size, wide), norm(wide), act()]
     while wide > width:
         layers += [conv(wide, wide // 2, stride=2, padding=1)]
-        layers += [norm(wide // 2, activation=act())]
+        layers += [norm(wide // 2), act()]
         wide //= 2
     return Sequential(*layers, conv(width, channels, stride=2, padding=1), Tanh())
 
@@ -138,12 +138,12 @@ def discriminator(
     _check_sizes(image_size, channels)
     rng = np.random.default_rng(rng)
     conv = partial(Conv2d, kernel_size=4, bias=False, rng=rng)
-    norm = partial(BatchNorm2d, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
     layers = [conv(channels, width, stride=2, padding=1), LeakyReLU(negative_slope)]
     wide, size = width, image_size // 2
     while size > 4:
         layers += [conv(wide, 2 * wide, stride=2, padding=1)]
-        layers += [norm(2 * wide, activation=LeakyReLU(negative_slope))]
+        layers += [norm(2 * wide), LeakyReLU(negative_slope)]
         wide, size = 2 * wide, size // 2
     return Sequential(*layers, conv(wide, 1), Reshape())
 

@@ -133,7 +133,7 @@ class DCGAN(Draws):
     title = "a DCGAN: pictures from noise"
     Options = DCGANOptions
     metric_names = ("loss_D", "loss_D_real", "loss_D_fake", "loss_G", "D_real", "D_fake")
-    labels = {"loss_D": "loss D", "loss_G": "loss G", "D_real": "D(x)", "D_fake": "D(G(z))"}  # noqa: RUF012
+    labels = {"loss_D": "loss D", "loss_G": "loss G", "D_real": "D(x)", "D_fake": "D(G(z))"}
     panels = (
         Panel(
             "Losses of discriminator and generator",
@@ -166,7 +166,7 @@ class DCGAN(Draws):
             (0.0, 1.0),
         ),
     )
-    advice = {  # noqa: RUF012
+    advice = {
         "D is winning": (
             "If it does not pass by itself within an epoch or two, try: noise on D's input "
             "(--instance-noise 0.1); label smoothing (--label-smoothing 0.9, not 1); a lower --lr; "

@@ -545,6 +545,7 @@ def resolve(
     ------
     UserError
     """
+    fields_of(cls)  # says what a class lacks
     config = config or {}
     name = given.get("preset", config.get("preset"))
     own = given.get("data") or config.get("data") or config.get("dataset")

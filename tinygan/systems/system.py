@@ -24,7 +24,7 @@ from tinygan.machine import memory
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.optim import Adam as Optimizer
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 from tinygan.systems.options import Options
 
 __all__ = ["Batches", "Material", "Panel", "System", "SystemFile", "refuse_above"]
@@ -271,7 +271,7 @@ class System:
         """Return a forecast of the memory that a step takes, beyond what is held already."""
         held, batch = 0, self.options.batch_size
         for name, shape in self.input_shapes().items():
-            network = summarise(self.networks[name], shape)
+            network = summarize(self.networks[name], shape)
             held += network.bytes_fixed + batch * network.bytes_per_sample
             # beside what backward passes remember: the gradients of the largest output and input,
             # and a few batches of inputs (drawn, made, their gradients, prepared ahead)

@@ -8,22 +8,21 @@ from functools import partial
 from pathlib import Path
 
 from tinygan import commands
-from tinygan.commands import Parser, complain, duration, say
+from tinygan.commands import Parser, complain, say
 from tinygan.errors import DivergedError, UserError
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.folder import RunFolder, read_config
 from tinygan.runs.load import find_checkpoint, use_newest
+from tinygan.runs.report.words import duration
 from tinygan.systems import find, find_of_run, names
 from tinygan.systems.options import parse_flags
 from tinygan.train.diagnose import find_first_bad
 from tinygan.train.session import Session, begun, build, taken_up
 
-DEFAULT = "dcgan"
-
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -> int:
-    """Train what the first word names, the DCGAN without one; return the exit status.
+    """Train what the first word names, the first of the list without one; return the exit status.
 
     0: all steps are done.  1: it had to stop (a full disk, numbers that diverged).  2: what was
     asked for is not possible, nothing was changed.  128 + n: stopped by signal n.
@@ -43,13 +42,13 @@ def _train(argv: list[str], prog: str) -> int:
     given = first.parse_known_args(argv)[0]
     if name is None and argv and argv[0] in ("-h", "--help"):
         say(f"What can be trained: {', '.join(names())}, or FILE.py:CLASS, a system of your own;")
-        say(f"{prog} NAME --help explains each.  Without a name it is {DEFAULT}:\n")
+        say(f"{prog} NAME --help explains each.  Without a name it is {names()[0]}:\n")
     name = name or given.system
     if given.resume:
         path = Path(given.resume)
         cls = find_of_run(read_config(path), name, path, complain)
     else:
-        cls = find(name or DEFAULT)
+        cls = find(name or names()[0])
     given = parse_flags(cls.Options, cls.title, argv, f"{prog} {name or cls.name}")
     if "resume" not in given:
         with begun(cls, given, say, complain) as session:

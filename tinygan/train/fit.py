@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tinygan.errors import UserError
 from tinygan.machine import parallel
 from tinygan.runs.folder import read_config
 from tinygan.runs.run import Run, load
-from tinygan.systems import find, find_of_run
+from tinygan.systems import find, find_of_run, names
 from tinygan.systems.options import checked
 from tinygan.systems.system import System
 from tinygan.train.session import Callback, begun, taken_up
@@ -66,7 +67,9 @@ def fit(
         path = Path(options["resume"])
         cls, name = find_of_run(read_config(path), system, path, _warn), system
     else:
-        cls, name = find(system or "dcgan"), system
+        if system is None:
+            raise UserError(f"fit: name a system: {', '.join(names())}, or FILE.py:CLASS")
+        cls, name = find(system), system
     given = checked(cls.Options, options, "fit")
     with _threads_as_before():
         if given.get("resume"):

@@ -8,7 +8,8 @@ import time
 
 from tqdm import tqdm
 
-from tinygan.commands import Careful, complain, duration, say
+from tinygan.commands import Careful, complain, say
+from tinygan.runs.report.words import duration
 
 __all__ = ["Progress"]
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tinygan.commands import duration
 from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
 from tinygan.runs.report.curves import Curve, chart
 from tinygan.runs.report.pictures import data_uri, sample_files
-from tinygan.runs.report.words import panels
+from tinygan.runs.report.words import duration, panels
 from tinygan.runs.watched import read_watch
 from tinygan.systems.system import Panel
 

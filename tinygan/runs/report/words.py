@@ -1,4 +1,4 @@
-"""Which charts a run's report shows."""
+"""Which charts a run's report shows, and times in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinygan.systems import SYSTEMS, find
 from tinygan.systems.system import Panel
 
-__all__ = ["panels"]
+__all__ = ["duration", "panels"]
 
 
 def panels(system: object, metrics: list[str], given: Sequence[Panel] | None) -> list[Panel]:
@@ -16,3 +16,16 @@ def panels(system: object, metrics: list[str], given: Sequence[Panel] | None) ->
         given = find(str(system)).panels
     found = [panel for panel in given or () if set(panel.lines.values()) <= set(metrics)]
     return found or [Panel("Metrics", {name: name for name in metrics})]
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``m:ss`` or ``h:mm:ss``.
+
+    Examples
+    --------
+    >>> duration(75), duration(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -14,7 +14,7 @@ from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.optim import Adam, linear_decay
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
@@ -36,10 +36,10 @@ class CycleGAN(Translates):
     name = "cyclegan"
     title = "a CycleGAN: pictures of one domain into those of another, from unpaired examples"
     Options = CycleGANOptions
-    directions = {"AtoB": "G", "BtoA": "F"}  # noqa: RUF012
+    directions = {"AtoB": "G", "BtoA": "F"}
     smaller = "--width or --discriminator-width"
     metric_names = (*_LOSSES, "lr")
-    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}  # noqa: RUF012
+    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
     panels = (  # as in Figures 9, 10 and 11
         Panel(
             "(a) Total loss of the generators",
@@ -89,7 +89,7 @@ class CycleGAN(Translates):
             ),
         ),
     )
-    advice = {  # noqa: RUF012
+    advice = {
         "D is winning": (
             "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
             "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
@@ -290,7 +290,7 @@ class CycleGAN(Translates):
         o = self.options
         side = min(o.image_size, 64)
         samples = (o.image_size / side) ** 2 * o.batch_size
-        G, D = (summarise(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
+        G, D = (summarize(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
         held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
         pools = 2 * o.pool_size * 4 * o.channels * o.image_size**2
         return 2 * G.bytes_state + 2 * D.bytes_state + round(samples * held) + pools

@@ -1,12 +1,14 @@
-"""Statistics of normalisation, and what is done with them; see `tinygan.fast.cpu.normalise`.
+"""Normalisation, and the activation behind it, of arrays ``(G, M, C)``; see ``norm.cu``.
 
-Arrays are ``(G, M, C)`` as there.  How the pixels are divided into parts depends on the sizes
-alone, and parts are merged in their order: the same bits every time.
+How the pixels are divided into parts depends on the sizes alone, and parts are merged in their
+order: the same bits every time.  du, the gradient behind the activation, is never written down:
+each kernel makes it of dy and y.
 """
 
 from __future__ import annotations
 
-from tinygan.fast.cuda.module import THREADS, blocks, launch
+from tinygan.fast.cuda.module import THREADS, blocks, launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 _BLOCKS = 1024  # of a reduction's first kernel: several for every multiprocessor of a large GPU
@@ -25,8 +27,8 @@ def _parts(groups, pixels, channels):
     return (across, down), (columns, -(-pixels // part), groups), part
 
 
+@override("moments", "cupy", usable)
 def moments(x):
-    """Return mean and variance ``(G, C)`` by one pass over `x`."""
     groups, pixels, channels = x.shape
     xp, dtype = get_xp(x), x.dtype
     block, grid, part = _parts(groups, pixels, channels)
@@ -42,21 +44,21 @@ def moments(x):
     return mean, var
 
 
+@override("move_running", "cupy", usable)
 def move_running(running_mean, running_var, mean, var, count, momentum):
-    """Move the running statistics towards those of a batch of `count` values, in place."""
     launch("move_running", mean.dtype, blocks(mean.size), mean, var, running_mean, running_var,
            float(momentum), count / (count - 1), mean.size)  # fmt: skip
 
 
-def normalise(x, mean, var, gamma, beta, eps, negative_slope=None):
-    """Return y, rstd and scale."""
+@override("normalize", "cupy", usable)
+def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
     xp = get_xp(x)
     groups, pixels, channels = x.shape
     y = xp.empty_like(x)
     rstd, scale = (xp.empty((groups, channels), x.dtype) for _ in range(2))
-    launch("normalise", x.dtype, blocks(x.size), x, mean, var, gamma, beta, y, rstd, scale,
+    launch("normalize", x.dtype, blocks(x.size), x, mean, var, gamma, beta, y, rstd, scale,
            float(eps), _slope(negative_slope), pixels, channels, x.size)  # fmt: skip
-    return y, rstd, scale
+    return y, (x, mean, rstd, scale, None if negative_slope is None else y, negative_slope)
 
 
 def _slope(negative_slope) -> float:
@@ -82,21 +84,22 @@ def _sums(dy, x=None, mean=None, rstd=None, y=None, negative_slope=None):
     return total, product
 
 
-def column_sums(dy):
-    """Return the sum over all axes but the last: a bias's gradient."""
+@override("sum_channels", "cupy", usable)
+def sum_channels(dy):
     return _sums(dy.reshape(1, -1, dy.shape[-1]))[0][0]
 
 
-def normalise_backward(dy, x, mean, rstd, scale, y=None, negative_slope=None, input_gradient=True):
-    """Return dx, or None, and the sums of du and of du · x̂, both ``(G, C)``.
+@override("normalize_sums", "cupy", usable)
+def normalize_sums(dy, cache, keep=True):
+    x, mean, rstd, _, y, negative_slope = cache
+    return *_sums(dy, x, mean, rstd, y, negative_slope), None
 
-    du, the gradient behind the activation, is never written down: each kernel makes it of dy and y.
-    """
+
+@override("normalize_backward", "cupy", usable)
+def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
+    x, mean, rstd, scale, y, negative_slope = cache
     _, pixels, channels = x.shape
-    sum_du, sum_du_xhat = _sums(dy, x, mean, rstd, y, negative_slope)
-    if not input_gradient:
-        return None, sum_du, sum_du_xhat
     dx = get_xp(x).empty_like(x)
-    launch("normalise_backward", x.dtype, blocks(x.size), dy, y, x, mean, rstd, scale, sum_du,
+    launch("normalize_backward", x.dtype, blocks(x.size), dy, y, x, mean, rstd, scale, sum_du,
            sum_du_xhat, dx, _slope(negative_slope), pixels, channels, x.size)  # fmt: skip
-    return dx, sum_du, sum_du_xhat
+    return dx

@@ -7,7 +7,7 @@ import numpy as np
 from tinygan.layer import Layer
 from tinygan.machine.arrays import get_xp
 
-__all__ = ["initialise", "normal"]
+__all__ = ["initialize", "normal"]
 
 
 def normal(shape: tuple[int, ...], std: float = 0.02, mean: float = 0.0, rng=None) -> np.ndarray:
@@ -26,7 +26,7 @@ def normal(shape: tuple[int, ...], std: float = 0.02, mean: float = 0.0, rng=Non
     return values
 
 
-def initialise(network: Layer, rng=None, std: float = 0.02) -> Layer:
+def initialize(network: Layer, rng=None, std: float = 0.02) -> Layer:
     """Set the initial values of a whole network, and return it.
 
     Convolution weights are drawn from N(0, std²), normalisation weights from N(1, std²), biases

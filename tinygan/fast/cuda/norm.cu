@@ -110,7 +110,7 @@ __device__ inline REAL behind_activation(const REAL *dy, const REAL *y, REAL slo
 // y = activated((x - mean) * scale + beta), with rstd = 1 / sqrt(var + eps) and
 // scale = rstd * gamma, which the first pixel's threads also write down (G, C).  gamma and beta may
 // be null.
-KERNEL normalise(
+KERNEL normalize(
     const REAL *x, const REAL *mean, const REAL *var, const REAL *gamma, const REAL *beta, REAL *y,
     REAL *rstd_out, REAL *scale_out, REAL eps, REAL slope, int pixels, int channels, int n
 ) {
@@ -195,7 +195,7 @@ KERNEL sums_of_all(
 }
 
 // dx = scale * (du - mean(du) - xhat * mean(du * xhat))
-KERNEL normalise_backward(
+KERNEL normalize_backward(
     const REAL *dy, const REAL *y, const REAL *x, const REAL *mean, const REAL *rstd,
     const REAL *scale, const REAL *sum_du, const REAL *sum_du_xhat, REAL *dx, REAL slope,
     int pixels, int channels, int n
