@@ -21,7 +21,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from tinygan.errors import UserError
 
@@ -124,10 +124,10 @@ class Parser(argparse.ArgumentParser):
             "--version", action=_Version, nargs=0, help="show tinygan's version and exit"
         )
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise UserError(message)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         for before, word in zip(["", *words], words, strict=False):
             name = word.rstrip("=") if word.startswith("--") and word.endswith("=") else before
@@ -138,11 +138,11 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    def __init__(self, option_strings, dest, **kwargs):
+    def __init__(self, option_strings: list[str], dest: str, **kwargs: Any):
         kwargs["default"] = argparse.SUPPRESS
         super().__init__(option_strings, argparse.SUPPRESS, **kwargs)
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(self, parser: Any, *rest: Any, **named: Any) -> None:
         import tinygan
 
         say(f"tinygan {tinygan.__version__}")
@@ -200,5 +200,5 @@ def _own_warnings() -> Iterator[None]:
         yield
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
+def _show_warning(message: Warning | str, *where: Any, **named: Any) -> None:
     complain(f"warning: {message}")

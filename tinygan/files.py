@@ -97,7 +97,7 @@ def open_to_append(path: str | os.PathLike) -> IO[str]:
         kind = "a link" if path.is_symlink() else "no regular file"
         raise OSError(errno.EINVAL, f"expected a file of this run, found {kind}", str(path))
 
-    def opener(name, flags):
+    def opener(name: str, flags: int) -> int:
         return os.open(name, flags | _NO_LINKS, 0o666)
 
     return open(path, "a", encoding="utf-8", newline="\n", opener=opener)

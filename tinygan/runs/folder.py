@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.metrics: MetricsFile | None = None
+        self._made: list[Path] | None = None  # the folders that were made for this run
         self._lock = FileLock(path / ".lock")
         try:
             self._lock.acquire(timeout=0)
@@ -152,7 +153,7 @@ class RunFolder:
     def remove_if_unused(self) -> None:
         """Delete the folder if it was made for this run and no step was ever finished in it."""
         metrics = self.path / "metrics.jsonl"
-        if getattr(self, "_made", None) is None or (metrics.exists() and metrics.stat().st_size):
+        if self._made is None or (metrics.exists() and metrics.stat().st_size):
             return
         inside = [self.path / "config.json", metrics, self.path / ".lock"]
         with suppress(OSError):
@@ -212,7 +213,7 @@ def read_config(path: Path) -> dict:
     return config
 
 
-def _remove_empty(folders) -> None:
+def _remove_empty(folders: Iterable[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -78,12 +78,12 @@ def open_run(
     return run
 
 
-def _check_system(path: Path, found, system: str | None) -> None:
+def _check_system(path: Path, found: object, system: str | None) -> None:
     if system is not None and found != system:
         raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
 
 
-def _newest(path: Path, say) -> Checkpoint:
+def _newest(path: Path, say: Callable[[str], None]) -> Checkpoint:
     checkpoint = find_checkpoint(path, say)
     if checkpoint is None:
         raise UserError(f"{path}: this run has no checkpoint yet")
@@ -128,7 +128,7 @@ def use_newest(
     CheckpointError
         If there are checkpoints but none can be used.
     """
-    errors = []
+    errors: list[CheckpointError] = []
     for _, file in checkpoint_paths(path / "checkpoints"):
         try:
             return file, use(file), errors
@@ -141,7 +141,7 @@ def use_newest(
     return None, None, []
 
 
-def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
+def find_checkpoint(path: Path, say: Callable[[str], None] = lambda text: None) -> Path | None:
     """Return the newest checkpoint of a run that can be read, or None if it has none yet.
 
     `say` is called with a line for each newer one that cannot be read.

@@ -142,7 +142,7 @@ def taken_up(
         start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
             if checkpoint is not None:  # it may have been killed before it could
-                run.prune(system.options.keep, best and best.step)
+                run.prune(system.options.keep, best.step if best else None)
             say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
             yield None
             return
@@ -150,7 +150,7 @@ def taken_up(
         for error in errors:
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
-        run.prune(system.options.keep, best and best.step)
+        run.prune(system.options.keep, best.step if best else None)
         run.write_config(describe_run(system, total_steps(system), config))
         _keep_file(system, run)
         say(f"continuing {path} after step {start}")

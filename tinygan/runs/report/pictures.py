@@ -46,7 +46,7 @@ def data_uri(path: Path, longest: int | None = None) -> tuple[str, int, int] | N
         content = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+            picture: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
         with picture:
             width, height = picture.size
             if width * height > _MOST_READ:
