@@ -74,23 +74,19 @@ def chart(
 
     parts = []
     for value in ticks(low, high):
-        height = float(py(value))
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" ')
+        at = float(py(value))
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" ')
         parts.append(
-            f'y2="{height:.1f}"/><text class="y" x="{_LEFT - 8}" y="{height:.1f}">{value:g}</text>'
+            f'y2="{at:.1f}"/><text class="y" x="{_LEFT - 8}" y="{at:.1f}">{value:g}</text>'
         )
     for value in ticks(first, last):
         if value == int(value):
-            across = float(px(value))
-            parts.append(
-                f'<text class="x" x="{across:.1f}" y="{_HEIGHT - 12}">{_short(value)}</text>'
-            )
+            at = float(px(value))
+            parts.append(f'<text class="x" x="{at:.1f}" y="{_HEIGHT - 12}">{_short(value)}</text>')
     for value in references.values():
-        height = float(py(value))
-        parts.append(
-            f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" '
-        )
-        parts.append(f'y2="{height:.1f}"/>')
+        at = float(py(value))
+        parts.append(f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" ')
+        parts.append(f'y2="{at:.1f}"/>')
     for i, (x, _, least, most) in enumerate(binned):
         if (most > least).any():
             there = zip(px(x), py(most), strict=True)
