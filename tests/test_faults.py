@@ -45,7 +45,9 @@ def assert_one_clear_line(done):
     assert done.returncode in (0, 1, 2), done.stderr
     assert "Traceback" not in done.stderr
     if done.returncode:
-        assert os.strerror(errno.ENOSPC) in done.stderr or "Input/output" in done.stderr, done.stderr
+        assert os.strerror(errno.ENOSPC) in done.stderr or "Input/output" in done.stderr, (
+            done.stderr
+        )
 
 
 @pytest.mark.timeout(7200)

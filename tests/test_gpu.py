@@ -56,7 +56,7 @@ class CycleGAN:
             network.to(backend=backend, dtype=dtype)
         G, F, D_X, D_Y = (network.parameters() for network in self.networks)
         self.adams = [Adam(p, 2e-4, (0.5, 0.999)) for p in (G + F, D_X, D_Y)]
-        self.pools = {"pool_X": cyclegan.ImagePool(5, 1), "pool_Y": cyclegan.ImagePool(5, 2)}
+        self.pools = cyclegan.ImagePool(5, 1), cyclegan.ImagePool(5, 2)
         self.backend, self.dtype, self.size = backend, dtype, image_size
 
     def arrays(self, step):
@@ -64,7 +64,7 @@ class CycleGAN:
         return tuple(asarray(array.astype(self.dtype), self.backend) for array in drawn)
 
     def step(self, arrays):
-        return cyclegan.train_step(*self.networks, *self.adams, *arrays, **self.pools)
+        return cyclegan.train_step(*self.networks, *self.adams, *arrays, pools=self.pools)
 
 
 SYSTEMS = pytest.mark.parametrize("system", [DCGAN, CycleGAN])

@@ -15,7 +15,7 @@ from tinygan import (
     check_gradients,
     check_objective,
     frozen,
-    squared_error,
+    mse,
 )
 from tinygan.gradcheck.__main__ import main
 from tinygan.gradcheck.cases import LAYERS, LOSSES
@@ -139,7 +139,7 @@ def test_frozen_parameters_are_left_out():
 
 def test_losses_and_plain_functions_are_checked_too():
     x, t = normal(3, 4), normal(3, 4, seed=1)
-    assert check_gradients(lambda p: squared_error(p, t), x).ok
+    assert check_gradients(lambda p: mse(p, t), x).ok
     wrong = check_gradients(lambda p: (((p - t) ** 2).mean(), p - t), x, raises=False)
     assert wrong.checks[0].ratio == pytest.approx(x.size / 2)
 
@@ -147,7 +147,7 @@ def test_losses_and_plain_functions_are_checked_too():
 def objective_of(layer, x, factor=1.0):
     def objective():
         y, backward = layer(x)
-        loss, dy = squared_error(y, 1.0)
+        loss, dy = mse(y, 1.0)
         backward(dy * factor)
         return loss
 

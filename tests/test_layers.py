@@ -9,6 +9,7 @@ from tinygan import (
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    GaussianNoise,
     GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
@@ -352,3 +353,19 @@ def test_dtypes_are_not_mixed_in_silence():
         layer(np.zeros((1, 2, 2, 1), np.uint8))
     with pytest.raises(TypeError, match="x is list"):
         layer([[1.0]])
+
+
+def test_instance_noise_is_one_stream_of_normal_numbers():
+    noise = np.random.default_rng((3, 103, 7)).standard_normal((2, 4, 5, 5, 3), np.float32)
+    layer = GaussianNoise(0.1, (3, 103, 7))
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 5, 5, 3)).astype(np.float32)
+    for drawn in noise:
+        y, backward = layer(x)
+        np.testing.assert_array_equal(y, x + drawn * np.float32(0.1))
+        np.testing.assert_array_equal(backward(x), x)
+    assert layer.predict(x) is x
+    shared = np.random.default_rng(5)
+    a, b = GaussianNoise(1.0, shared), GaussianNoise(1.0, shared)
+    assert (a(x)[0] != b(x)[0]).any()
+    with pytest.raises(ValueError, match="GaussianNoise: std: expected a number of at least 0"):
+        GaussianNoise(-1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygan
-from tinygan import asarray, asnumpy
+from tinygan import Adam, Parameter, asarray, asnumpy
 from tinygan.fast import overrides
 from tinygan.layers.norm import moments, normalize, normalize_sums
 
@@ -115,14 +115,36 @@ def _running(rng):
     return *rng.standard_normal((4, channels)), int(rng.integers(2, 99)), 0.1
 
 
+def _score_and_target(rng):
+    (score,) = _elements(rng)
+    return score, [1, 0.9, rng.random(score.shape)][rng.integers(3)]
+
+
+def _tensors(rng):
+    sizes = [_size(rng), (5,), (1,), (64, 65), (3, 4097)]
+    return [rng.standard_normal(size) for size in sizes]
+
+
+def _adam(rng):
+    gradients = _tensors(rng)
+    thetas = [rng.standard_normal(g.shape) for g in gradients]
+    slots = [(rng.standard_normal(g.shape), 0.1 + rng.random(g.shape)) for g in gradients]
+    adam = Adam([Parameter(np.zeros(1))], lr=0.01, betas=(0.5, 0.99), eps=1e-3)
+    adam.steps = int(rng.integers(1, 9))
+    return thetas, gradients, slots, adam
+
+
 CASES = {
     "add_channels": _channels,
+    "bce_with_logits": _score_and_target,
     "dropout": _dropout,
     "dropout_backward": _dropout_backward,
+    "l1": _score_and_target,
     "leaky_relu": _leaky,
     "leaky_relu_backward": _leaky_backward,
     "moments": _grouped,
     "move_running": _running,
+    "mse": _score_and_target,
     "normalize": _normalize,
     "normalize_backward": _normalize_backward,
     "normalize_sums": _sums,
@@ -135,10 +157,12 @@ CASES = {
     "sum_channels": _elements,
     "tanh": _elements,
     "tanh_backward": _elements_and_gradient,
+    "update_all": _adam,
     "upsample": _upsample,
     "upsample_backward": _upsample_backward,
+    "zero_all": lambda rng: (_tensors(rng),),
 }
-WRITES = {"add_channels": (0,), "move_running": (0, 1)}
+WRITES = {"add_channels": (0,), "move_running": (0, 1), "update_all": (0, 2), "zero_all": (0,)}
 """Which arguments a version may write to; all others are read-only in the tests."""
 
 

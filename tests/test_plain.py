@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from tinygan import (
     frozen,
     plain,
 )
-from tinygan.fast import accelerated, mode, override
+from tinygan.fast import accelerated, apart, mode, override
+from tinygan.gradcheck.cases import LAYERS
 from tinygan.models import cyclegan, dcgan
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -78,6 +80,22 @@ def test_the_loops_of_the_definition_take_a_step_too():
     with plain(convolution="naive"):
         slow = G.predict(z)
     np.testing.assert_allclose(slow, G.predict(z), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
+def test_each_layer_within_plain_is_the_fast_one(case):
+    layer, x = case.make().to(dtype=np.float64), case.x()
+    other = copy.deepcopy(layer)
+    y, backward = layer(x)
+    dy = normal(*y.shape, seed=3)
+    with plain():
+        plain_y, plain_backward = other(x)
+        plain_predicted = other.predict(x)
+    found = [plain_y, plain_backward(dy), plain_predicted, *(p.grad for p in other.parameters())]
+    expected = [y, backward(dy), layer.predict(x), *(p.grad for p in layer.parameters())]
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(1, abs(b).max()))
 
 
 # --- the scope ------------------------------------------------------------------------------------
@@ -220,6 +238,20 @@ def test_only_exact_types_with_slopes_that_are_not_negative_run_as_one():
     assert _runs(fused) == ["Conv2d", "_WithActivation", "ReLU", "InstanceNorm2d"]
     with plain():
         assert len(_runs(fused)) == 5
+
+
+def test_apart_each_layer_is_called_and_the_bits_are_the_same():
+    results = []
+    for scope in (nullcontext, apart):
+        network = Sequential(Conv2d(3, 4, 3, rng=0), BatchNorm2d(4), LeakyReLU(0.2))
+        with scope():
+            count = len(_runs(network))
+            y, backward = network(normal(5, 9, 9, 3, dtype=np.float32))
+            dx = backward(normal(*y.shape, seed=1, dtype=np.float32))
+        results.append((count, [y, dx, *(p.grad for p in network.parameters())]))
+    assert [count for count, _ in results] == [2, 3]
+    for a, b in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_it_shows_nowhere():

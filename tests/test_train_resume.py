@@ -393,7 +393,7 @@ def test_nan_stops_with_the_last_good_checkpoint_and_the_first_bad_tensor(half, 
 
 def test_numbers_that_are_not_finite_never_get_into_a_checkpoint(tmp_path):
     system = small()
-    system.optimizers["adam_D"].moments[0][1][:] = np.inf
+    system.optimizers["adam_D"].slots[0][1][:] = np.inf
     with pytest.raises(DivergedError, match=r"optimizers/adam_D/D\.0\.weight/v"):
         save_checkpoint(tmp_path, system, 5, {})
     assert list(tmp_path.iterdir()) == []

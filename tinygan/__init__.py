@@ -17,6 +17,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
@@ -31,9 +32,26 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
-from tinygan.optim import Adam, linear_decay
+from tinygan.objectives import (
+    CycleObjective,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+)
+from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
 
 if TYPE_CHECKING:
@@ -70,6 +88,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "SGD",
     "Adam",
     "AvgPool2d",
     "BackendError",
@@ -77,19 +96,28 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
+    "CycleObjective",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GradientError",
     "GradientReport",
     "GroupNorm",
+    "Hinge",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "LeastSquares",
     "Linear",
     "MaxPool2d",
+    "Minimax",
+    "NonSaturating",
+    "Objective",
+    "Optimizer",
     "PReLU",
     "Parameter",
     "PixelShuffle",
+    "RMSprop",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
@@ -107,14 +135,16 @@ __all__ = [
     "fit",
     "frozen",
     "get_xp",
+    "hinge",
+    "hinge_generator",
     "initialize",
     "l1",
     "linear_decay",
     "load",
     "minimax",
+    "mse",
     "non_saturating",
     "normal",
     "plain",
-    "squared_error",
     "summary",
 ]

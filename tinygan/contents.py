@@ -11,6 +11,7 @@ __all__ = ["contents"]
 
 _NEVER = (str, bytes, bool, int, float, complex, type(None), type, FunctionType, MethodType,
           ModuleType, np.generic, np.random.Generator)  # fmt: skip
+_PLAIN = frozenset((str, bool, int, float, type(None)))  # most attributes, told fast
 _MOST = 10_000  # objects that are looked into
 
 
@@ -24,13 +25,14 @@ def contents(owner, wanted: tuple[type, ...], path: str = "") -> Iterator[tuple[
         It names the place, behind `path`.
     """
     for name, value in vars(owner).items():
-        yield from _search(name, value, wanted, path, ())
+        if type(value) not in _PLAIN:
+            yield from _search(name, value, wanted, path, ())
 
 
 def _search(name, value, wanted, path, around):
     if isinstance(value, wanted):
         yield name, value
-    elif isinstance(value, _NEVER) or id(value) in around:
+    elif type(value) in _PLAIN or isinstance(value, _NEVER) or id(value) in around:
         return
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):

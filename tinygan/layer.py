@@ -24,17 +24,18 @@ kept in bounds by clipping its weights, any other by instance noise.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from tinygan.backward import Backward
 from tinygan.contents import contents
-from tinygan.fast import mode, using_mode
+from tinygan.fast import as_one
 from tinygan.machine.arrays import asarray, asnumpy, get_xp
 from tinygan.machine.parallel import one_blas_thread
 
-__all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen", "run_as_one"]
+__all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen"]
 
 
 class Parameter:
@@ -245,72 +246,6 @@ def _some(names: list[str]) -> str:
     )
 
 
-class Backward:
-    """The backward pass of one call: give it the output's gradient, get the input's.
-
-    It is called once.  What the call remembered is let go of layer by layer, so that memory falls
-    as the gradient moves through a network.
-    """
-
-    __slots__ = ("_cache", "_called", "_layer", "_mode", "_shape")
-
-    def __init__(self, layer: Layer, cache, shape: tuple[int, ...]):
-        self._layer, self._cache, self._shape, self._called = layer, cache, shape, False
-        self._mode = mode()
-
-    def __call__(self, dy, input_gradient: bool = True):
-        """Add to the parameters' gradients and return the gradient of the input.
-
-        Parameters
-        ----------
-        dy : ndarray
-            The gradient of the loss with respect to this call's output, of the output's shape.
-        input_gradient : bool
-            False: return None, and do not compute the input's gradient where that can be saved.
-        """
-        if self._called:
-            raise RuntimeError(
-                f"{_brief(self._layer)}: this backward was already called, and what it remembered "
-                "is gone; call the layer again for another one"
-            )
-        if tuple(dy.shape) != tuple(self._shape):
-            raise ValueError(
-                f"{_brief(self._layer)}: backward expected dy of the output's shape "
-                f"{tuple(self._shape)}, got {tuple(dy.shape)}"
-            )
-        cache, self._cache, self._called = self._cache, None, True
-        if self._mode == mode():
-            return self._run(dy, cache, input_gradient)
-        with using_mode(self._mode):
-            return self._run(dy, cache, input_gradient)
-
-    def _run(self, dy, cache, input_gradient):
-        if self._layer._skips_input_gradient:
-            return self._layer.backward(dy, cache, input_gradient=input_gradient)
-        dx = self._layer.backward(dy, cache)
-        return dx if input_gradient else None
-
-
-def _brief(layer: Layer) -> str:
-    return repr(layer) if "\n" not in repr(layer) else type(layer).__name__
-
-
-_pairs: dict[tuple[type, type], Callable] = {}
-
-
-def run_as_one(first: type, second: type):
-    """Enter the decorated function for neighbours in a `Sequential` of exactly these two types.
-
-    From the two layers it makes the one that runs in their place, or None where it cannot.
-    """
-
-    def enter(make: Callable[[Layer, Layer], Layer | None]):
-        _pairs[first, second] = make
-        return make
-
-    return enter
-
-
 class Sequential(Layer):
     """Layers one after another.
 
@@ -370,11 +305,10 @@ class Sequential(Layer):
 
     def _running(self) -> Iterator[Layer]:
         """Yield the layers as they run."""
-        fuse, i = mode() == "auto", 0
+        i = 0
         while i < len(self.layers):
             both = self.layers[i : i + 2]
-            make = _pairs.get(tuple(map(type, both))) if fuse else None
-            one = None if make is None else make(*both)
+            one = as_one(*both) if len(both) == 2 else None
             yield both[0] if one is None else one
             i += 1 if one is None else 2
 

@@ -228,8 +228,7 @@ plt.show()
 #    Count the forward passes through G.  Here :math:`D`'s half does not walk ``fake_backward`` at
 #    all, so the same pictures and the same backward pass serve both halves.
 #
-# **3.**  Replace ``non_saturating`` by ``minimax`` with ``generator_loss="minimax"``.  Does it
-# learn?
+# **3.**  Replace ``non_saturating`` by ``minimax`` with ``objective=Minimax()``.  Does it learn?
 #
 # .. dropdown:: Hint
 #

@@ -42,18 +42,11 @@ class WGANOptions(DrawsOptions):
 
     image_size: int = inherit(DrawsOptions, "image_size", 32, kind=choice(16, 32, 64))
     batch_size: int = inherit(DrawsOptions, "batch_size", 64)
-    lr: float = inherit(DrawsOptions, "lr", 5e-5, help="RMSprop's rate (default: %(default)s)")
-    width: int = option(
-        32, whole(1, 4096), "channels next to the picture (default: %(default)s)",
-        group="networks", metavar="N",
-    )
-    clip: float = option(
-        0.01, number(0), "largest weight of the critic (default: %(default)s)",
-        group="objective", metavar="C",
-    )
+    lr: float = inherit(DrawsOptions, "lr", 5e-5, help="RMSprop's rate")
+    width: int = option(32, whole(1), "channels next to the picture", group="networks")
+    clip: float = option(0.01, number(0), "largest weight of the critic", group="objective")
     critic_steps: int = option(
-        5, whole(1, 100), "steps of the critic for one of G (default: %(default)s)",
-        group="objective", metavar="N",
+        5, whole(1, 100), "steps of the critic for one of G", group="objective"
     )
 
 

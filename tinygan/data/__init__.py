@@ -4,6 +4,7 @@ Everything here is plain NumPy on the host; who trains moves the batches.  Image
 bytes ``(N, H, W, C)`` and leave as float32 in [−1, 1].
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from tinygan.data.batches import Batches, UnpairedBatches
@@ -30,7 +31,7 @@ __all__ = [
     "to_uint8",
 ]
 
-DRAWN_SETS = {
+DRAWN_SETS: dict[str, tuple[Callable[..., DrawnImages], ...]] = {
     "faces": (faces,),
     "bags": (partial(bags, domain="handbag"), partial(bags, domain="backpack")),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from tinygan.data import DrawnImages
 from tinygan.errors import UserError
 from tinygan.runs.run import Run
 from tinygan.systems.draws import Draws
+from tinygan.systems.system import System
 from tinygan.systems.translates import Translates
+
+S = TypeVar("S", bound=System)
 
 __all__ = ["Subject", "at_most", "subjects_of"]
 
@@ -59,25 +63,34 @@ def subjects_of(
     seed : int
         Of the noise.
     """
-    trained, untrained = run.system, run.untrained()
-    untrained.to(trained.options.backend)
+    trained = run.system
     if isinstance(trained, Draws):
+        untrained = _untrained(trained)
         [found] = trained.material(2 * count, data, dataset)
         z = trained.noise(at_most(count, len(found.real) // 2), np.random.default_rng(seed))
         sets = {"untrained": untrained.draw(z), "trained": trained.draw(z)}
         return [Subject(found.title, found.real, found.training, sets, found.drawn)]
     if not isinstance(trained, Translates):
         raise UserError(f"{run.checkpoint}: a {trained.name} neither draws nor translates images")
-    subjects = []
+    subjects, before = [], _untrained(trained)
     for found in trained.material(count, data, dataset):
+        if found.inputs is None:
+            raise UserError(f"{run.checkpoint}: a {trained.name} names nothing to translate")
         number = at_most(min(count, len(found.inputs)), len(found.real) // 2)
         inputs = found.inputs[:number]
         truth = found.truth[:number] if found.truth is not None else None
         sets = {"left alone": inputs} if trained.factor == 1 else {}
-        sets["untrained"] = untrained.translate(inputs, found.direction)
+        sets["untrained"] = before.translate(inputs, found.direction)
         sets["trained"] = trained.translate(inputs, found.direction)
         subjects.append(Subject(found.title, found.real, found.training, sets, truth=truth))
     return subjects
+
+
+def _untrained(system: S) -> S:
+    """Return a system as it was before its first step."""
+    untrained = type(system)(system.options)
+    untrained.to(system.options.backend)
+    return untrained
 
 
 def at_most(wanted: int, there: int) -> int:

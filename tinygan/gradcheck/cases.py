@@ -19,6 +19,7 @@ from tinygan.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
     GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
@@ -33,7 +34,16 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.models import dcgan
 
 __all__ = ["LAYERS", "LOSSES", "LayerCase", "LossCase"]
@@ -156,6 +166,7 @@ LAYERS = [
     LayerCase("reshape", lambda: Reshape(2, 2, 6), (3, 4, 3, 2)),
     LayerCase("reshape to numbers", Reshape, (3, 1, 1, 1)),
     LayerCase("flatten", Flatten, (3, 2, 2, 4)),
+    LayerCase("gaussian noise", lambda: GaussianNoise(0.1, rng=5), (2, 5, 5, 3)),
     LayerCase("dropout", lambda: Dropout(0.3, rng=5), (2, 5, 5, 3)),
     LayerCase(
         "residual",
@@ -184,6 +195,9 @@ LOSSES = [
     LossCase("bce_with_logits of real labels", lambda s: bce_with_logits(s, 1.0)),
     LossCase("minimax", minimax),
     LossCase("non_saturating", non_saturating),
-    LossCase("squared_error", lambda p: squared_error(p, 1.0)),
+    LossCase("mse", lambda p: mse(p, 1.0)),
     LossCase("l1", lambda p: l1(p, 3.5)),
+    LossCase("hinge of real", lambda s: hinge(s, 1.0)),
+    LossCase("hinge of generated", lambda s: hinge(s, -1.0)),
+    LossCase("hinge of the generator", hinge_generator),
 ]

@@ -4,6 +4,7 @@ from tinygan.layers.activation import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
 from tinygan.layers.dropout import Dropout
 from tinygan.layers.linear import Linear
+from tinygan.layers.noise import GaussianNoise
 from tinygan.layers.norm import BatchNorm2d, GroupNorm, InstanceNorm2d
 from tinygan.layers.pool import AvgPool2d, MaxPool2d
 from tinygan.layers.shape import Flatten, PixelShuffle, ReflectionPad2d, Reshape, Upsample
@@ -15,6 +16,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GroupNorm",
     "InstanceNorm2d",
     "LeakyReLU",

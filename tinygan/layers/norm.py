@@ -8,9 +8,9 @@ has the last three compute it in the same passes over memory.
 
 from __future__ import annotations
 
-from tinygan.fast import accelerated
+from tinygan.fast import accelerated, run_as_one
 from tinygan.initialize import normal
-from tinygan.layer import Layer, Parameter, run_as_one
+from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
 from tinygan.layers.activation import LeakyReLU, ReLU, leaky_relu, leaky_relu_backward
 from tinygan.machine.arrays import get_xp

@@ -70,10 +70,6 @@ class Run:
         file = self.path / "metrics.jsonl" if self.path else None
         return read_metrics(file) if file is not None and file.exists() else []
 
-    def untrained(self) -> System:
-        """Return the system as it was before its first step."""
-        return type(self.system)(self.options)
-
     def generate(
         self, count: int = 64, seed: int = 0, interpolate: bool = False, columns: int = 8
     ) -> Images:

@@ -7,13 +7,13 @@ package register one for good, as an entry point of the group ``tinygan.systems`
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tinygan.errors import UserError
@@ -111,12 +111,12 @@ def _of_file(text: str) -> type[System]:
     module_name = f"tinygan_user_{path.stem}_{digest[:12]}"
     module = sys.modules.get(module_name)
     if module is None:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        module = importlib.util.module_from_spec(spec)
+        module = ModuleType(module_name)
+        module.__file__ = str(path)
         sys.modules[module_name] = module  # dataclasses look their module up here
         sys.path.insert(0, str(path.resolve().parent))
         try:
-            spec.loader.exec_module(module)
+            exec(compile(source, str(path), "exec"), vars(module))
         except BaseException as error:
             del sys.modules[module_name]
             if not isinstance(error, Exception):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygan.layer import Layer
+from tinygan.layers import GaussianNoise
 from tinygan.models import dcgan
-from tinygan.optim import Adam
+from tinygan.objectives import OBJECTIVES, NonSaturating
+from tinygan.optim import Adam, Optimizer
 from tinygan.systems.draws import Draws, DrawsOptions
 from tinygan.systems.options import choice, inherit, number, option, whole
 from tinygan.systems.presets import Preset
@@ -72,57 +75,42 @@ PRESETS = {
 }
 
 
+_networks = partial(option, group="networks")
+_objective = partial(option, group="objective")
+
+
 @dataclass
 class DCGANOptions(DrawsOptions):
     """The DCGAN's options."""
 
     presets = PRESETS
 
-    image_size: int = inherit(
-        DrawsOptions, "image_size", kind=choice(*dcgan.IMAGE_SIZES), metavar=None
+    image_size: int = inherit(DrawsOptions, "image_size", kind=choice(*dcgan.IMAGE_SIZES))
+    width: int = _networks(
+        64, whole(1), "channels next to the picture, doubled at each halving of the size"
     )
-    width: int = option(
-        64,
-        whole(1),
-        "channels next to the picture, doubled at each halving of the size (default: %(default)s)",
-        group="networks",
-        metavar="N",
+    activation: str = _networks(
+        "relu", choice("relu", "leaky_relu"), "of the generator's hidden layers"
     )
-    activation: str = option(
-        "relu",
-        choice("relu", "leaky_relu"),
-        "of the generator's hidden layers (default: %(default)s)",
-        group="networks",
-    )
-    negative_slope: float = option(
-        0.2, number(0, 1), "of the leaky ReLUs (default: %(default)s)", group="networks",
-        metavar="A",
-    )  # fmt: skip
-    beta1: float = option(
-        0.5, number(0, below=1), "Adam's first β (default: %(default)s)", group="learning",
-        metavar="B",
-    )  # fmt: skip
-    label_smoothing: float = option(
+    negative_slope: float = _networks(0.2, number(0, 1, metavar="A"), "of the leaky ReLUs")
+    beta1: float = option(0.5, number(0, below=1, metavar="B"), "Adam's first β", group="learning")
+    label_smoothing: float = _objective(
         0.9,
-        number(0, 1),
-        "the target for real pictures in D's loss; 1 is no smoothing (default: %(default)s)",
-        group="objective",
-        metavar="T",
+        number(0, 1, metavar="T"),
+        "the target for real pictures in D's cross-entropy; 1 is no smoothing",
     )
-    objective: str = option(
+    objective: str = _objective(
         "non_saturating",
-        choice(*sorted(dcgan.GENERATOR_LOSSES, reverse=True)),
-        "G's loss: -log D(G(z)), or log(1 - D(G(z))) (default: %(default)s)",
-        group="objective",
+        choice(*OBJECTIVES),
+        "what G and D play for: cross-entropy with G's loss -log D(G(z)), or log(1 - D(G(z))), "
+        "least squares, or hinge losses",
         was="generator_loss",
     )
-    instance_noise: float = option(
+    instance_noise: float = _objective(
         0.0,
-        number(0),
+        number(0, metavar="SD"),
         "standard deviation of noise added to all pictures that D sees; "
-        "it helps where D wins too easily (default: %(default)s)",
-        group="objective",
-        metavar="SD",
+        "it helps where D wins too easily",
     )
 
 
@@ -193,27 +181,27 @@ class DCGAN(Draws):
         D = dcgan.discriminator(o.image_size, o.channels, o.width, o.negative_slope, rng)
         return {"G": G, "D": D}
 
-    def build_optimizers(self) -> dict[str, Adam]:
+    def build_optimizers(self) -> dict[str, Optimizer]:
         lr, betas = self.options.lr, (self.options.beta1, 0.999)
         return {f"adam_{n}": Adam(x.parameters(), lr, betas) for n, x in self.networks.items()}
 
     def step(self, batch: np.ndarray, step: int) -> dict[str, Any]:
-        options = self.options
-        arrays = [batch, self.noise(len(batch), self.random(_NOISE, step))]
-        if options.instance_noise:
-            random = self.random(_INSTANCE_NOISE, step)
-            drawn = random.standard_normal((2, *batch.shape), np.float32)
-            drawn *= np.float32(options.instance_noise)
-            arrays.extend(drawn)
-        x, z, *instance_noise = self.upload(*arrays)
+        o = self.options
+        objective = OBJECTIVES[o.objective]
+        smoothed = (o.label_smoothing,) if issubclass(objective, NonSaturating) else ()
+        augment = None
+        if o.instance_noise:
+            augment = GaussianNoise(o.instance_noise, (o.seed, _INSTANCE_NOISE, step))
+        x, z = self.upload(batch, self.noise(len(batch), self.random(_NOISE, step)))
         return dcgan.train_step(
-            *self.networks.values(),
-            *self.optimizers.values(),
+            self.networks["G"],
+            self.networks["D"],
+            self.optimizers["adam_G"],
+            self.optimizers["adam_D"],
             x,
             z,
-            label_smoothing=options.label_smoothing,
-            generator_loss=options.objective,
-            instance_noise=instance_noise or None,
+            objective=objective(*smoothed),
+            augment=augment,
         )
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float]:

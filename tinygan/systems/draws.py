@@ -41,15 +41,12 @@ class DrawsOptions(Options):
         "cut a centred square out of each picture first, its side this share of the width: "
         "108/178 is the usual face crop of CelebA (default: the largest square)",
         group="data",
-        metavar="SHARE",
     )
-    noise_size: int = option(
-        200, whole(1, 2**20), "length of z (default: %(default)s)", group="networks", metavar="N"
-    )
+    noise_size: int = option(200, whole(1, 2**20), "length of z", group="networks")
     noise: str = option(
         "uniform",
         choice("uniform", "normal"),
-        "what z is drawn from: uniform in [-1, 1], or standard normal (default: %(default)s)",
+        "what z is drawn from: uniform in [-1, 1], or standard normal",
         group="networks",
     )
 
@@ -180,5 +177,5 @@ def some(images: np.ndarray, count: int) -> np.ndarray:
 def checksum(images: np.ndarray, count: int, start: int = 0) -> int:
     """Return a checksum of at most `count` images."""
     for image in some(images, count):
-        start = zlib.crc32(np.ascontiguousarray(image), start)
+        start = zlib.crc32(np.ascontiguousarray(image).data, start)
     return start

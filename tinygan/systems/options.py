@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import numbers
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,6 +64,8 @@ class Kind:
         From a word of the command line; a ValueError means that it is not of this kind.
     accepts : callable
         Whether a value, from wherever, is of this kind.
+    metavar : str or None
+        What stands for a value in the help.
     choices : tuple
         All that is allowed, where that is a short list.
     """
@@ -71,6 +73,7 @@ class Kind:
     expected: str
     convert: Callable[[str], Any]
     accepts: Callable[[Any], bool]
+    metavar: str | None = None
     choices: tuple = ()
 
     def __call__(self, word: str) -> Any:
@@ -84,29 +87,26 @@ class Kind:
         return value
 
 
-def whole(least: int = 0, most: int = 10**15) -> Kind:
+def whole(least: int = 0, most: int = 10**15, metavar: str = "N") -> Kind:
     """Whole numbers from `least` to `most`."""
     limit = f" and at most {most}" if most < 10**15 else ""
     return Kind(
         f"a whole number of {least} or more{limit}",
         int,
         lambda value: type(value) is int and least <= value <= most,
+        metavar,
     )
 
 
-def number(low: float, high: float = math.inf, below: float = math.inf) -> Kind:
+def number(low: float, high: float = math.inf, below: float = math.inf, metavar: str = "X") -> Kind:
     """Numbers of at least `low`, at most `high` and less than `below`."""
     limit = f" and at most {high:g}" if high < math.inf else ""
     limit += f" and below {below:g}" if below < math.inf else ""
     return Kind(
         f"a number of at least {low:g}{limit}",
         float,
-        lambda value: (
-            isinstance(value, numbers.Real)
-            and not isinstance(value, bool)
-            and low <= value <= high
-            and value < below
-        ),
+        lambda value: type(value) in (int, float) and low <= value <= high and value < below,
+        metavar,
     )
 
 
@@ -116,26 +116,27 @@ def share() -> Kind:
         "a share in (0, 1] such as 0.6 or 108/178",
         lambda word: float(Fraction(word)),
         lambda value: type(value) in (int, float) and 0 < value <= 1,
+        "SHARE",
     )
 
 
 def choice(*choices: str | int) -> Kind:
-    """One of a few words or numbers."""
-    kinds = {type(value) for value in choices}
+    """One of a few words, or of a few numbers."""
     return Kind(
         f"one of {', '.join(map(str, choices))}",
-        kinds.pop() if len(kinds) == 1 else str,
+        type(choices[0]) if choices else str,
         lambda value: type(value) in (str, int) and value in choices,
-        choices,
+        choices=choices,
     )
 
 
-def text() -> Kind:
+def text(metavar: str = "NAME") -> Kind:
     """Any text that is not empty."""
     return Kind(
         "a name that is not empty",
         str,
         lambda value: isinstance(value, str) and bool(value) and "\0" not in value,
+        metavar,
     )
 
 
@@ -150,7 +151,6 @@ def option(
     help: str,
     *,
     group: str = "",
-    metavar: str | None = None,
     before: Any = REQUIRED,
     change: str = "fixed",
     was: str | None = None,
@@ -164,11 +164,9 @@ def option(
         Of new runs.  An option whose annotation admits None may be absent.
     kind : Kind
     help : str
-        ``%(default)s`` stands for the default.
+        Its default is added, unless the help speaks of it; ``%(default)s`` stands for it.
     group : str
         The heading it stands under in the help.
-    metavar : str, optional
-        What stands for the value in the help.
     before
         The value of runs that were made before the option existed: for one that changes the
         mathematics, what was computed then.  `REQUIRED` for those that always existed.
@@ -180,17 +178,8 @@ def option(
     either : str, optional
         Only one of the options with this mark may be given.
     """
-    about = {
-        "kind": kind,
-        "help": help,
-        "group": group,
-        "metavar": metavar,
-        "before": before,
-        "change": change,
-        "was": was,
-        "either": either,
-    }
-    return dataclasses.field(default=default, metadata=about)
+    about = {"kind": kind, "help": help, "group": group, "before": before, "change": change}
+    return dataclasses.field(default=default, metadata={**about, "was": was, "either": either})
 
 
 def inherit(base: type[Options], name: str, default: Any = None, **changed: Any) -> Any:
@@ -198,6 +187,14 @@ def inherit(base: type[Options], name: str, default: Any = None, **changed: Any)
     [field] = [field for field in dataclasses.fields(base) if field.name == name]
     about = {**field.metadata, **changed}
     return option(field.default if default is None else default, **about)
+
+
+_about_the_call = partial(option, change="not stored")
+_data = partial(option, group="data")
+_learning = partial(option, group="learning")
+_length = partial(option, group="length", either="length", change="on resume")
+_machine = partial(option, group="machine")
+_run = partial(option, group="run folder", change="on resume")
 
 
 @dataclass
@@ -208,7 +205,7 @@ class Options:
 
         @dataclass
         class MyOptions(Options):
-            clip: float = option(0.01, number(0), "largest weight", group="learning", metavar="C")
+            clip: float = option(0.01, number(0), "largest weight", group="objective")
             lr: float = inherit(Options, "lr", 5e-5)
     """
 
@@ -217,164 +214,64 @@ class Options:
     """The drawn data set that is used where no data are named."""
 
     preset: str | None = option(
-        None,
-        text(),
-        "a named set of options, which further flags override; without a name: list them all",
-        metavar="NAME",
-    )
-    config: str | None = option(
-        None,
-        text(),
-        "take options from a .toml file, or those of another run; flags override them",
-        metavar="FILE|RUN",
-        change="not stored",
-    )
-    system: str | None = option(
-        None,
-        text(),
-        "the system, given again: FILE.py:CLASS of the file that a run was trained with",
-        metavar="NAME",
-        change="not stored",
-    )
-    data: str | None = option(
-        None,
-        text(),
-        "a folder of pictures, of any kinds and sizes, at any depth",
-        group="data",
-        metavar="DIR",
-        either="source",
-        change="on resume",
-    )
-    dataset: str | None = option(
-        None,
-        text(),
-        "a drawn data set, no download needed (this is what is used without --data)",
-        group="data",
-        either="source",
-    )
-    dataset_size: int = option(
-        10000,
-        whole(1),
-        "how many pictures to draw for --dataset (default: %(default)s)",
-        group="data",
-        metavar="N",
-    )
-    image_size: int = option(
-        64,
-        whole(1, 2**14),
-        "pixels, height and width (default: %(default)s)",
-        group="data",
-        metavar="N",
-    )
-    channels: int = option(3, choice(1, 3), "1 grey, 3 colour (default: %(default)s)", group="data")
-    cache: bool = option(
-        True,
-        switch(),
-        "decode the pictures into memory and keep no cache of them on disk",
-        group="data",
-        change="on resume",
-    )
-    batch_size: int = option(128, whole(1), "default: %(default)s", group="learning", metavar="N")
-    lr: float = option(
-        2e-4, number(0), "Adam's learning rate (default: %(default)s)", group="learning",
-        metavar="A",
+        None, text(), "a named set of options, which further flags override; without a name: list "
+        "them all"
     )  # fmt: skip
-    epochs: int | None = option(
-        30,
-        whole(1),
-        "times to go through the data (default: %(default)s)",
-        group="length",
-        metavar="N",
-        either="length",
+    config: str | None = _about_the_call(
+        None, text("FILE|RUN"), "take options from a .toml file, or those of another run; flags "
+        "override them"
+    )  # fmt: skip
+    system: str | None = _about_the_call(
+        None, text(), "the system, given again: FILE.py:CLASS of the file that a run was trained "
+        "with"
+    )  # fmt: skip
+    data: str | None = _data(
+        None, text("DIR"), "a folder of pictures, of any kinds and sizes, at any depth",
+        either="source", change="on resume",
+    )  # fmt: skip
+    dataset: str | None = _data(
+        None, text(), "a drawn data set, no download needed (this is what is used without --data)",
+        either="source",
+    )  # fmt: skip
+    dataset_size: int = _data(10000, whole(1), "how many pictures to draw for --dataset")
+    image_size: int = _data(64, whole(1, 2**14), "pixels, height and width")
+    channels: int = _data(3, choice(1, 3), "1 grey, 3 colour")
+    cache: bool = _data(
+        True, switch(), "decode the pictures into memory and keep no cache of them on disk",
         change="on resume",
-    )
-    steps: int | None = option(
-        None,
-        whole(1),
-        "batches to train on",
-        group="length",
-        metavar="N",
-        either="length",
-        change="on resume",
-    )
-    backend: str = option(
-        "auto",
-        choice("numpy", "cupy", "auto"),
-        "numpy: the CPU; cupy: a GPU; auto: a GPU if there is one (default: %(default)s)",
-        group="machine",
-        change="on resume",
-    )
-    tf32: bool = option(
-        False,
-        switch(),
+    )  # fmt: skip
+    batch_size: int = _learning(128, whole(1), "default: %(default)s")
+    lr: float = _learning(2e-4, number(0, metavar="A"), "Adam's learning rate")
+    epochs: int | None = _length(30, whole(1), "times to go through the data")
+    steps: int | None = _length(None, whole(1), "batches to train on")
+    backend: str = _machine(
+        "auto", choice("numpy", "cupy", "auto"),
+        "numpy: the CPU; cupy: a GPU; auto: a GPU if there is one", change="on resume",
+    )  # fmt: skip
+    tf32: bool = _machine(
+        False, switch(),
         "let a GPU multiply with 10 bits of mantissa instead of 23, several times as fast",
-        group="machine",
-    )
-    threads: int | None = option(
-        None,
-        whole(1, 4096),
+    )  # fmt: skip
+    threads: int | None = _machine(
+        None, whole(1, 4096),
         "CPU threads; the result is the same with any number (default: all cores)",
-        group="machine",
-        metavar="N",
         change="on resume",
+    )  # fmt: skip
+    seed: int = _machine(0, whole(0, 2**63 - 1), "all random numbers follow from it")
+    force: bool = _machine(
+        False, switch(), "start even if memory looks too small", change="not stored"
     )
-    seed: int = option(
-        0,
-        whole(0, 2**63 - 1),
-        "all random numbers follow from it (default: %(default)s)",
-        group="machine",
-        metavar="N",
-    )
-    force: bool = option(
-        False,
-        switch(),
-        "start even if memory looks too small",
-        group="machine",
-        change="not stored",
-    )
-    out: str | None = option(
-        None,
-        text(),
-        "a new or empty folder for all results (default: runs/<system>-<data>-<time>)",
-        group="run folder",
-        metavar="DIR",
-        either="place",
-        change="not stored",
-    )
-    resume: str | None = option(
-        None,
-        text(),
-        "continue the run in this folder, bit for bit as if it had never stopped; "
-        "--steps or --epochs make it longer",
-        group="run folder",
-        metavar="RUN",
-        either="place",
-        change="not stored",
-    )
-    sample_every: int = option(
-        100,
-        whole(1),
-        "steps between sample pictures (default: %(default)s)",
-        group="run folder",
-        metavar="N",
-        change="on resume",
-    )
-    checkpoint_every: int = option(
-        250,
-        whole(1),
-        "steps between checkpoints (default: %(default)s)",
-        group="run folder",
-        metavar="N",
-        change="on resume",
-    )
-    keep: int = option(
-        3,
-        whole(1),
-        "checkpoints to keep, besides the best (default: %(default)s)",
-        group="run folder",
-        metavar="K",
-        change="on resume",
-    )
+    out: str | None = _run(
+        None, text("DIR"), "a new or empty folder for all results (default: "
+        "runs/<system>-<data>-<time>)", either="place", change="not stored",
+    )  # fmt: skip
+    resume: str | None = _run(
+        None, text("RUN"), "continue the run in this folder, bit for bit as if it had never "
+        "stopped; --steps or --epochs make it longer", either="place", change="not stored",
+    )  # fmt: skip
+    sample_every: int = _run(100, whole(1), "steps between sample pictures")
+    checkpoint_every: int = _run(250, whole(1), "steps between checkpoints")
+    keep: int = _run(3, whole(1), "checkpoints to keep, besides the best")
 
     def check(self) -> None:
         """Raise a UserError for options that do not go together; call super().check() first."""
@@ -424,33 +321,32 @@ def _parser(cls, title, prog) -> Parser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
     )
     fields = fields_of(cls)
-    names = dict.fromkeys([*GROUPS, *(field.metadata["group"] for field in fields)])
-    for name in names:
-        title = name + (" (both are totals, also with --resume)" if name == "length" else "")
-        group = parser.add_argument_group(title) if name else parser
+    for name in dict.fromkeys([*GROUPS, *(field.metadata["group"] for field in fields)]):
+        heading = name + (" (both are totals, also with --resume)" if name == "length" else "")
+        group: Any = parser.add_argument_group(heading) if name else parser
         either: dict[str, Any] = {}
         for field in fields:
-            about = field.metadata
-            if about["group"] != name:
-                continue
-            place = group
-            if mark := about["either"]:
-                place = either.setdefault(mark, None) or group.add_mutually_exclusive_group()
-                either[mark] = place
-            # SUPPRESS leaves out what was not given; the help still shows the default
-            words = {"dest": field.name, "help": about["help"].replace(
-                "%(default)s", str(field.default))}  # fmt: skip
-            if isinstance(field.default, bool):
-                words["action"] = "store_false" if field.default else "store_true"
-            else:
-                kind = about["kind"]
-                words |= {"type": kind, "metavar": about["metavar"]}
-                if kind.choices:
-                    words |= {"choices": kind.choices, "type": kind.convert}
-                if field.name == "preset":
-                    words |= {"nargs": "?", "const": True}  # True: list them
-            place.add_argument(flag_of(field), **words)
+            if field.metadata["group"] == name:
+                mark = field.metadata["either"]
+                if mark is not None and mark not in either:
+                    either[mark] = group.add_mutually_exclusive_group()
+                either.get(str(mark), group).add_argument(flag_of(field), **_words(field))
     return parser
+
+
+def _words(field: dataclasses.Field) -> dict[str, Any]:
+    """Return what argparse should know of an option."""
+    kind, help = field.metadata["kind"], field.metadata["help"]
+    if field.default is not None and not isinstance(field.default, bool) and "default" not in help:
+        help += " (default: %(default)s)"
+    # a default that argparse knew would stand in what was given
+    words = {"dest": field.name, "help": help.replace("%(default)s", str(field.default))}
+    if isinstance(field.default, bool):
+        return words | {"action": "store_false" if field.default else "store_true"}
+    if kind.choices:
+        return words | {"choices": kind.choices, "type": kind.convert}
+    words |= {"type": kind, "metavar": kind.metavar}
+    return words | ({"nargs": "?", "const": True} if field.name == "preset" else {})
 
 
 def fields_of(cls: type[Options]) -> tuple[dataclasses.Field, ...]:

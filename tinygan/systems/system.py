@@ -23,7 +23,7 @@ from tinygan.layer import Layer
 from tinygan.machine import memory
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
-from tinygan.optim import Adam as Optimizer
+from tinygan.optim import Optimizer
 from tinygan.summary import summarize
 from tinygan.systems.options import Options
 
@@ -100,8 +100,9 @@ class Batches(Protocol):
     """What `System.batches` returns: an endless iterator; `tinygan.data` has such."""
 
     waited_seconds: float
-    steps_per_epoch: int
 
+    @property
+    def steps_per_epoch(self) -> int: ...
     def __next__(self) -> Any: ...
     def __iter__(self) -> Iterator: ...
     def close(self) -> None: ...
@@ -166,7 +167,7 @@ class System:
         if "name" not in vars(cls):  # never that of the system it is made of
             cls.name = cls.__name__.lower()
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Any):
         self.options = replace(options, backend=resolve_backend(options.backend))
         bits = self.random(WEIGHTS).bit_generator
         self.networks = self.build_networks(_Sparing(bits, self.smaller))

@@ -39,13 +39,13 @@ def _train(argv: list[str], prog: str) -> int:
     first = Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--system")
     first.add_argument("--resume")
-    given = first.parse_known_args(argv)[0]
+    known = first.parse_known_args(argv)[0]
     if name is None and argv and argv[0] in ("-h", "--help"):
         say(f"What can be trained: {', '.join(names())}, or FILE.py:CLASS, a system of your own;")
         say(f"{prog} NAME --help explains each.  Without a name it is {names()[0]}:\n")
-    name = name or given.system
-    if given.resume:
-        path = Path(given.resume)
+    name = name or known.system
+    if known.resume:
+        path = Path(known.resume)
         cls = find_of_run(read_config(path), name, path, complain)
     else:
         cls = find(name or names()[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 
 from tinygan.errors import DivergedError
+from tinygan.fast import apart
 from tinygan.layer import Backward, Layer
 from tinygan.machine.arrays import get_xp
 from tinygan.systems.system import System
@@ -78,13 +79,14 @@ def watched(system: System):
             for key, buffer in network.buffers().items():
                 _check(buffer, f"{name}.{key}")
         for name, optimizer in system.optimizers.items():
-            for i, moments in enumerate(optimizer.moments):
-                for moment in moments:
-                    _check(moment, f"a moment of {name}'s parameter {i}")
+            for i, slots in enumerate(optimizer.slots):
+                for slot in slots:
+                    _check(slot, f"a moment of {name}'s parameter {i}")
 
     Layer.__call__, Backward.__call__ = watched_call, watched_walk_back
     try:
-        yield check_state
+        with apart():  # the same bits as two layers that run as one
+            yield check_state
     finally:
         Layer.__call__, Backward.__call__ = call, walk_back
 

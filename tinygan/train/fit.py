@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def fit(
     >>> run.generate(64)                                                 # doctest: +SKIP
     """
     options = {name: str(x) if isinstance(x, Path) else x for name, x in options.items()}
-    say = _nothing if quiet else print
+    say: Callable[[str], Any] = _nothing if quiet else print
     if isinstance(system, type):
         cls, name = system, None
     elif options.get("resume"):
@@ -71,22 +71,22 @@ def fit(
             raise UserError(f"fit: name a system: {', '.join(names())}, or FILE.py:CLASS")
         cls, name = find(system), system
     given = checked(cls.Options, options, "fit")
-    with _threads_as_before():
-        if given.get("resume"):
-            folder = Path(given["resume"])
-            with taken_up(cls, given, say, _warn) as session:
-                if session is not None:
-                    session.shown = _shown(quiet)
-                    session.train(callbacks, quiet)
-        else:
-            with begun(cls, given, say, _warn) as session:
-                folder, session.shown = session.run.path, _shown(quiet)
-                session.train(callbacks, quiet)
+    with _threads_as_before(), _session(cls, given, say) as session:
+        folder = Path(given["resume"]) if session is None else session.run.path
+        if session is not None:
+            session.shown = _shown(quiet)
+            done = session.train(callbacks, quiet)
+            if done < session.total:
+                say(f"stopped after step {done}, all saved; resume={str(folder)!r} goes on")
     return load(
         folder,
         system=cls if isinstance(system, type) else name,
         backend=given.get("backend", "auto"),
     )
+
+
+def _session(cls: type[System], given: dict[str, Any], say: Callable[[str], Any]):
+    return (taken_up if given.get("resume") else begun)(cls, given, say, _warn)
 
 
 def _nothing(*_: Any) -> None:
@@ -106,7 +106,7 @@ def _threads_as_before():
         parallel.set_num_threads(before)
 
 
-def _shown(quiet: bool):
+def _shown(quiet: bool) -> Callable[[Path], None]:
     """Return what shows a sheet of samples: in place of the one before, in a notebook alone."""
     if quiet or "ipykernel" not in sys.modules:
         return _nothing

@@ -100,7 +100,7 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
 
     Nothing is left of a run in which no step was finished.
     """
-    options = resolve(cls.Options, given, _config(cls, given.get("config"), warn), say)
+    options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
     fresh = not given.get("out")
     path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
     if not fresh:
@@ -200,7 +200,7 @@ def _introduce(system: System, force: bool, say: Say) -> str:
     return forecast
 
 
-def _config(cls: type[System], path: str | None, warn: Say) -> dict[str, Any]:
+def _config(cls: type[System], path: str | None) -> dict[str, Any]:
     """Return the options that ``--config`` names: of a .toml file, or of another run."""
     if path is None:
         return {}
@@ -208,7 +208,8 @@ def _config(cls: type[System], path: str | None, warn: Say) -> dict[str, Any]:
         return read_toml(cls.Options, Path(path))
     config = read_config(Path(path))
     if config.get("system") != cls.name:
-        raise UserError(f"--config {path}: expected a run of {cls.name}, got {config['system']}")
+        found = config.get("system")
+        raise UserError(f"--config {path}: expected a run of {cls.name}, got one of {found}")
     options = load_options(cls.Options, config.get("options"), f"--config {path}")
     return {**stored(options), "preset": None}
 

@@ -17,9 +17,9 @@ from tinygan.fast.cuda.activation import (
     tanh,
     tanh_backward,
 )
-from tinygan.fast.cuda.adam import AdamTable
+from tinygan.fast.cuda.adam import update_all, zero_all
 from tinygan.fast.cuda.convolution import patches, sum_patches
-from tinygan.fast.cuda.loss import bce_with_logits, l1, squared_error
+from tinygan.fast.cuda.loss import bce_with_logits, l1, mse
 from tinygan.fast.cuda.module import usable
 from tinygan.fast.cuda.norm import (
     moments,
@@ -32,7 +32,6 @@ from tinygan.fast.cuda.norm import (
 from tinygan.fast.cuda.padding import reflection_pad, reflection_pad_backward
 
 __all__ = [
-    "AdamTable",
     "add_channels",
     "bce_with_logits",
     "l1",
@@ -40,6 +39,7 @@ __all__ = [
     "leaky_relu_backward",
     "moments",
     "move_running",
+    "mse",
     "normalize",
     "normalize_backward",
     "normalize_sums",
@@ -50,10 +50,11 @@ __all__ = [
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
-    "squared_error",
     "sum_channels",
     "sum_patches",
     "tanh",
     "tanh_backward",
+    "update_all",
     "usable",
+    "zero_all",
 ]

@@ -100,8 +100,8 @@ def chart(
                 f'<circle class="dot c{i}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>' for a, b in line
             ]
     for label, value in references.items():  # last, so that no curve runs over them
-        y = float(py(value)) - 6
-        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{y:.1f}">')
+        at = float(py(value)) - 6
+        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{at:.1f}">')
         parts.append(f"{escape(label)}</text>")
     return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '

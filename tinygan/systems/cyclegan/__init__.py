@@ -13,12 +13,12 @@ from tinygan.layer import Layer
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
-from tinygan.optim import Adam, linear_decay
+from tinygan.objectives import CycleObjective
+from tinygan.optim import Adam, Optimizer, linear_decay
 from tinygan.summary import summarize
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
-from tinygan.systems.options import Options
 from tinygan.systems.system import Material, Panel
 from tinygan.systems.translates import Translates
 
@@ -103,7 +103,7 @@ class CycleGAN(Translates):
     }
     domains: Domains
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Any):
         super().__init__(options)
         options = self.options
         if options.load_size is None:
@@ -116,7 +116,7 @@ class CycleGAN(Translates):
 
     def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
         o = self.options
-        generators = {
+        networks: dict[str, Layer] = {
             name: cyclegan.generator(
                 channels=o.channels,
                 width=o.width,
@@ -130,9 +130,9 @@ class CycleGAN(Translates):
             for name in ("G", "F")
         }
         shape = (o.channels, o.discriminator_width, o.discriminator_layers, o.norm)
-        return generators | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
+        return networks | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
 
-    def build_optimizers(self) -> dict[str, Adam]:
+    def build_optimizers(self) -> dict[str, Optimizer]:
         networks, lr, betas = self.networks, self.options.lr, (self.options.beta1, 0.999)
         return {
             "adam_G": Adam(networks["G"].parameters() + networks["F"].parameters(), lr, betas),
@@ -181,13 +181,15 @@ class CycleGAN(Translates):
             optimizer.lr = lr
         x, y = self.upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
+        networks = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
+        optimizers = (self.optimizers[name] for name in ("adam_G", "adam_D_X", "adam_D_Y"))
         losses = cyclegan.train_step(
-            *self.networks.values(),
-            *self.optimizers.values(),
+            *networks,
+            *optimizers,
             x,
             y,
-            **{name: getattr(self.options, name) for name in weights},
-            **self.pools,
+            objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),
+            pools=(self.pools["pool_X"], self.pools["pool_Y"]),
         )
         return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
 
@@ -209,7 +211,7 @@ class CycleGAN(Translates):
                 title += (
                     f": {error:.3f} from the true translation, {untranslated:.3f} if left alone"
                 )
-                truth = domains.pairs[1 - side][: len(images)]
+                truth = (domains.test_B, domains.test_A)[side]
                 columns.append(("the true\ntranslation", truth))
             blocks.append((title, columns))
         save_translation_sheet(path, blocks)

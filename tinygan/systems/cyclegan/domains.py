@@ -85,8 +85,8 @@ def _folders(options) -> Domains:
     ]
     A, B = (folder.images for folder in train)
     source = {"folder": str(root), "skipped": sum(len(folder.skipped) for folder in train)}
-    looked_at = (some(folder.images, _SAMPLES) for folder in test)
-    return Domains(A, B, *looked_at, None, source | _content(A, B))
+    test_A, test_B = (some(folder.images, _SAMPLES) for folder in test)
+    return Domains(A, B, test_A, test_B, None, source | _content(A, B))
 
 
 def _makers(options, name: str | None):
@@ -107,9 +107,9 @@ def _drawn(options) -> Domains:
     )
     A = draw_A(count, load_size).images
     B = draw_B(count, load_size, start=count).images
-    pairs = tuple(draw(_PAIRS, size, start=2 * count).images for draw in (draw_A, draw_B))
-    test = (images[:_SAMPLES] for images in pairs)
-    return Domains(A, B, *test, pairs, {"dataset": name} | _content(A, B))
+    x, y = (draw(_PAIRS, size, start=2 * count).images for draw in (draw_A, draw_B))
+    described = {"dataset": name} | _content(A, B)
+    return Domains(A, B, x[:_SAMPLES], y[:_SAMPLES], (x, y), described)
 
 
 def _content(A, B) -> dict:
@@ -131,7 +131,7 @@ def material(
         inputs = [draw(count, size, start=FRESH).images for draw in makers]
         real = [draw(2 * count, size, start=2 * FRESH).images for draw in makers]
     else:
-        root = Path(data or options.data)
+        root = Path(data or options.data or "")
         read = partial(_read, options, root, size=size)
         inputs = [read(names=[f"test{d}", f"train{d}"]).images for d in "AB"]
         real = [read(names=[f"train{d}", f"test{d}"]).images for d in "AB"]

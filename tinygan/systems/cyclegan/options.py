@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
@@ -85,10 +86,10 @@ PRESETS = {
 }
 
 
-def _lambda(default: float, what: str):
-    return option(
-        default, number(0), f"{what} (default: %(default)s)", group="objective", metavar="L"
-    )
+_data = partial(option, group="data")
+_networks = partial(option, group="networks")
+_lambda = partial(option, kind=number(0, metavar="L"), group="objective")
+_learning = partial(option, group="learning")
 
 
 @dataclass
@@ -110,129 +111,73 @@ class CycleGANOptions(Options):
         kind=choice(*(name for name, makers in DRAWN_SETS.items() if len(makers) == 2)),
     )
     dataset_size: int = inherit(
-        Options,
-        "dataset_size",
-        1000,
-        help="how many pictures to draw of each domain for --dataset (default: %(default)s)",
+        Options, "dataset_size", 1000, help="how many pictures to draw of each domain for --dataset"
     )
     image_size: int = inherit(
-        Options,
-        "image_size",
-        128,
-        help="side in pixels of the squares that are trained on (default: %(default)s)",
+        Options, "image_size", 128, help="side in pixels of the squares that are trained on"
     )
-    load_size: int | None = option(
+    load_size: int | None = _data(
         None,
         whole(1, 2**14),
         "side that pictures are resized to first; the squares are cut out of them at random "
         "places (default: 286/256 of --image-size)",
-        group="data",
-        metavar="N",
     )
-    fit: str = option(
+    fit: str = _data(
         "stretch",
         choice("stretch", "crop", "pad"),
-        "how pictures that are not square become so: stretched, cut, or laid on white "
-        "(default: %(default)s)",
-        group="data",
+        "how pictures that are not square become so: stretched, cut, or laid on white",
     )
-    flip: bool = option(True, switch(), "do not mirror pictures at random", group="data")
-    width: int = option(
-        64,
-        whole(1),
-        "channels of the generators' first layer (default: %(default)s)",
-        group="networks",
-        metavar="N",
-    )
-    downsamplings: int = option(
-        2,
-        whole(1, 12),
-        "how often the generators halve the size (default: %(default)s)",
-        group="networks",
-        metavar="N",
-    )
-    residual_blocks: int = option(
-        6,
-        whole(0, 1000),
-        "usual are 6 for 128 pixels, 9 for 256 (default: %(default)s)",
-        group="networks",
-        metavar="N",
-    )
-    norm: str = option(
-        "instance",
-        choice("instance", "batch"),
-        "of all networks (default: %(default)s)",
-        group="networks",
-    )
-    upsampling: str = option(
+    flip: bool = _data(True, switch(), "do not mirror pictures at random")
+    width: int = _networks(64, whole(1), "channels of the generators' first layer")
+    downsamplings: int = _networks(2, whole(1, 12), "how often the generators halve the size")
+    residual_blocks: int = _networks(6, whole(0, 1000), "usual are 6 for 128 pixels, 9 for 256")
+    norm: str = _networks("instance", choice("instance", "batch"), "of all networks")
+    upsampling: str = _networks(
         "transposed",
         choice("transposed", "resize"),
         "transposed convolutions, or repeated pixels and a convolution, which leaves no "
-        "checkerboard (default: %(default)s)",
-        group="networks",
+        "checkerboard",
     )
-    dropout: float = option(
-        0.0,
-        number(0, below=1),
-        "in the residual blocks while training (default: %(default)s)",
-        group="networks",
-        metavar="P",
+    dropout: float = _networks(
+        0.0, number(0, below=1, metavar="P"), "in the residual blocks while training"
     )
-    discriminator_width: int = option(
-        64,
-        whole(1),
-        "channels of the discriminators' first layer (default: %(default)s)",
-        group="networks",
-        metavar="N",
+    discriminator_width: int = _networks(
+        64, whole(1), "channels of the discriminators' first layer"
     )
-    discriminator_layers: int = option(
-        2,
-        whole(1, 12),
-        "their convolutions of stride 2: 2 in the paper, 3 in Zhu et al. (default: %(default)s)",
-        group="networks",
-        metavar="N",
+    discriminator_layers: int = _networks(
+        2, whole(1, 12), "their convolutions of stride 2: 2 in the paper, 3 in Zhu et al."
     )
-    lambda_gan: float = _lambda(1.0, "λ₁, of L_GAN")
-    lambda_identity: float = _lambda(5.0, "λ₂, of L_identity; 0 saves its time")
-    lambda_cycle: float = _lambda(10.0, "λ₃, of L_cyc")
-    lambda_discriminator: float = _lambda(0.5, "what L_D is multiplied by")
+    lambda_gan: float = _lambda(1.0, help="λ₁, of L_GAN")
+    lambda_identity: float = _lambda(5.0, help="λ₂, of L_identity; 0 saves its time")
+    lambda_cycle: float = _lambda(10.0, help="λ₃, of L_cyc")
+    lambda_discriminator: float = _lambda(0.5, help="what L_D is multiplied by")
     pool_size: int = option(
         50,
         whole(0, 10**6),
-        "generated pictures that are remembered for each discriminator; 0: none "
-        "(default: %(default)s)",
+        "generated pictures that are remembered for each discriminator; 0: none",
         group="objective",
-        metavar="N",
     )
     batch_size: int = inherit(Options, "batch_size", 1)
-    lr: float = inherit(Options, "lr", help="Adam's initial rate (default: %(default)s)")
-    beta1: float = option(
-        0.5, number(0, below=1), "Adam's first β (default: %(default)s)", group="learning",
-        metavar="B",
-    )  # fmt: skip
+    lr: float = inherit(Options, "lr", help="Adam's initial rate")
+    beta1: float = _learning(0.5, number(0, below=1, metavar="B"), "Adam's first β")
     epochs: int | None = inherit(Options, "epochs", 200)
-    schedule_epochs: int | None = option(
+    schedule_epochs: int | None = _learning(
         None,
-        whole(1),
+        whole(1, metavar="E"),
         "the rate reaches zero after this many epochs, also of a run that is stopped before and "
         "made longer with --resume (default: --epochs of a new run; 200 where --steps is given)",
-        group="learning",
-        metavar="E",
     )
-    decay_from: int | None = option(
+    decay_from: int | None = _learning(
         None,
-        whole(0),
+        whole(0, metavar="E0"),
         "epochs of constant rate, before it falls in a straight line to zero; as many as "
         "--schedule-epochs: it never falls (default: half of them)",
-        group="learning",
-        metavar="E0",
     )
-    schedule: str = option(
+    schedule: str = _learning(
         "paper",
         choice("paper", "literal", "published"),
         "the readings of Algorithm 1's line 12: its formula for each epoch, assigned at an "
-        "epoch's end (so one epoch late), or Zhu et al.'s code (default: %(default)s)",
-        group="learning",
+        "epoch's end (so one epoch late), or Zhu et al.'s code",
     )
 
     def check(self) -> None:
