@@ -73,7 +73,9 @@ def dcgan(run: Path):
         assert train(["dcgan", "--keep", "99", "--out", str(run)]) == 0
     samples = sorted((run / "samples").glob("step-*.png"))
     frames = [np.asarray(Image.open(path).convert("RGB")) for path in samples]
-    frames = [frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames]
+    frames = [
+        frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames
+    ]
     last = int(samples[-1].stem[5:])
     options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
     G = dcgan_model.generator(
