@@ -34,6 +34,7 @@ def shell(text, **changes):
         (UserError("too few"), 2, "prog: error: too few"),
         (OSError(28, "No space left on device", "a.png"), 1, "a.png: No space left on device"),
         (OSError(36, "File name too long", "x" * 5), 2, "xxxxx: File name too long"),
+        (IsADirectoryError(21, "Is a directory", "a"), 2, "prog: error: a: Is a directory"),
         (OSError("all by itself"), 1, "error: all by itself"),
         (MemoryError(), 1, "does not fit into memory; lower --count"),
         (KeyboardInterrupt(), 130, "prog: interrupted"),

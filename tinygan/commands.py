@@ -36,6 +36,7 @@ __all__ = [
 
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which way text is read
 _USERS = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ELOOP, errno.EEXIST}
+_USERS |= {errno.EISDIR, errno.ENOTDIR}
 
 
 def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
