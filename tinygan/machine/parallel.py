@@ -28,6 +28,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from tinygan.errors import UserError
+
 __all__ = [
     "for_slices",
     "get_num_threads",
@@ -108,6 +110,9 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
 
 def get_num_threads() -> int:
     """Return the number of threads that slices are spread over."""
+    global _num_threads
+    if _num_threads is None:
+        _num_threads = _default_num_threads()
     return _num_threads
 
 
@@ -148,7 +153,7 @@ def _default_num_threads() -> int:
     wanted = os.environ.get("TINYGAN_NUM_THREADS", "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:
-            raise ValueError(
+            raise UserError(
                 f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}"
             )
         return int(wanted)
@@ -157,7 +162,7 @@ def _default_num_threads() -> int:
     return os.cpu_count() or 1
 
 
-_num_threads = _default_num_threads()
+_num_threads: int | None = None  # read from the environment when it is first asked for
 
 
 def _in_worker() -> bool:
