@@ -182,8 +182,8 @@ def patch_discriminator(
 def _norm(norm: str | Callable[[int], Layer], rng) -> tuple[Callable[[int], Layer], bool]:
     """Return what makes a norm, and whether convolutions before it have a bias."""
     make = _choose("norm", norm, NORMS)
-    if make is norm:
-        return make, True
+    if callable(norm):
+        return norm, True
     return partial(make, weight_std=0.02, rng=rng), norm == "instance"  # "batch" brings its own
 
 
