@@ -1,6 +1,6 @@
 r"""
-9. A CycleGAN, equation by equation
-===================================
+12. A CycleGAN, equation by equation
+====================================
 
 **How can two networks learn to translate between two kinds of pictures without one single pair, and
 what does the most copied bug of the field do to them?**

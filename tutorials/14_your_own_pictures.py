@@ -1,9 +1,13 @@
 r"""
-12. Your own pictures
+14. Your own pictures
 =====================
 
 **A folder of pictures as they come, of all kinds and sizes: what does it take to train on them,
 stop, go on, and use the result?**
+
+:You need: :doc:`a DCGAN <09_dcgan>`; a folder of pictures, if you like.
+:Afterwards: you can train on your own pictures, stop and go on, and use the result in a program.
+:Time: 20 minutes, and the training.
 
 Everything so far had its data drawn to measure.  Yours will not be: photographs of different
 shapes, some sideways, some grey, one that was cut short while it was copied.  This tutorial makes
@@ -174,8 +178,14 @@ assert np.isfinite(pictures).all()
 # ----------------------------
 # A few hundred pictures are few: the discriminator can learn them by heart, and then the generator
 # is pulled towards copies.  Mirror them (``--flip`` is on for the CycleGAN; in Python,
-# ``Batches(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 7 <07_dcgan>`, and
+# ``Batches(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 9 <09_dcgan>`, and
 # see :doc:`how to read losses <../losses>` for when to stop.
+#
+# Remember
+# --------
+# * Look at what the network will see before it has spent a night on it.
+# * A run folder holds all that is needed to continue, to repeat and to use a run.
+# * A few hundred pictures are few: watch the nearest neighbours.
 #
 # Exercises
 # ---------
@@ -187,6 +197,15 @@ assert np.isfinite(pictures).all()
 #    ``--data`` may be given anew with ``--resume``; the run compares the pictures' checksum with
 #    the one that it noted.
 #
+# .. solution::
+#
+#    The run says that the data are gone; with ``--data`` it compares the checksum and goes on.
+
+elsewhere = folder.rename(folder.parent / "moved")
+status = train(f"dcgan --resume {run} --data {elsewhere} --steps 310".split())
+assert status == 0
+
+# %%
 # **2.**  Run the same command twice with the same ``--seed`` into two folders, and compare the
 # samples byte by byte.  Now with ``--threads 1``.
 #
@@ -195,9 +214,51 @@ assert np.isfinite(pictures).all()
 #    Slices of the work and the order of their sums depend on sizes only, never on the number of
 #    threads.
 #
+# .. solution::
+#
+#    The same bytes, with any number of threads.
+
+words = (
+    f"dcgan --data {elsewhere} --image-size 16 --width 4 --noise-size 8 --batch-size 8 --steps 6 "
+    "--sample-every 6 --no-cache --backend numpy --seed 5 --out"
+).split()
+sheets = []
+for name, more in (("twice-1", []), ("twice-2", ["--threads", "1"])):
+    assert train([*words, str(folder.parent / name), *more]) == 0
+    sheets.append((folder.parent / name / "samples" / "step-000006.png").read_bytes())
+
+assert sheets[0] == sheets[1]
+print("the same samples, byte for byte")
+
+# %%
 # **3.**  Make two folders and translate between them.
 #
 # .. dropdown:: Hint
 #
 #    ``python -m tinygan.data split A B --out both --test 20 20``, then ``python -m tinygan.train
 #    cyclegan --data both``, then ``python -m tinygan.translate``.
+#
+# .. solution::
+#
+#    Three commands.  Here with two of the albums, for two steps.
+
+from tinygan.data.__main__ import main as data_command  # noqa: E402
+
+both, made = folder.parent / "both", folder.parent / "translated"
+albums = f"{elsewhere / 'album-1'} {elsewhere / 'album-2'}"
+assert data_command(f"split {albums} --out {both} --test 5 5".split()) == 0
+words = f"cyclegan --data {both} --out {folder.parent / 'cycle'} --image-size 16 --width 4"
+words += " --residual-blocks 1 --discriminator-width 4 --steps 2 --no-cache --backend numpy"
+assert train(words.split()) == 0
+print(sorted(path.name for path in both.iterdir()))
+
+# %%
+# Read on
+# -------
+# * T. Karras and others, *Training Generative Adversarial Networks with Limited Data*, NeurIPS 2020,
+#   `arXiv:2006.06676 <https://arxiv.org/abs/2006.06676>`__: what to do with few pictures.
+# * S. Zhao and others, *Differentiable Augmentation for Data-Efficient GAN Training*, NeurIPS 2020,
+#   `arXiv:2006.10738 <https://arxiv.org/abs/2006.10738>`__.
+#
+# **Next:** :doc:`your own GAN <15_your_own_gan>`.  Before you show pictures of people to anybody, read :doc:`what
+# to think of <../responsibly>`.

@@ -1,8 +1,13 @@
 r"""
-2. Convolution: from loops to a matrix product
+4. Convolution: from loops to a matrix product
 ==============================================
 
 **A convolution is six loops.  How does it become one matrix product, and why is that worth it?**
+
+:You need: :doc:`one layer <02_one_layer>`.
+:Afterwards: you can write a convolution and its two gradients as matrix products, and say what they cost
+   in memory.
+:Time: 30 minutes.
 
 A window slides over an image.  At each place, all the numbers in the window are multiplied by those
 of a kernel, and summed.  With :math:`N` images of :math:`C` channels, :math:`O` kernels, stride
@@ -51,6 +56,13 @@ figure.suptitle("One face through three kernels")
 plt.show()
 
 # %%
+# Which pixels does a window see?  Change the kernel, the stride and the padding, and move the window
+# with a finger, the mouse or the arrow keys:
+#
+# .. raw:: html
+#
+#    <div class="tg-widget" data-widget="convolution"><noscript>This figure needs JavaScript.</noscript></div>
+#
 # The definition, as loops
 # ------------------------
 # Everything that follows has to agree with this.
@@ -120,7 +132,7 @@ plt.show()
 # %%
 # The gradients come for free
 # ---------------------------
-# :math:`Y = P\,W` is a matrix product, so its gradients are those of tutorial 1:
+# :math:`Y = P\,W` is a matrix product, so its gradients are those of tutorial 2:
 #
 # .. math:: dW = P^T\, dY, \qquad dP = dY\, W^T .
 #
@@ -195,6 +207,12 @@ assert rate["one matrix product"] > 100 * rate["six loops in Python"]
 # There is still a faster way, which computes the same result with fewer products: see
 # :doc:`how tiles overlap <../derivations/tiles>`.
 #
+# Remember
+# --------
+# * A convolution is a matrix product of patches and kernels.
+# * Its gradients are the gradients of that product; copies of a pixel add up.
+# * Patches cost memory: about :math:`KH\,KW / s^2` times the picture.
+#
 # Exercises
 # ---------
 # **1.**  Make ``loops`` take ``dy`` and ``w`` and return ``dx``.  You need to change one line.
@@ -204,6 +222,29 @@ assert rate["one matrix product"] > 100 * rate["six loops in Python"]
 #    Each product :math:`x \cdot w` that was added to y sends :math:`dy \cdot w` back to that x:
 #    ``dx[:, h, v] += dy[:, i, j] @ w[k, l].T``.
 #
+# .. solution::
+#
+#    One line of the inner loop changes, and the arguments.
+
+def loops_backward(dy, w, s, p, H, W):
+    dx = np.zeros((len(dy), H, W, w.shape[2]))
+    for i in range(dy.shape[1]):
+        for j in range(dy.shape[2]):
+            for k in range(w.shape[0]):
+                for l in range(w.shape[1]):
+                    h, v = s * i + k - p, s * j + l - p
+                    if 0 <= h < H and 0 <= v < W:
+                        dx[:, h, v] += dy[:, i, j] @ w[k, l].T
+    return dx
+
+
+small_w = rng.standard_normal((4, 4, 3, 5))
+assert np.allclose(
+    loops_backward(dy, small_w, 2, 1, 9, 9), convolve_grad_input(dy, small_w, 2, 1, (9, 9))
+)
+print("the loops' dx agrees")
+
+# %%
 # **2.**  How large is P for the discriminator's first layer, 128 pictures of 64×64×3, a window of
 # 4×4, stride 2, padding 1?  Compare it with the pictures themselves.
 #
@@ -212,9 +253,39 @@ assert rate["one matrix product"] > 100 * rate["six loops in Python"]
 #    32×32 windows a picture, 48 numbers a window.  tinygan never holds all of P: it works through
 #    it in pieces that fit a core's cache.
 #
+# .. solution::
+#
+#    Four times the pictures: each pixel is in :math:`4 \cdot 4 / 2^2` windows.
+
+pictures, P_bytes = 128 * 64 * 64 * 3 * 4, 128 * 32 * 32 * 48 * 4
+print(f"pictures {pictures / 1e6:.1f} MB, P {P_bytes / 1e6:.1f} MB")
+assert P_bytes == 4 * pictures
+
+# %%
 # **3.**  Mathematicians flip the kernel.  Which of the assertions above would notice if you did?
 #
 # .. dropdown:: Hint
 #
 #    ``w[::-1, ::-1]``.  A learnt kernel does not care which way round it is stored, as long as all
 #    three operations agree on it; stored weights from elsewhere do care.
+#
+# .. solution::
+#
+#    The first one does not: it compares our P and W with our own loops, which both read w the same
+#    way.  All those that compare with tinygan would.
+
+small = rng.standard_normal((2, 9, 9, 3))
+flipped = small_w[::-1, ::-1]
+assert np.allclose(loops(small, flipped, 2, 1), convolve(small, flipped, 2, 1))
+assert not np.allclose(loops(small, flipped, 2, 1), convolve(small, small_w, 2, 1))
+print("a flipped kernel gives another picture")
+
+# %%
+# Read on
+# -------
+# * V. Dumoulin, F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
+#   `arXiv:1603.07285 <https://arxiv.org/abs/1603.07285>`__.
+# * K. Chellapilla, S. Puri, P. Simard, *High Performance Convolutional Neural Networks for Document
+#   Processing*, 2006: the matrix product.
+#
+# **Next:** :doc:`transposed convolution <05_transposed_convolution>`.

@@ -1,6 +1,6 @@
 r"""
-8. Mode collapse
-================
+11. Mode collapse
+=================
 
 **What does it look like when a generator makes one thing only, how do you measure it, and what
 brings it about?**
@@ -27,7 +27,7 @@ from tinygan.models import dcgan
 # -----------------------
 # Faces have no list of kinds, so begin with data that have one: points around eight places on a
 # circle.  A generator that has understood makes points at all eight; one that has collapsed, at a
-# few.  A 1×1 convolution on a 1×1 picture is the affine layer of tutorial 1, so the networks are
+# few.  A 1×1 convolution on a 1×1 picture is the affine layer of tutorial 2, so the networks are
 # built from parts that you know, and the training step is the DCGAN's.
 
 centres = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)

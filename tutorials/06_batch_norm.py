@@ -1,9 +1,14 @@
 r"""
-4. Batch norm, line by line
+6. Batch norm, line by line
 ===========================
 
 **How does a gradient get through a layer that looks at the whole batch, and how can a wrong one
 pass a test?**
+
+:You need: :doc:`activations and initial weights <03_activations_and_initial_weights>`.
+:Afterwards: you can derive batch norm's backward pass, read it as two corrections, and avoid the test
+   that lets wrong ones pass.
+:Time: 30 minutes.
 
 The first paper puts batch normalisation behind every transposed convolution but the last.  Over the
 :math:`M` values :math:`x_1 \dots x_M` of a channel (all its pixels in all images of the batch),
@@ -18,7 +23,7 @@ The first paper puts batch normalisation behind every transposed convolution but
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import BatchNorm2d, Conv2d, LeakyReLU, check_gradients
+from tinygan import BatchNorm2d, Conv2d, InstanceNorm2d, LeakyReLU, check_gradients
 from tinygan.data import faces
 
 # %%
@@ -75,7 +80,7 @@ y = gamma * xhat + beta
 # values that were used *twice* collect from both places: ``centred`` (by ``var`` and by ``xhat``)
 # and ``x`` (by ``mu`` and by ``centred``).
 
-dy = rng.standard_normal(M)
+dy = 1.0 + 0.8 * xhat + 0.4 * rng.standard_normal(M)  # with a mean and a slope, to see them go
 
 dbeta = dy.sum()  # y = gamma * xhat + beta
 dgamma = (dy * xhat).sum()
@@ -133,23 +138,22 @@ assert abs(slope) < 1e-4
 # backward pass that forgets the path through :math:`\sigma` altogether passes.
 
 
-class Broken(BatchNorm2d):
-    def backward(self, dy, cache):
-        (x, mean, rstd, scale, *_), _ = cache
-        dy = dy.reshape(x.shape)
-        xhat = (x - mean[:, None]) * rstd[:, None]
-        self.weight.grad += (dy * xhat).sum(axis=(0, 1))
-        self.bias.grad += dy.sum(axis=(0, 1))
-        dx = scale[:, None] * (dy - dy.mean(axis=1, keepdims=True))  # and the slope?
-        return dx.reshape(-1, 1, 3, self.channels)
+def normalize(x):  # over the rows of x: (M, C)
+    rstd = 1 / np.sqrt(x.var(axis=0) + 1e-5)
+    xhat = (x - x.mean(axis=0)) * rstd
+    return xhat, (xhat, rstd)
 
 
-x = rng.standard_normal((4, 1, 3, 2))
-fooled = check_gradients(Broken(2), x, dy=np.ones_like(x), raises=False)
-honest = check_gradients(Broken(2), x, raises=False)
+def broken(dy, cache):
+    xhat, rstd = cache
+    return rstd * (dy - dy.mean(axis=0))  # and the slope?
+
+
+x = rng.standard_normal((12, 2))
+fooled = check_gradients((normalize, broken), x, dy=np.ones_like(x), raises=False)
+honest = check_gradients((normalize, broken), x, raises=False)
 print("with ones:      ", fooled.checks[0])
 print("drawn at random:", honest.checks[0])
-print("likely cause:   ", honest.cause)
 assert fooled.ok
 assert not honest.ok
 
@@ -168,6 +172,12 @@ print(f"textbook {textbook:.3f}, in float64 {exact:.3f}, the layer's y.std() {y.
 assert abs(y.std() - 1) < 1e-3
 
 # %%
+# Remember
+# --------
+# * Normalisation makes the size of a layer's input irrelevant, and training deep networks possible.
+# * Its gradient is what arrives, without its mean and without its slope along the normalised values.
+# * Never check a gradient with ones: a broken normalisation passes.
+#
 # Exercises
 # ---------
 # **1.**  Which other mistakes does a :math:`dy` of ones let pass?  Try one that forgets the path
@@ -178,17 +188,71 @@ assert abs(y.std() - 1) < 1e-3
 #    ``check_gradients(…, dy=np.ones_like(x), raises=False).checks[0]`` with ``dx = scale * dy``.
 #    Does a gradient of zero still come out?
 #
-# **2.**  ``predict`` normalises with running statistics.  What is its gradient, and why is the way
-# back of ``predict`` never needed?
+# .. solution::
+#
+#    Forgetting :math:`\mu` leaves a gradient that is not 0, so ones find that one.  They also let pass a
+#    backward pass that returns zeros.
+
+def without_mean(dy, cache):
+    return cache[1] * dy
+
+
+def nothing(dy, cache):
+    return 0 * dy
+
+
+for wrong in (without_mean, nothing):
+    values, ones = rng.standard_normal((12, 2)), np.ones((12, 2))
+    ones = check_gradients((normalize, wrong), values, dy=ones, raises=False)
+    print(f"{wrong.__name__:13} passes with ones: {ones.ok}")
+    assert ones.ok == (wrong is nothing)
+
+# %%
+# **2.**  ``predict`` normalises with running statistics.  What is its gradient, and why is
+# it never needed?
 #
 # .. dropdown:: Hint
 #
 #    With :math:`\mu` and :math:`\sigma` constants, both corrections are gone.  Who asks for a
 #    gradient at inference?
 #
+# .. solution::
+#
+#    With constants for :math:`\mu` and :math:`\sigma` the layer is affine: :math:`dx = \gamma\, dy / \sigma`.
+#    Nobody learns at inference, so nobody asks.
+
+layer = BatchNorm2d(1).to(dtype="float64")
+layer.running_mean[...], layer.running_var[...] = 3.0, 4.0
+values = rng.standard_normal((1, 2, 2, 1))
+change = layer.predict(values + 1e-6) - layer.predict(values)
+print("slope of predict:", (change / 1e-6).ravel()[0].round(4), " gamma / sigma:", 1 / 2)
+assert np.allclose(change / 1e-6, layer.weight.data / 2, atol=1e-3)
+
+# %%
 # **3.**  Instance norm takes :math:`M` as the pixels of *one* image.  What changes in ``forward``,
 # what in the derivation?
 #
 # .. dropdown:: Hint
 #
-#    Look at ``_groups`` in the source of `tinygan.layers.InstanceNorm2d`: one line.
+#    Over which axes of ``(N, H, W, C)`` is the mean taken?
+#
+# .. solution::
+#
+#    The axes of the mean, and so M: height and width of one picture.  The derivation stays as it is.
+
+pictures = rng.standard_normal((2, 5, 5, 3))
+mean = pictures.mean(axis=(1, 2), keepdims=True)
+deviation = np.sqrt(pictures.var(axis=(1, 2), keepdims=True) + 1e-5)
+layer = InstanceNorm2d(3).to(dtype="float64")
+assert np.allclose(layer.predict(pictures), (pictures - mean) / deviation, atol=1e-6)
+print("instance norm: the same formula over each picture's own pixels")
+
+# %%
+# Read on
+# -------
+# * S. Ioffe, C. Szegedy, *Batch Normalization*, ICML 2015, `arXiv:1502.03167
+#   <https://arxiv.org/abs/1502.03167>`__.
+# * D. Ulyanov, A. Vedaldi, V. Lempitsky, *Instance Normalization*, 2016, `arXiv:1607.08022
+#   <https://arxiv.org/abs/1607.08022>`__: what the CycleGAN uses.
+#
+# **Next:** :doc:`losses <07_losses>`.

@@ -1,9 +1,14 @@
 r"""
-3. Transposed convolution is the other gradient
+5. Transposed convolution is the other gradient
 ===============================================
 
 **A discriminator shrinks images.  How does a generator enlarge them, and where does the
 checkerboard in its pictures come from?**
+
+:You need: :doc:`convolution <04_convolution>`.
+:Afterwards: you can say what a transposed convolution is, what it is not, and count where its
+   checkerboard comes from.
+:Time: 25 minutes.
 
 The first paper's generator makes its picture "using the inverse of convolution, called transposed
 convolution".  It is not an inverse: a convolution forgets, and what is forgotten cannot be had
@@ -88,6 +93,13 @@ print("kernel 4, stride 2:", even[5, 4:10])
 assert set(np.unique(even[2:-2, 2:-2])) == {4}
 
 # %%
+# Try any kernel and stride:
+#
+# .. raw:: html
+#
+#    <div class="tg-widget" data-widget="convolution" data-mode="transposed convolution"><noscript>This
+#    figure needs JavaScript.</noscript></div>
+#
 # A network starts with random weights of variance :math:`\sigma^2`.  A pixel that is the sum of
 # :math:`k` independent products has :math:`k` times the variance of one, so the pattern of the
 # counts is in the very first picture, before anything is learnt.  Three ways to double the size,
@@ -145,6 +157,12 @@ assert ripple["transposed, kernel 4, stride 2"] < 1.3
 # *uneven count*; a network can still learn kernels that paint unevenly, and repeated pixels make
 # even that harder.
 #
+# Remember
+# --------
+# * A transposed convolution is a convolution's gradient, used as a forward pass.
+# * It is the transpose, not the inverse: what was forgotten stays forgotten.
+# * Where the stride does not divide the kernel, pixels are painted unevenly from the first step on.
+#
 # Exercises
 # ---------
 # **1.**  Count for a kernel of 5 with stride 2, which the original DCGAN uses, and for 5 with
@@ -155,6 +173,16 @@ assert ripple["transposed, kernel 4, stride 2"] < 1.3
 #    ``times_painted(5, 2, 2, output_padding=1)``.  Along one axis, how many of the places
 #    :math:`k = 0 \dots 4` have the same remainder modulo the stride?
 #
+# .. solution::
+#
+#    Uneven in both cases: 5 is a multiple of neither.
+
+for kernel_size, stride in ((5, 2), (5, 3)):
+    counts = times_painted(kernel_size, stride, 2, output_padding=1)
+    print(f"kernel {kernel_size}, stride {stride}:", counts[8, 6:14])
+    assert len(np.unique(counts[6:14, 6:14])) > 1
+
+# %%
 # **2.**  ``output_padding`` of a kernel of 3 with stride 2 is 1 or 0.  What sizes come out of 8
 # pixels, and why does the layer have to be told?
 #
@@ -163,8 +191,41 @@ assert ripple["transposed, kernel 4, stride 2"] < 1.3
 #    Apply a ``Conv2d`` of kernel 3, stride 2 and padding 1 to images of 15 and of 16 pixels.  A
 #    transpose leads back to one of them; the arithmetic cannot know which.
 #
+# .. solution::
+#
+#    Both 15 and 16 pixels shrink to 8, so 8 pixels may come from either.
+
+shrink = Conv2d(1, 1, 3, stride=2, padding=1)
+for size in (15, 16):
+    print(size, "->", shrink.predict(np.zeros((1, size, size, 1), np.float32)).shape[1])
+    assert shrink.predict(np.zeros((1, size, size, 1), np.float32)).shape[1] == 8
+
+for output_padding in (0, 1):
+    back = ConvTranspose2d(1, 1, 3, 2, 1, output_padding)
+    print("8 ->", back.predict(np.zeros((1, 8, 8, 1), np.float32)).shape[1])
+
+# %%
 # **3.**  Is :math:`C^T C` the identity?  Send a face through ``down`` and ``up`` and look.
 #
 # .. dropdown:: Hint
 #
 #    Start from ``C.T @ C`` above.  What would the kernel have to satisfy for it to be diagonal?
+#
+# .. solution::
+#
+#    No: there are 5 numbers for 10 pixels.  The product has rank 5, and the face comes back blurred.
+#    The columns of C would have to be orthogonal for a diagonal.
+
+print("rank", np.linalg.matrix_rank(C.T @ C), "of", len(C.T))
+print((C.T @ C)[3:7, 3:7])
+assert np.linalg.matrix_rank(C.T @ C) == 5
+
+# %%
+# Read on
+# -------
+# * A. Odena, V. Dumoulin, C. Olah, *Deconvolution and Checkerboard Artifacts*, Distill 2016,
+#   `doi:10.23915/distill.00003 <https://distill.pub/2016/deconv-checkerboard/>`__.
+# * V. Dumoulin, F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
+#   `arXiv:1603.07285 <https://arxiv.org/abs/1603.07285>`__.
+#
+# **Next:** :doc:`batch norm, line by line <06_batch_norm>`.

@@ -1,8 +1,13 @@
 r"""
-1. One layer, by hand
+2. One layer, by hand
 =====================
 
 **What does a layer have to know in order to learn?**
+
+:You need: :doc:`a GAN in 40 lines <01_a_gan_in_40_lines>`; matrix products and partial
+   derivatives.
+:Afterwards: you can derive, write and check the backward pass of a layer, and train with it.
+:Time: 20 minutes.
 
 A layer is a function :math:`y = f(x; w)`.  Somewhere behind it stands a loss :math:`L`, one number.
 To make :math:`L` smaller we need :math:`dw = \partial L / \partial w`, and so that the layers
@@ -150,6 +155,12 @@ print(f"{100 * right_side:.0f} % of the points are on the right side, loss {loss
 assert right_side > 0.95
 
 # %%
+# Remember
+# --------
+# * A layer turns dy into dx and dw, and needs to know nothing about the rest of the network.
+# * Gradients *add up* where a value is used twice; forgetting that is the commonest mistake.
+# * A gradient that was not compared with differences is a guess.
+#
 # Exercises
 # ---------
 # **1.**  Write a layer ``Scale`` with one learnt number :math:`a` and :math:`y = a\,x`, and let
@@ -160,6 +171,25 @@ assert right_side > 0.95
 #    Every entry of y contains a, so :math:`da = \sum x \cdot dy` over *all* entries.  ``a`` may be
 #    an array of shape ``(1,)``; its gradient must have that shape too.
 #
+# .. solution::
+#
+#    The gradient of a sums over everything that a touched.
+
+class Scale(Layer):
+    def __init__(self):
+        self.a = Parameter(np.array([1.5], np.float32))
+    def forward(self, x):
+        return self.a.data * x, x
+    def backward(self, dy, x):
+        self.a.grad += (x * dy).sum()
+        return self.a.data * dy
+
+
+report = check_gradients(Scale(), x)
+print(report)
+assert report.ok
+
+# %%
 # **2.**  Why does ``backward`` add to ``.grad`` instead of setting it?
 #
 # .. dropdown:: Hint
@@ -167,9 +197,44 @@ assert right_side > 0.95
 #    Call ``layer`` twice, on two inputs, and add up the two results.  Which gradient of w belongs
 #    to the sum?  A discriminator sees real and generated pictures in this very way.
 #
+# .. solution::
+#
+#    Two calls, one sum: the gradient of the sum is the sum of the gradients.
+
+a, b = rng.standard_normal((2, 4, 3)).astype(np.float32)
+layer.zero_grad()
+(_, a_backward), (_, b_backward) = layer(a), layer(b)
+a_backward(dy)
+b_backward(dy)
+assert np.allclose(layer.weight.grad, a.T @ dy + b.T @ dy, atol=1e-4)
+print("the gradient of both calls is in .grad")
+
+# %%
 # **3.**  Walk the same ``backward`` twice.  What happens, and why is that better than a number?
 #
 # .. dropdown:: Hint
 #
 #    What a call remembers is freed during its backward pass, so that memory falls on the way
 #    through a deep network.  A second call finds nothing left; read what the error says.
+#
+# .. solution::
+#
+#    An error: the values that the pass needs were freed by the first one.  A second result would be
+#    added to the gradients, silently twice as large.
+
+y, backward = layer(x)
+backward(dy)
+try:
+    backward(dy)
+except RuntimeError as error:
+    print(type(error).__name__, "-", error)
+
+# %%
+# Read on
+# -------
+# * M. Nielsen, *Neural Networks and Deep Learning*, `chapter 2
+#   <http://neuralnetworksanddeeplearning.com/chap2.html>`__: backpropagation, slowly.
+# * D. Rumelhart, G. Hinton, R. Williams, *Learning representations by back-propagating errors*,
+#   Nature 323, 1986.
+#
+# **Next:** :doc:`activations and initial weights <03_activations_and_initial_weights>`.

@@ -1,8 +1,12 @@
 r"""
-7. A DCGAN, watched as it learns
+9. A DCGAN, watched as it learns
 ================================
 
 **Two networks that only ever see each other's output: how do faces come out of that?**
+
+:You need: tutorials :doc:`2 <02_one_layer>` to :doc:`8 <08_adam>`, or what they teach.
+:Afterwards: you can build both networks of a DCGAN, write its training step, and read its curves.
+:Time: 30 minutes; the page trains for about 20 seconds.
 
 Everything is in place now: layers and their gradients, losses, Adam.  The generator :math:`G` turns
 noise :math:`z` into a picture, the discriminator :math:`D` gives a picture the probability of being
@@ -16,10 +20,26 @@ The faces are drawn, small, and there are few of them, so that you can watch the
 a minute on two cores.
 """
 
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam, bce_with_logits, frozen, non_saturating, summary
+from tinygan import (
+    Adam,
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    LeakyReLU,
+    Minimax,
+    Reshape,
+    Sequential,
+    Tanh,
+    bce_with_logits,
+    frozen,
+    non_saturating,
+    summary,
+)
 from tinygan.data import Batches, faces
 from tinygan.metrics import nearest_neighbours, sliced_wasserstein
 from tinygan.models import dcgan
@@ -51,14 +71,72 @@ plt.show()
 # The two networks
 # ----------------
 # "Batch normalization layers are used after the transpose convolution layer instead of the last
-# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  A normalisation and
-# the activation behind it are one layer here: it passes over memory once.  ``D`` is the mirror
-# image.  The sizes here are small; the papers' are ``image_size=64, noise_size=200, width=64``.
+# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  :math:`D` is the mirror
+# image.  This is what that means for the papers' 64 pixels; each box is the shape behind one
+# convolution, with its normalisation and its activation:
+#
+# .. plot:: figures/dcgan.py
+#    :alt: The generator: 200 numbers become 4×4×512, 8×8×256, 16×16×128, 32×32×64 and a picture of
+#       64×64×3.  The discriminator goes the opposite way, to one number.
+#    :class: no-scaled-link
+#
+# And here it is as code, for 32 pixels and a quarter of the width.  Everything in it has had a
+# tutorial of its own.
+
+
+def generator(noise_size, width, rng):
+    rng = np.random.default_rng(rng)
+    up = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
+    return Sequential(
+        Reshape(1, 1, noise_size),
+        up(noise_size, 4 * width),
+        norm(4 * width),
+        LeakyReLU(0.2),  # 4 × 4 pixels
+        up(4 * width, 2 * width, stride=2, padding=1),
+        norm(2 * width),
+        LeakyReLU(0.2),  # 8 × 8
+        up(2 * width, width, stride=2, padding=1),
+        norm(width),
+        LeakyReLU(0.2),  # 16 × 16
+        up(width, 3, stride=2, padding=1),
+        Tanh(),  # 32 × 32, three colours in [-1, 1]
+    )
+
+
+def discriminator(width, rng):
+    rng = np.random.default_rng(rng)
+    down = partial(Conv2d, kernel_size=4, bias=False, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
+    return Sequential(
+        down(3, width, stride=2, padding=1),
+        LeakyReLU(0.2),  # 16 × 16
+        down(width, 2 * width, stride=2, padding=1),
+        norm(2 * width),
+        LeakyReLU(0.2),  # 8 × 8
+        down(2 * width, 4 * width, stride=2, padding=1),
+        norm(4 * width),
+        LeakyReLU(0.2),  # 4 × 4
+        down(4 * width, 1),
+        Reshape(),  # one score a picture
+    )
+
 
 noise_size = 64
-G = dcgan.generator(32, noise_size=noise_size, width=16, activation="leaky_relu", rng=1)
-D = dcgan.discriminator(32, width=16, rng=2)
+G, D = generator(noise_size, width=16, rng=1), discriminator(width=16, rng=2)
 report = summary(G, (noise_size,))
+
+# %%
+# The library's builder makes the very same networks, for any size of picture:
+
+library_G = dcgan.generator(32, noise_size=noise_size, width=16, activation="leaky_relu", rng=1)
+library_D = dcgan.discriminator(32, width=16, rng=2)
+for mine, theirs in ((G, library_G), (D, library_D)):
+    mine, theirs = mine.state_dict(), theirs.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+print(len(G.state_dict()), "arrays in G and", len(D.state_dict()), "in D: equal to the library's")
 
 # %%
 # One round, by hand
@@ -99,19 +177,11 @@ fake_backward(dfake, input_gradient=False)
 adam_G.step()
 print(f"loss of D {float(loss_real + loss_fake):.3f}, loss of G {float(loss_G):.3f}")
 
-figure, axes = plt.subplots(1, 2, figsize=(5, 2.6), layout="constrained")
-axes[0].imshow(fake[0] * 0.5 + 0.5)
-axes[0].set_title("G(z)")
-wish = -dfake[0] / np.abs(dfake[0]).max()
-axes[1].imshow(wish * 0.5 + 0.5)
-axes[1].set_title("how D wants it changed")
-for axis in axes:
-    axis.set_axis_off()
-
-figure.suptitle("The only thing that G is ever told")
-plt.show()
-
 # %%
+# ``dfake`` is all that :math:`G` is ever told: how each number of each of its pictures should change.
+# At this moment neither network knows anything, so its picture would be noise beside noise; it is
+# shown below, when there is something to see.
+#
 # ``dcgan.train_step`` is these same lines.  Now repeat them, and look at the same noise again and
 # again.
 
@@ -133,6 +203,26 @@ for axis, step in zip(axes, watched, strict=True):
     axis.set_title(f"after {step} steps", fontsize=9, loc="left")
 
 figure.suptitle("The same noise, as G learns")
+plt.show()
+
+# %%
+# The first row is grey, because the weights are small and tanh of nearly 0 is nearly 0, which is
+# the grey in the middle between black and white.  The fine grid of the next rows is what transposed
+# convolutions paint before they have learnt better (:doc:`tutorial 5
+# <05_transposed_convolution>`).
+#
+# Now look at the only thing that G is told.  For three faces: the face, and minus the gradient of
+# G's loss with respect to it, times a large number.  Where the right picture is grey, D does not
+# mind; where it is bright, D would like more light there.
+
+with frozen(D):
+    score, score_backward = D(pictures[steps][:8])
+
+wish = -score_backward(non_saturating(score)[1])
+wish /= np.abs(wish).max(axis=(1, 2, 3), keepdims=True)
+figure, axis = plt.subplots(figsize=(9, 2.6), layout="constrained")
+show(axis, np.concatenate([pictures[steps][:8], np.clip(2 * wish, -1, 1)]), 8)
+axis.set_title("G(z), and how D wants it changed")
 plt.show()
 
 # %%
@@ -209,8 +299,18 @@ axis.set_title("Each row walks from one noise to another")
 plt.show()
 
 # %%
-# This was a small network, trained for a moment.  ``python -m tinygan.train`` trains a larger one
-# for minutes, and ``python -m tinygan.train dcgan --preset`` lists the paper's experiments.
+# This was a small network, trained for a moment.  ``python -m tinygan.train`` trains a larger one for
+# minutes:
+#
+# .. recorded:: dcgan
+#
+# ``python -m tinygan.train dcgan --preset`` lists the paper's experiments, of 64 pixels and hours.
+#
+# Remember
+# --------
+# * A DCGAN is convolutions that halve and transposed convolutions that double, with batch norm between.
+# * One step: D learns from real and generated pictures, then G learns through the D that has learnt.
+# * Its losses are measured by an opponent; judge the pictures by other numbers.
 #
 # Exercises
 # ---------
@@ -221,6 +321,28 @@ plt.show()
 #    :math:`D`'s gradients are added to, and then ``adam_D.zero_grad()`` clears them at the start of
 #    the next round.  Time both.
 #
+# .. solution::
+#
+#    What is wasted are D's weight gradients, about half of its backward pass.  G's gradient is the same.
+
+gradients = []
+for freeze in (True, False):
+    adam_D.zero_grad()
+    adam_G.zero_grad()
+    fake, fake_backward = G(z_watched[:8])
+    if freeze:
+        with frozen(D):
+            score, score_backward = D(fake)
+    else:
+        score, score_backward = D(fake)
+    fake_backward(score_backward(non_saturating(score)[1]))
+    gradients.append(G.parameters()[0].grad.copy())
+    in_D = max(float(np.abs(parameter.grad).max()) for parameter in D.parameters())
+    print(f"frozen: {freeze!s:5}  largest gradient left in D: {in_D:.4f}")
+
+assert np.allclose(*gradients, atol=1e-6)
+
+# %%
 # **2.**  Detach: what if ``fake`` were made a second time for :math:`G`'s half of the round?
 #
 # .. dropdown:: Hint
@@ -228,8 +350,49 @@ plt.show()
 #    Count the forward passes through G.  Here :math:`D`'s half does not walk ``fake_backward`` at
 #    all, so the same pictures and the same backward pass serve both halves.
 #
+# .. solution::
+#
+#    The pictures would be the same, for the price of one more forward pass.  What has to be computed
+#    anew is D's score, as D has changed.
+
+again, _ = G(z_watched[:8])
+assert np.allclose(again, fake, atol=1e-6)
+print("the same noise, the same pictures")
+
+# %%
 # **3.**  Replace ``non_saturating`` by ``minimax`` with ``objective=Minimax()``.  Does it learn?
 #
 # .. dropdown:: Hint
 #
-#    Tutorial 5 says when it cannot.  Look at D(G(z)) over the first hundred steps: is D ever sure?
+#    Tutorial 7 says when it cannot.  Look at D(G(z)) over the first hundred steps: is D ever sure?
+#
+# .. solution::
+#
+#    It does, as long as D is never sure.  D's first steps decide; compare D(G(z)) with that of the
+#    non-saturating run above.
+
+rng = np.random.default_rng(3)
+G2, D2 = generator(noise_size, width=16, rng=1), discriminator(width=16, rng=2)
+adam_G2, adam_D2 = (Adam(n.parameters(), lr=5e-4, betas=(0.5, 0.999)) for n in (G2, D2))
+sure = []
+with Batches(drawn, batch_size=32, seed=0, flip=True) as batches:
+    for _ in range(100):
+        z = dcgan.draw_noise(32, noise_size, rng)
+        losses = dcgan.train_step(
+            G2, D2, adam_G2, adam_D2, next(batches), z, objective=Minimax()
+        )
+        sure.append(float(losses["D_fake"]))
+
+usual = np.mean([record["D_fake"] for record in history[:100]])
+print(f"mean D(G(z)) over 100 steps: minimax {np.mean(sure):.2f}, non-saturating {usual:.2f}")
+assert 0 < np.mean(sure) < 1
+
+# %%
+# Read on
+# -------
+# * A. Radford, L. Metz, S. Chintala, *Unsupervised Representation Learning with Deep Convolutional
+#   Generative Adversarial Networks*, ICLR 2016, `arXiv:1511.06434 <https://arxiv.org/abs/1511.06434>`__.
+# * S. Venkat, Richa, G. Rao, *DeepFake Generation in the world of Deep Convolutional Generative
+#   Adversarial Networks*: the paper that this system follows, :doc:`line by line <../papers>`.
+#
+# **Next:** :doc:`how good are the pictures? <10_how_good_are_the_pictures>`

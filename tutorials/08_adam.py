@@ -1,8 +1,13 @@
 r"""
-6. Adam
+8. Adam
 =======
 
 **Why do both systems learn with Adam, and why with** :math:`\beta_1 = 0.5` **?**
+
+:You need: :doc:`one layer <02_one_layer>`.
+:Afterwards: you can write Adam in twelve lines, say what each of its parts is for, and why a game needs
+   a short memory.
+:Time: 20 minutes.
 
 A gradient says which way is down, but not how far.  Adam keeps two running averages for every
 single number it learns, of the gradient :math:`g` and of its square:
@@ -138,15 +143,16 @@ for axis, beta1 in zip(axes, (0.9, 0.5, 0.0), strict=True):
     axis.plot(*path[0], "o")
     axis.plot(0, 0, "k*", markersize=10)
     axis.set(title=rf"$\beta_1 = {beta1}$", xlabel="a", aspect="equal")
-    print(f"beta1 = {beta1}: distance from the rest over the last 100 steps {reach[beta1]:.2f}")
+    print(f"beta1 = {beta1}: from a distance of 1 to {reach[beta1]:.2f} over the last 100 steps")
 
 axes[0].set_ylabel("b")
-figure.suptitle("Two players who learn with Adam circle each other")
+figure.suptitle("The longer the memory, the farther from the point where both could rest")
 plt.show()
-assert reach[0.9] > reach[0.5] > reach[0.0]
+assert reach[0.9] > 2 > 1.3 > reach[0.5] > 0.7 > reach[0.0]
 
 # %%
-# None of the three settles.  But the longer the memory, the wider the circles.  Both systems of
+# With 0.9 they spiral outwards; with 0.5 they stay about as far away as they began; without a memory
+# they come nearer.  None of the three comes to rest.  Both systems of
 # tinygan use 0.5, a short memory that still averages the noise of small batches a little: the first
 # paper states it, and for the second it is what Zhu et al. published.
 #
@@ -169,6 +175,12 @@ axis.legend()
 plt.show()
 
 # %%
+# Remember
+# --------
+# * Adam divides each step by the usual size of that gradient, so all weights move at one pace.
+# * Dividing by :math:`1 - \beta^t` makes averages of sums that have only begun.
+# * In a game the long memory of :math:`\beta_1 = 0.9` pushes towards where the opponent *was*.
+#
 # Exercises
 # ---------
 # **1.**  Leave out the correction :math:`1 - \beta^t` in ``MyAdam``.  How long is the first step?
@@ -178,6 +190,15 @@ plt.show()
 #    :math:`(1 - \beta_1) / \sqrt{1 - \beta_2}` times :math:`\alpha`.  With 0.5 and 0.999, is that
 #    too short or too long?
 #
+# .. solution::
+#
+#    Too long: about 16 times the rate, just when the least is known.
+
+factor = (1 - 0.5) / np.sqrt(1 - 0.999)
+print(f"{factor:.1f} times the rate")
+assert 15 < factor < 17
+
+# %%
 # **2.**  Multiply the loss by 1000.  Which of gradient descent and Adam notices?
 #
 # .. dropdown:: Hint
@@ -185,9 +206,59 @@ plt.show()
 #    m grows by 1000 and v by its square.  This is why the second paper's factor of 0.5 on
 #    :math:`L_D` hardly slows Adam down, and λ₁ : λ₂ : λ₃ matter only as ratios.
 #
+# .. solution::
+#
+#    Gradient descent takes steps 1000 times as long; Adam does not notice.
+
+def first_step(scale, make):
+    parameter = Parameter(np.array([1.0, 1.0]))
+    parameter.grad = scale * np.array([0.3, -2.0])
+    make(parameter)()
+    return parameter.data - 1.0
+
+
+for name, make in (("descent", descent(0.01)), ("Adam", lambda p: Adam([p], lr=0.01).step)):
+    print(f"{name:8}", first_step(1.0, make), first_step(1000.0, make))
+
+adam_steps = [first_step(scale, lambda p: Adam([p], lr=0.01).step) for scale in (1.0, 1000.0)]
+assert np.allclose(*adam_steps, rtol=1e-4)
+
+# %%
 # **3.**  Let the two players move one after the other instead of at once.  What changes?
 #
 # .. dropdown:: Hint
 #
 #    Compute ``b.grad`` after ``adam_a.step()``.  A DCGAN's step does it that way: D first, then G
 #    against the D that has just learnt.
+#
+# .. solution::
+#
+#    The spiral becomes narrower, or closes: b answers to where a *is*.
+
+def take_turns(beta1, steps=400, lr=0.02):
+    a, b = Parameter(np.array([1.0])), Parameter(np.array([0.0]))
+    adam_a, adam_b = (Adam([p], lr=lr, betas=(beta1, 0.999)) for p in (a, b))
+    path = []
+    for _ in range(steps):
+        a.grad = b.data.copy()
+        adam_a.step()
+        b.grad = -a.data.copy()
+        adam_b.step()
+        path.append((a.data[0], b.data[0]))
+    return np.linalg.norm(path, axis=1)[-100:].mean()
+
+
+for beta1 in (0.9, 0.5, 0.0):
+    print(f"beta1 = {beta1}: at once {reach[beta1]:.2f}, in turns {take_turns(beta1):.2f}")
+
+assert take_turns(0.5) < reach[0.5]
+
+# %%
+# Read on
+# -------
+# * D. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, `arXiv:1412.6980
+#   <https://arxiv.org/abs/1412.6980>`__.
+# * L. Mescheder, A. Geiger, S. Nowozin, *Which Training Methods for GANs do actually Converge?*,
+#   ICML 2018, `arXiv:1801.04406 <https://arxiv.org/abs/1801.04406>`__.
+#
+# **Next:** :doc:`a DCGAN <09_dcgan>`.

@@ -1,9 +1,14 @@
 r"""
-5. Losses: what the two networks tell each other
+7. Losses: what the two networks tell each other
 ================================================
 
 **Both forms of the generator's loss have the same goal.  Why does one of them learn and the other
 one stall?**
+
+:You need: :doc:`one layer <02_one_layer>` and :doc:`the game <01_a_gan_in_40_lines>`.
+:Afterwards: you can derive the gradients of all losses of both papers, say when each of them vanishes,
+   and what a smoothed label does.
+:Time: 25 minutes.
 
 The discriminator :math:`D` gives each picture the probability of being real; the generator
 :math:`G` turns noise :math:`z` into pictures.  The first paper writes :math:`D`'s total cost over
@@ -54,9 +59,15 @@ assert float(bce_with_logits(score, 1.0)[0]) == 200.0
 
 rng = np.random.default_rng(0)
 scores = rng.standard_normal((8,))
-for loss in (minimax, non_saturating, lambda s: bce_with_logits(s, 0.9)):
+for loss in (
+    minimax,
+    non_saturating,
+    lambda s: bce_with_logits(s, 0.9),
+    lambda s: mse(s, 1.0),
+):
     assert check_gradients(loss, scores).ok
 
+assert check_gradients(lambda p: bce(p, 0.9), sigmoid(scores)).ok
 value, gradient = bce(sigmoid(scores), 0.9)  # the long way round, where it is safe
 assert np.allclose(
     gradient * sigmoid(scores) * (1 - sigmoid(scores)), bce_with_logits(scores, 0.9)[1]
@@ -169,6 +180,12 @@ axis.legend()
 plt.show()
 
 # %%
+# Remember
+# --------
+# * Give losses scores, not probabilities: it is the same mathematics, and cannot overflow.
+# * Minimax and non-saturating have the same goal; only the second one pulls while D is sure.
+# * A smoothed label makes an over-confident D pay, and moves its best score to log 9.
+#
 # Exercises
 # ---------
 # **1.**  Which value does :math:`D`'s loss take when it cannot tell at all, with the target 1 and
@@ -180,6 +197,17 @@ plt.show()
 #    ``bce_with_logits(0, 0)``.  The answer is one of the numbers to know by heart in
 #    :doc:`how to read losses <../losses>`.
 #
+# .. solution::
+#
+#    2 log 2 = 1.386 with both: for a score of 0 the target does not matter.
+
+undecided = np.zeros(1)
+for target in (1.0, 0.9):
+    total = bce_with_logits(undecided, target)[0] + bce_with_logits(undecided, 0.0)[0]
+    print(f"target {target}: {float(total):.3f}")
+    assert np.isclose(total, 2 * np.log(2))
+
+# %%
 # **2.**  Smooth the label of generated pictures too, to 0.1.  Where is the best score now, and what
 # does the best discriminator become?
 #
@@ -189,9 +217,42 @@ plt.show()
 #    :math:`t_0 > 0` there is a place where more :math:`p_G` raises the score: what does that tell
 #    the generator?
 #
+# .. solution::
+#
+#    For a generated picture the best score is now :math:`-\log 9` instead of minus infinity.  The best
+#    discriminator is no longer a function of the ratio alone: where there are hardly any real pictures
+#    it says 0.1, so that G is *rewarded* there for what it makes already.
+
+losses = [bce_with_logits(np.array([v]), 0.1)[0] for v in s]
+lowest = s[np.argmin(losses)]
+print(f"least at a score of {lowest:.2f}; -log 9 = {-np.log(9):.2f}")
+assert abs(lowest + np.log(9)) < 0.05
+
+# %%
 # **3.**  Repeat ``descend`` with ``mse``.  Why does it overshoot at first?
 #
 # .. dropdown:: Hint
 #
 #    What is the score at :math:`\theta = 8`, and how hard does the square pull there?  Lower
 #    ``lr``.
+#
+# .. solution::
+#
+#    The score is −32 there, and the square pulls in proportion: with the same rate it leaps over 0 and
+#    far away.  A rate a thousand times smaller goes down quietly.
+
+wild = descend(lambda score: mse(score, 1.0), steps=1)
+quiet = descend(lambda score: mse(score, 1.0), lr=5e-5)
+print(f"one step with the old rate: {wild[0]:.1f}; 300 small ones: {quiet[-1]:.2f}")
+assert wild[0] < -8
+assert 0 < quiet[-1] < 8
+
+# %%
+# Read on
+# -------
+# * I. Goodfellow and others, *Generative Adversarial Nets*, 2014, `arXiv:1406.2661
+#   <https://arxiv.org/abs/1406.2661>`__: both forms of the generator's loss.
+# * X. Mao and others, *Least Squares Generative Adversarial Networks*, 2017, `arXiv:1611.04076
+#   <https://arxiv.org/abs/1611.04076>`__.
+#
+# **Next:** :doc:`Adam <08_adam>`.

@@ -1,10 +1,14 @@
 r"""
-10. Making convolution fast
+16. Making convolution fast
 ===========================
 
 **How can a convolution be computed with fewer multiplications than its definition has, exactly?**
 
-:doc:`Tutorial 2 <02_convolution>` ended with one large matrix product, at which processors are as
+:You need: :doc:`convolution <04_convolution>`.
+:Afterwards: you can derive Winograd's algorithm, count what it saves, and say what it costs in digits.
+:Time: 35 minutes.
+
+:doc:`Tutorial 4 <04_convolution>` ended with one large matrix product, at which processors are as
 fast as they can be.  What is left is to multiply *less*.  Along one axis, :math:`m` neighbouring
 outputs of a kernel with :math:`r` taps are
 
@@ -176,6 +180,12 @@ for face, run in faces_of_it.items():
 # third way only where both sides have enough channels.  All three are run against one another in
 # the tests; ``python -m benchmarks`` measures them on your machine.
 #
+# Remember
+# --------
+# * Products of polynomials need one multiplication a point; convolution is the transpose of that.
+# * The saving is paid for in additions and in digits, so the points matter.
+# * Fewer multiplications are faster only where both sides have many channels.
+#
 # Exercises
 # ---------
 # **1.** How many products does :math:`F(m, 3)` save for :math:`m = 2, 4, 6` in two dimensions?  Why
@@ -186,6 +196,23 @@ for face, run in faces_of_it.items():
 #    :math:`9 m^2 / (m + 2)^2`.  Call ``matrices`` with more points and look at ``error``: every
 #    further point is either larger or nearer to another one.
 #
+# .. solution::
+#
+#    2.25, 4 and 5.06; for m = 20 it would be 7.4, and no correct digit would be left.
+
+for m in (2, 4, 6, 20):
+    print(f"F({m}, 3): {9 * m**2 / (m + 2) ** 2:.2f} times fewer products")
+
+many = matrices([k / 4 for k in range(-3, 4)], 6, 3)  # seven points and infinity
+A, G, B = many
+d, w = rng.standard_normal(8), rng.standard_normal(3)
+close = A.T @ ((G @ w) * (B.T @ d))
+assert np.allclose(close, np.correlate(d, w))  # in float64
+print("largest entry of B for F(4, 3) and F(6, 3):", end=" ")
+print(f"{np.abs(transforms(4, 3)[2]).max():.1f}, {np.abs(B).max():.0f}")
+assert np.abs(B).max() > 10 * np.abs(transforms(4, 3)[2]).max()
+
+# %%
 # **2.**  Write the gradient ``dd`` of a tile, given ``dy`` of shape ``(4, 4)``.
 #
 # .. dropdown:: Hint
@@ -193,9 +220,53 @@ for face, run in faces_of_it.items():
 #    Three linear steps, transposed, in reverse order: ``dM = A @ dy @ A.T``, ``dV = dM * U``,
 #    ``dd = B @ dV @ B.T``.  ``check_gradients`` takes a pair of functions.
 #
+# .. solution::
+#
+#    The transposes, from the last to the first.
+
+A, G, B = transforms(4, 3)
+U = G @ rng.standard_normal((3, 3)) @ G.T
+tile = rng.standard_normal((6, 6))
+
+
+def forward(d):
+    return A.T @ ((B.T @ d @ B) * U) @ A, None
+
+
+def backward(dy, _):
+    return B @ ((A @ dy @ A.T) * U) @ B.T
+
+
+from tinygan import check_gradients  # noqa: E402
+
+report = check_gradients((forward, backward), tile)
+print(report)
+assert report.ok
+
+# %%
 # **3.**  With ``x`` of 3 channels, time ``winograd`` against ``im2col``.  Who wins, and why?
 #
 # .. dropdown:: Hint
 #
 #    The transforms cost the same for every channel of x and every kernel of w.  Over how many
 #    products is that cost divided?
+#
+# .. solution::
+#
+#    The matrix product: each transformed number of x is used for all kernels, but each transformed
+#    number of w only for 3 channels.  Count the products that stand against one transformed number.
+
+for channels in (3, 64):
+    products, transformed = 25 * channels * 128, 25 * (channels + 128)
+    print(f"{channels:2} channels: {products / transformed:.0f} products for each transformed number")
+
+assert 25 * 64 * 128 / (25 * (64 + 128)) > 10 > 25 * 3 * 128 / (25 * (3 + 128))
+
+# %%
+# Read on
+# -------
+# * A. Lavin, S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016,
+#   `arXiv:1509.09308 <https://arxiv.org/abs/1509.09308>`__.
+# * S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980.
+#
+# **Next:** :doc:`on a GPU <17_on_the_gpu>`.
