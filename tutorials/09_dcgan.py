@@ -40,7 +40,7 @@ from tinygan import (
     non_saturating,
     summary,
 )
-from tinygan.data import Batches, faces
+from tinygan.data import Prefetcher, faces
 from tinygan.metrics import nearest_neighbours, sliced_wasserstein
 from tinygan.models import dcgan
 
@@ -147,7 +147,7 @@ print(len(G.state_dict()), "arrays in G and", len(D.state_dict()), "in D: equal 
 rng = np.random.default_rng(3)
 adam_G = Adam(G.parameters(), lr=5e-4, betas=(0.5, 0.999))
 adam_D = Adam(D.parameters(), lr=5e-4, betas=(0.5, 0.999))
-batches = Batches(drawn, batch_size=32, seed=0, flip=True)
+batches = Prefetcher(drawn, batch_size=32, seed=0, flip=True)
 
 x = next(batches)
 z = dcgan.draw_noise(32, noise_size, rng)
@@ -375,7 +375,7 @@ rng = np.random.default_rng(3)
 G2, D2 = generator(noise_size, width=16, rng=1), discriminator(width=16, rng=2)
 adam_G2, adam_D2 = (Adam(n.parameters(), lr=5e-4, betas=(0.5, 0.999)) for n in (G2, D2))
 sure = []
-with Batches(drawn, batch_size=32, seed=0, flip=True) as batches:
+with Prefetcher(drawn, batch_size=32, seed=0, flip=True) as batches:
     for _ in range(100):
         z = dcgan.draw_noise(32, noise_size, rng)
         losses = dcgan.train_step(

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygan import Adam
-from tinygan.data import Batches, faces
+from tinygan.data import Prefetcher, faces
 from tinygan.metrics import AttributeProbe, diversity
 from tinygan.models import dcgan
 
@@ -37,7 +37,7 @@ G = dcgan.generator(16, noise_size=size, width=16, activation="leaky_relu", rng=
 D = dcgan.discriminator(16, width=16, rng=2)
 opt_G, opt_D = (Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.999)) for n in (G, D))
 rng = np.random.default_rng(3)
-with Batches(drawn.images, batch_size=32, seed=0, flip=True) as batches:
+with Prefetcher(drawn.images, batch_size=32, seed=0, flip=True) as batches:
     for _ in range(1200):
         z = dcgan.draw_noise(32, size, rng)
         losses = dcgan.train_step(G, D, opt_G, opt_D, next(batches), z)

@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from tinygan.data import Batches, ImageFolder, faces, load_image
+from tinygan.data import ImageFolder, Prefetcher, faces, load_image
 from tinygan.generate.__main__ import main as generate
 from tinygan.train.__main__ import main as train
 
@@ -92,7 +92,7 @@ for axis, (title, options) in zip(
 figure.suptitle("One picture, four ways into a square")
 plt.show()
 
-with Batches(data.images, batch_size=16, seed=0, flip=True) as batches:
+with Prefetcher(data.images, batch_size=16, seed=0, flip=True) as batches:
     x = next(batches)
 
 print("a batch:", x.shape, x.dtype, f"from {x.min():.2f} to {x.max():.2f}")
@@ -178,7 +178,7 @@ assert np.isfinite(pictures).all()
 # ----------------------------
 # A few hundred pictures are few: the discriminator can learn them by heart, and then the generator
 # is pulled towards copies.  Mirror them (``--flip`` is on for the CycleGAN; in Python,
-# ``Batches(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 9 <09_dcgan>`, and
+# ``Prefetcher(flip=True)``), watch the nearest neighbours as in :doc:`tutorial 9 <09_dcgan>`, and
 # see :doc:`how to read losses <../losses>` for when to stop.
 #
 # Remember

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def for_slices(function: Callable[[int, int], object], length: int, size: int, x
     """
     if xp is not np:
         return [function(0, length)]
-    return run([lambda a=a, b=b: function(a, b) for a, b in split(length, max(1, size))])
+    return run([partial(function, a, b) for a, b in split(length, max(1, size))])
 
 
 def run(tasks: Sequence[Callable[[], object]]) -> list:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from tinygan.data import Batches, DataError, UnpairedBatches
+from tinygan.data import DataError, Prefetcher, UnpairedPrefetcher
 from tinygan.data.prepared import Prepared
 
 
@@ -38,7 +38,7 @@ def no_thread_is_left():
 
 def test_values_and_types():
     images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-    with Batches(images, 1) as batches:
+    with Prefetcher(images, 1) as batches:
         x = next(batches)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x.ravel(), np.arange(256) / 127.5 - 1, atol=2e-7)
@@ -46,7 +46,7 @@ def test_values_and_types():
 
 
 def test_an_epoch_shows_every_image_once_but_the_remainder():
-    with Batches(numbered(11), 3, seed=5) as batches:
+    with Prefetcher(numbered(11), 3, seed=5) as batches:
         assert batches.steps_per_epoch == 3
         epochs = [np.concatenate([numbers(next(batches)) for _ in range(3)]) for _ in range(40)]
         assert batches.epoch == 40
@@ -59,8 +59,8 @@ def test_an_epoch_shows_every_image_once_but_the_remainder():
 @pytest.mark.parametrize("start", [0, 1, 7, 50])
 def test_resuming_at_a_step_gives_the_same_batches(start):
     images = np.random.default_rng(0).integers(0, 256, (13, 6, 6, 3), dtype=np.uint8)
-    whole = Batches(images, 4, seed=3, flip=True)
-    with Batches(images, 4, seed=3, flip=True, start_step=start) as resumed:
+    whole = Prefetcher(images, 4, seed=3, flip=True)
+    with Prefetcher(images, 4, seed=3, flip=True, start_step=start) as resumed:
         for step in range(start, start + 5):
             assert resumed.step == step
             np.testing.assert_array_equal(next(resumed), whole.batch(step))
@@ -69,49 +69,49 @@ def test_resuming_at_a_step_gives_the_same_batches(start):
 def test_memory_mapped_images_give_plain_batches(tmp_path):
     np.save(tmp_path / "a.npy", numbered(6))
     images = np.load(tmp_path / "a.npy", mmap_mode="r")
-    x, y = UnpairedBatches(images, images, 2, load_size=4, image_size=4).batch(0)
-    assert type(Batches(images, 3).batch(0)) is type(x) is type(y) is np.ndarray
+    x, y = UnpairedPrefetcher(images, images, 2, load_size=4, image_size=4).batch(0)
+    assert type(Prefetcher(images, 3).batch(0)) is type(x) is type(y) is np.ndarray
 
 
 def test_seeds_differ():
     images = numbered(50)
-    orders = {tuple(numbers(Batches(images, 50, seed=s).batch(0))) for s in range(10)}
+    orders = {tuple(numbers(Prefetcher(images, 50, seed=s).batch(0))) for s in range(10)}
     assert len(orders) == 10
 
 
 def test_flips_are_of_whole_images_and_about_half():
     images = numbered(200)
     images[:, :, 0] = 255
-    x = Batches(images, 200, seed=1, flip=True).batch(0)
+    x = Prefetcher(images, 200, seed=1, flip=True).batch(0)
     left, right = x[:, 0, 0, 0] == 1, x[:, 0, -1, 0] == 1
     assert (left ^ right).all()
     assert 60 < right.sum() < 140
-    y = Batches(images, 200, seed=1).batch(0)
+    y = Prefetcher(images, 200, seed=1).batch(0)
     np.testing.assert_array_equal(np.where(right[:, None, None, None], x[:, :, ::-1], x), y)
 
 
 def test_images_are_not_written_to():
     images = numbered(6)
     images.flags.writeable = False
-    Batches(images, 6, flip=True).batch(0)
-    UnpairedBatches(images, images, 2, load_size=4, image_size=3).batch(0)
+    Prefetcher(images, 6, flip=True).batch(0)
+    UnpairedPrefetcher(images, images, 2, load_size=4, image_size=3).batch(0)
 
 
 def test_errors():
     with pytest.raises(DataError, match="batch size 7 is larger than the data: there are 6 images"):
-        Batches(numbered(6), 7)
+        Prefetcher(numbered(6), 7)
     with pytest.raises(DataError, match="batch size"):
-        Batches(numbered(6), 0)
+        Prefetcher(numbered(6), 0)
     with pytest.raises(DataError, match="expected a uint8 array"):
-        Batches(numbered(6).astype(np.float32), 2)
+        Prefetcher(numbered(6).astype(np.float32), 2)
     with pytest.raises(DataError, match="start_step"):
-        Batches(numbered(6), 2, start_step=-1)
+        Prefetcher(numbered(6), 2, start_step=-1)
     with pytest.raises(DataError, match="load_size 4"):
-        UnpairedBatches(numbered(6), numbered(6), load_size=4, image_size=5)
+        UnpairedPrefetcher(numbered(6), numbered(6), load_size=4, image_size=5)
     with pytest.raises(DataError, match="A has 3 channels a pixel but B has 1"):
-        UnpairedBatches(numbered(6), numbered(6, channels=1), load_size=4, image_size=4)
+        UnpairedPrefetcher(numbered(6), numbered(6, channels=1), load_size=4, image_size=4)
     with pytest.raises(DataError, match="B: expected at least one image"):
-        UnpairedBatches(numbered(6), numbered(0), load_size=4, image_size=4)
+        UnpairedPrefetcher(numbered(6), numbered(0), load_size=4, image_size=4)
 
 
 def test_batches_are_prepared_ahead_and_waiting_is_counted():
@@ -140,7 +140,7 @@ def test_batches_are_prepared_ahead_and_waiting_is_counted():
 
 def test_the_threads_exception_arrives_once_and_ends_it():
     images = numbered(8)
-    batches = Batches(images, 4)
+    batches = Prefetcher(images, 4)
 
     def fail(step):
         raise OSError("disk gone") if step == 2 else None
@@ -156,11 +156,11 @@ def test_the_threads_exception_arrives_once_and_ends_it():
 
 
 def test_closing():
-    batches = Batches(numbered(8), 4)
+    batches = Prefetcher(numbered(8), 4)
     batches.close()  # before anything was asked for
     with pytest.raises(StopIteration):
         next(batches)
-    with Batches(numbered(8), 4) as batches:
+    with Prefetcher(numbered(8), 4) as batches:
         next(batches)
         assert len(threads()) == 1
     assert threads() == []
@@ -168,12 +168,12 @@ def test_closing():
 
 
 def test_dropped_without_closing():
-    next(Batches(numbered(8), 4))  # no_thread_is_left looks after it
+    next(Prefetcher(numbered(8), 4))  # no_thread_is_left looks after it
 
 
 def unpaired(**options):
     a, b = numbered(7, 8), numbered(3, 8) + 100
-    return UnpairedBatches(a, b, **{"load_size": 8, "image_size": 8, "seed": 2, **options})
+    return UnpairedPrefetcher(a, b, **{"load_size": 8, "image_size": 8, "seed": 2, **options})
 
 
 def test_unpaired_epochs():
@@ -214,7 +214,7 @@ def test_unpaired_crops_and_flips_independently():
     y, x = np.mgrid[0:8, 0:8]
     image = np.stack([x, y, 0 * x], -1).astype(np.uint8)[None]
     seen = [[], []]
-    batches = UnpairedBatches(image, image, load_size=8, image_size=5, seed=4)
+    batches = UnpairedPrefetcher(image, image, load_size=8, image_size=5, seed=4)
     for step in range(300):
         for domain, batch in enumerate(batches.batch(step)):
             pixels = np.rint((batch[0] + 1) * 127.5).astype(int)
@@ -230,6 +230,6 @@ def test_unpaired_crops_and_flips_independently():
 
 def test_unpaired_resizes_other_sizes_and_grey():
     a, b = numbered(2, 10, 1), np.full((3, 6, 9, 1), 200, np.uint8)
-    x, y = UnpairedBatches(a, b, load_size=8, image_size=7, flip=False).batch(0)
+    x, y = UnpairedPrefetcher(a, b, load_size=8, image_size=7, flip=False).batch(0)
     assert x.shape == y.shape == (1, 7, 7, 1)
     np.testing.assert_allclose(y, 200 / 127.5 - 1, atol=1e-6)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from tinygan.data.cache import check_whole
+from tinygan.data.conversion import to_float
 from tinygan.data.prepared import Prepared
 from tinygan.errors import DataError
 
-__all__ = ["Batches", "UnpairedBatches"]
+__all__ = ["Prefetcher", "UnpairedPrefetcher"]
 
 _ORDER, _FLIP, _CROP = range(3)  # what a random number is for: each has its own stream
 
 
-class Batches(Prepared):
+class Prefetcher(Prepared):
     """Endless shuffled batches of images as float32 in [−1, 1], prepared in the background.
 
     Which images a batch holds, in which order and which of them are mirrored, is a function of
@@ -46,7 +48,7 @@ class Batches(Prepared):
 
     Examples
     --------
-    >>> with Batches(np.zeros((10, 8, 8, 3), np.uint8), batch_size=4, seed=0) as batches:
+    >>> with Prefetcher(np.zeros((10, 8, 8, 3), np.uint8), batch_size=4, seed=0) as batches:
     ...     x = next(batches)
     >>> x.shape, x.dtype.name, batches.steps_per_epoch
     ((4, 8, 8, 3), 'float32', 2)
@@ -76,20 +78,23 @@ class _Shuffled:
 
     def batch(self, step: int) -> np.ndarray:
         epoch, k = divmod(step, self.steps_per_epoch)
-        x = self.images[self._order.of(epoch)[k * self.batch_size : (k + 1) * self.batch_size]]
+        check_whole(self.images)
+        x = np.asarray(self.images)[
+            self._order.of(epoch)[k * self.batch_size : (k + 1) * self.batch_size]
+        ]
         if self.flip:
             mirrored = _random(self.seed, _FLIP, step).random(len(x)) < 0.5
             x[mirrored] = x[mirrored, :, ::-1]
-        return _to_float(x)
+        return to_float(x)
 
 
-class UnpairedBatches(Prepared):
+class UnpairedPrefetcher(Prepared):
     """Endless pairs of batches from two unpaired sets of images, as CycleGAN is trained on.
 
     Each image is resized to `load_size`, a square of `image_size` is cut out of it at a random
     place, and it is mirrored with probability ½; all of this independently in each domain.  An
     epoch is ``max(|A|, |B|) // batch_size`` steps; the smaller domain goes round more than once,
-    newly shuffled each time.  As in `Batches`, everything is a function of `seed` and the step.
+    newly shuffled each time.  As in `Prefetcher`, everything is a function of `seed` and the step.
 
     Parameters
     ----------
@@ -151,7 +156,9 @@ class _Unpaired:
         return tuple(self._domain_batch(domain, step) for domain in (0, 1))
 
     def _domain_batch(self, domain: int, step: int) -> np.ndarray:
+        check_whole(self.domains[domain])
         images, order, size = self.domains[domain], self._orders[domain], self.image_size
+        images = np.asarray(images)  # a plain view of a memory-mapped array: batches are plain
         epoch, k = divmod(step, self.steps_per_epoch)
         # the larger domain starts each epoch anew; the smaller one's rounds run on through epochs
         if len(images) // self.batch_size == self.steps_per_epoch:
@@ -171,7 +178,7 @@ class _Unpaired:
             top, left = offsets[i]
             image = image[top : top + size, left : left + size]
             x[i] = image[:, ::-1] if self.flip and mirrored[i] else image
-        return _to_float(x)
+        return to_float(x)
 
 
 class _Order:
@@ -202,12 +209,6 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
     return resized[:, :, None] if grey else resized
 
 
-def _to_float(x: np.ndarray) -> np.ndarray:
-    y = np.multiply(x, np.float32(1 / 127.5), dtype=np.float32)
-    y -= 1
-    return y
-
-
 def _check_batch_size(batch_size) -> int:
     if int(batch_size) != batch_size or batch_size < 1:
         raise DataError(f"batch size: expected a whole number of 1 or more, got {batch_size!r}")
@@ -220,4 +221,4 @@ def _check_images(images, name: str) -> np.ndarray:
         raise DataError(f"{name}: expected a uint8 array of shape (N, H, W, C), got {what}")
     if not len(images):
         raise DataError(f"{name}: expected at least one image, got none")
-    return np.asarray(images)  # a plain view of a memory-mapped array, so that batches are plain
+    return images
