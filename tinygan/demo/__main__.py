@@ -38,9 +38,7 @@ def write(arguments) -> None:
             beside.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    print(
-        f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser"
-    )
+    print(f"{arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
 
 
 def _parser(prog: str) -> Parser:
