@@ -216,6 +216,7 @@ def test_a_wrong_array_is_one_clear_error_and_nothing_is_loaded(
 ):
     from tinygan.runs.checkpoint import load_system
     from tinygan.systems.cyclegan import CycleGAN
+    from tinygan.systems.options import load_options
 
     path = checkpoint_of(runs / "cyclegan")
     arrays = load_file(path)
@@ -224,7 +225,8 @@ def test_a_wrong_array_is_one_clear_error_and_nothing_is_loaded(
     else:
         arrays[name] = array
     wrong = rewritten(path, tmp_path / "a.safetensors", arrays=arrays)
-    system = CycleGAN(read_checkpoint(path).options)
+    system = CycleGAN(load_options(CycleGAN.Options, read_checkpoint(path).options, path))
+    system.start()
     before = {name: array.tobytes() for name, array in state_arrays(system).items()}
     with pytest.raises(CheckpointError, match=message):
         load_system(wrong, system)
@@ -276,8 +278,8 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     info = json.loads(tensors["__metadata__"]["tinygan"])
     values = [None, -1, 0, 10**12, 1e300, "", "x", [], {}, True, [[[]]], {"a": {"a": 1}}, "\0", 0.5]
     if how in (3, 4, 5):
-        target = (info["best"] or info) if how == 5 else info
-        key = draw.choice([key for key in target if key != "options"])
+        target = info if how == 3 else info["options"] if how == 4 else (info["best"] or info)
+        key = draw.choice(list(target))
         if draw.random() < 0.3:
             del target[key]
         else:

@@ -169,6 +169,7 @@ class System:
 
     def __init__(self, options: Any):
         self.options = replace(options, backend=resolve_backend(options.backend))
+        self.data = {}
         bits = self.random(WEIGHTS).bit_generator
         self.networks = self.build_networks(_Sparing(bits, self.smaller))
 
@@ -192,7 +193,11 @@ class System:
         raise NotImplementedError
 
     def load_data(self) -> dict[str, Any]:
-        """Load what `batches` needs and return what it is, see `data`."""
+        """Load what `batches` needs and return what it is, see `data`.
+
+        In a run that is taken up, or opened, `data` is what the run noted then: the ``"scale"`` of
+        pictures of more than 8 bits has to be used again.
+        """
         raise NotImplementedError
 
     def batches(self, start_step: int) -> Batches:
@@ -218,6 +223,10 @@ class System:
         raise NotImplementedError
 
     # --- what it may write --------------------------------------------------------------------
+
+    def older_checksum(self) -> int | None:
+        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
         """Draw what the networks make now into a PNG; from the same noise or inputs each time.
@@ -329,8 +338,8 @@ def refuse_above(needed: float, what: str, advice: str) -> None:
     free = memory.available_bytes("numpy")
     if free is not None and needed > free:
         raise UserError(
-            f"{what} alone would take about {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are available: lower {advice}"
+            f"{what} alone would take about {memory.size_text(needed)}, "
+            f"{memory.size_text(free)} are available: lower {advice}"
         )
 
 
