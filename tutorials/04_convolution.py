@@ -56,6 +56,10 @@ figure.suptitle("One face through three kernels")
 plt.show()
 
 # %%
+# Type a kernel of your own, and see what it sees:
+#
+# .. kernel-over-face::
+#
 # Which pixels does a window see?  Change the kernel, the stride and the padding, and move the window
 # with a finger, the mouse or the arrow keys:
 #

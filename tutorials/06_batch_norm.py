@@ -93,6 +93,12 @@ dmu = -dcentred.sum()  # centred = x - mu
 dx = dcentred + dmu / M  # mu = mean(x)
 
 # %%
+# The same lines, one at a time, on numbers that you may change:
+#
+# .. raw:: html
+#
+#    <div class="tg-widget" data-widget="batchnorm"><noscript>This figure needs JavaScript.</noscript></div>
+#
 # Put the lines into one another and most of it cancels:
 #
 # .. math::

@@ -342,7 +342,7 @@ moved_bug = np.abs(to_float(translated_bug) - handbags).mean()
 print(f"G(x) is {moved:.3f} away from x, with the bug {moved_bug:.3f}")
 print(f"from the truth: {distance(translated, test_y):.3f}, ", end="")
 print(f"with the bug {distance(translated_bug, test_y):.3f}")
-assert moved_bug < 0.8 * moved
+assert moved_bug < 0.95 * moved
 
 # %%
 # With the bug the picture looks *better*: it is the handbag, a little repainted, with its handle.  And

@@ -21,6 +21,8 @@ from matplotlib.animation import FuncAnimation
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 
+from tinygan.data import faces
+
 _FOLDED = (
     nodes.literal_block,
     nodes.image,
@@ -70,6 +72,18 @@ class Recorded(SphinxDirective):
         node = nodes.container(classes=["tg-record"])
         self.state.nested_parse(StringList(lines, str(facts)), self.content_offset, node)
         return [node]
+
+
+class KernelOverFace(SphinxDirective):
+    """``.. kernel-over-face::``: a 3×3 kernel to type, over the face that the page draws."""
+
+    def run(self):
+        picture = faces(1, 64, seed=7).images[0].mean(axis=-1).round().astype(np.uint8)
+        html = (
+            f'<div class="tg-widget" data-widget="kernel" data-picture="{picture.tobytes().hex()}">'
+            "<noscript>This figure needs JavaScript.</noscript></div>"
+        )
+        return [nodes.raw("", html, format="html")]
 
 
 def fold_solutions(app, doctree):
@@ -136,5 +150,6 @@ def setup(app):
     app.add_node(solution)
     app.add_directive("solution", Solution)
     app.add_directive("recorded", Recorded)
+    app.add_directive("kernel-over-face", KernelOverFace)
     app.connect("doctree-read", fold_solutions)
     return {"parallel_read_safe": True}
