@@ -24,6 +24,7 @@ from tinygan.data import bags, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
 from tinygan.models import cyclegan as cyclegan_model
 from tinygan.models import dcgan as dcgan_model
+from tinygan.runs.checkpoint import load_network
 from tinygan.train.__main__ import main as train
 
 OUT = Path(__file__).resolve().parent / "recorded"
@@ -55,16 +56,8 @@ def keep(name, picture, frames=1, **facts):
 
 def network_at(run, step, network, name):
     """Load a network's weights from the checkpoint of a step."""
-    from safetensors.numpy import load_file
-
-    tensors = load_file(run / "checkpoints" / f"step-{step:06d}.safetensors")
-    ends = {key.split(f"{name}.", 1)[1]: value for key, value in tensors.items() if _of(key, name)}
-    network.load_state_dict({key: ends[key] for key in network.state_dict()})
+    load_network(run / "checkpoints" / f"step-{step:06d}.safetensors", network, name)
     return network
-
-
-def _of(key, name):
-    return key.startswith(f"{name}.") or f"/{name}." in key
 
 
 def dcgan(run: Path):
@@ -113,7 +106,11 @@ def cyclegan(run: Path):
     options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
     x, y = (bags(64, size, seed=0, domain=d, start=5000).images for d in ("handbag", "backpack"))
     rows, said = [x[:8]], []
-    G = cyclegan_model.generator(width=options["width"], residual_blocks=options["residual_blocks"])
+    G = cyclegan_model.generator(
+        width=options["width"],
+        residual_blocks=options["residual_blocks"],
+        upsampling=options["upsampling"],
+    )
     steps = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
     for step in steps:
         G = network_at(run, step, G, "G")
