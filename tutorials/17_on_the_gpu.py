@@ -202,7 +202,6 @@ assert (a * 0.2).dtype == np.float32
 
 if backend == "cupy":
     from cupyx.profiler import benchmark
-
     for n in (1, 8, 64, 512):
         z = asarray(dcgan.draw_noise(n, 64, rng=1), backend)
         print(n, benchmark(G.predict, (z,), n_repeat=20))

@@ -104,6 +104,24 @@ def fold_solutions(app, doctree):
         box.parent = parent
 
 
+def fold_long_sections(app, doctree):
+    """On the page of the measurements, fold every section behind the summary."""
+    if app.env.docname != "speed":
+        return
+    top = next(doctree.findall(nodes.section))
+    for section in [node for node in top.children if isinstance(node, nodes.section)][1:]:
+        title, content = section.children[0], section.children[1:]
+        opening = "<details class='tg-solution'><summary>Show</summary>"
+        section.children[1:] = [
+            nodes.raw("", opening, format="html"),
+            *content,
+            nodes.raw("", "</details>", format="html"),
+        ]
+        for node in section.children:
+            node.parent = section
+        assert title is section.children[0]
+
+
 def _belongs(node):
     if isinstance(node, _FOLDED):
         return True
@@ -152,4 +170,5 @@ def setup(app):
     app.add_directive("recorded", Recorded)
     app.add_directive("kernel-over-face", KernelOverFace)
     app.connect("doctree-read", fold_solutions)
+    app.connect("doctree-read", fold_long_sections)
     return {"parallel_read_safe": True}
