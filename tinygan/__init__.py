@@ -7,6 +7,7 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinygan.averages import Average
 from tinygan.fast import plain
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
 from tinygan.initialize import initialize, normal
@@ -74,6 +75,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "SGD",
     "Adam",
+    "Average",
     "AvgPool2d",
     "BackendError",
     "Backward",

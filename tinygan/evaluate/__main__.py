@@ -36,7 +36,13 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def evaluate(settings, say) -> str:
     """Measure, write ``measures.json`` and the sheets of neighbours; return the tables."""
-    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    run = load(
+        settings.run,
+        system=settings.system,
+        best=settings.best,
+        raw=settings.raw,
+        backend=settings.backend,
+    )
     folder = folder_of(run)
     subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
     features = _features(settings, run.options.image_size, run.options.backend)
@@ -96,6 +102,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

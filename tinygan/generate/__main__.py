@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
             arguments.run,
             system=arguments.system,
             best=arguments.best,
+            raw=arguments.raw,
             backend=arguments.backend,
         )
         images = run.generate(
@@ -57,6 +58,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument("--out", default="generated.png", metavar="FILE", help="a .png file")
     parser.add_argument("--count", type=whole(1), default=64, metavar="N", help="default: 64")

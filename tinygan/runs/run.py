@@ -137,6 +137,7 @@ def load(
     *,
     system: str | type[System] | None = None,
     best: bool = False,
+    raw: bool = False,
     backend: str = "auto",
     say: Callable[[str], None] = _complain,
 ) -> Run:
@@ -150,6 +151,8 @@ def load(
         run only if you name it.
     best : bool
         Use the checkpoint whose images were nearest to the data, not the newest.
+    raw : bool
+        Use the generators' weights after the last step, not their average.
     backend : {"auto", "numpy", "cupy"}
     say : callable
         Told warnings.
@@ -173,5 +176,5 @@ def load(
     options.backend = backend
     trained = cls(options)
     for name, network in trained.networks.items():
-        load_network(found.path, network, name)
+        load_network(found.path, network, name, raw)
     return Run(opened.folder, found, trained.to(trained.options.backend))

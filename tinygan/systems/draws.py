@@ -61,6 +61,10 @@ class Draws(System):
     Options = DrawsOptions
     images: np.ndarray
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        return ("G",)
+
     def noise(self, count: int, rng) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does."""
         return draw_noise(count, self.options.noise_size, rng, self.options.noise)

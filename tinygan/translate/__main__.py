@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
             arguments.run,
             system=arguments.system,
             best=arguments.best,
+            raw=arguments.raw,
             backend=arguments.backend,
         )
         direction = run.direction(arguments.direction)
@@ -117,6 +118,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument(
         "--direction",
