@@ -31,6 +31,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "commandline",
+    "course",
     "names",
     "source_lines",
 ]
@@ -63,7 +64,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "copyfile_regex": "",
     "show_signature": False,
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("course.film", "matplotlib"),
     "reset_modules": ("matplotlib",),
     "min_reported_time": 1,
 }
@@ -87,6 +88,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
 html_static_path = ["_static"]
 html_css_files = ["tinygan.css"]
+html_js_files = [(name, {"defer": "defer"}) for name in ("film.js", "gan2d.js", "convolution.js")]
 html_show_sourcelink = False
 html_sidebars = {"papers": [], "getting-started": [], "index": []}
 html_show_search_summary = False  # it fetches the pages, which needs a server

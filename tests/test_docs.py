@@ -61,6 +61,12 @@ def test_the_tutorials_are_numbered_without_a_gap():
     assert [int(path.stem[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
 
 
+def test_the_first_tutorial_has_the_forty_lines_that_its_title_promises():
+    text = TUTORIALS[0].read_text(encoding="utf-8")
+    program = text.split("rng = np.random.default_rng(0)\n")[1].split("# %%")[0]
+    assert len([line for line in program.splitlines() if line.strip()]) + 1 <= 40
+
+
 def test_every_command_is_on_the_page_of_the_command_line():
     page = (DOCS / "commands.rst").read_text(encoding="utf-8")
     words = {f"train {system}" for system in SYSTEMS} | (set(COMMANDS) - {"train"})

@@ -6,19 +6,25 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
-from tinygan.data.drawing import DrawnImages
+from tinygan.data.drawing import DrawnImages, check_drawing
 from tinygan.data.drawn_bags import bags
 from tinygan.data.drawn_faces import faces
 from tinygan.data.folder import find_images
 from tinygan.data.images import save_png
+from tinygan.data.opening import shown
 from tinygan.data.output import check_new, new_folder
+from tinygan.data.room import disk_bytes
 from tinygan.data.split import LINKS, split
 from tinygan.errors import DataError
 
 __all__ = ["main", "make_parser"]
+
+_AT_ONCE = 1000  # pictures drawn before they are written
+_BLOCK = 4096  # bytes that the smallest file takes
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
@@ -131,27 +137,46 @@ def _split(options) -> None:
 
 def _draw(options) -> None:
     check_new(options.out)  # before the time it takes to draw
-    size, seed, channels, n = options.image_size, options.seed, options.channels, options.count
+    n, test, size, seed = options.count, options.test, options.image_size, options.seed
+    channels = options.channels
+    handbags, backpacks = (partial(bags, domain=name) for name in ("handbag", "backpack"))
     if options.name == "faces":
-        parts = {"": (faces(n, size, seed, channels), 0)}
+        parts = {"": (faces, n, 0)}
     else:
+        if test < 0:
+            raise DataError(f"--test: expected 0 or more, got {test}")
         parts = {
-            "trainA": (bags(n, size, seed, "handbag", channels), 0),
-            "trainB": (bags(n, size, seed, "backpack", channels, start=n), n),
+            "trainA": (handbags, n, 0),
+            "trainB": (backpacks, n, n),
+            "testA": (handbags, test, 2 * n),
+            "testB": (backpacks, test, 2 * n),
         }
-        if options.test:
-            for name, domain in (("testA", "handbag"), ("testB", "backpack")):
-                drawn = bags(options.test, size, seed, domain, channels, start=2 * n)
-                parts[name] = drawn, 2 * n
+        parts = {name: part for name, part in parts.items() if part[1]}
+    check_drawing(min(n, _AT_ONCE), size, channels, 0, seed)
+    total = sum(count for _, count, _ in parts.values())
+    _check_room(options.out, total)
     with new_folder(options.out) as folder:
-        for name, (drawn, first) in parts.items():
-            _write(drawn, first, folder / name)
-    print(f"{options.out}: {sum(len(drawn) for drawn, _ in parts.values())} pictures")
+        for name, (draw, count, first) in parts.items():
+            (folder / name).mkdir(exist_ok=True)
+            for i in range(first, first + count, _AT_ONCE):
+                some = min(_AT_ONCE, first + count - i)
+                drawn = draw(some, size, seed, channels=channels, start=i)
+                _write(drawn, i, folder / name, head=i == first)
+    print(f"{shown(options.out)}: {total} pictures")
 
 
-def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
-    """Write pictures, named by their numbers, and a table of what is in them."""
-    folder.mkdir(exist_ok=True)
+def _check_room(out: str, count: int) -> None:
+    """Refuse what no disk holds before the hours that it would take to find out."""
+    free, place = disk_bytes(out)
+    if count * _BLOCK > free:
+        raise DataError(
+            f"{count} pictures take {count * _BLOCK / 1e9:.3g} GB or more, there are "
+            f"{free / 1e9:.3g} GB free in {shown(place)}"
+        )
+
+
+def _write(drawn: DrawnImages, first: int, folder: Path, head: bool) -> None:
+    """Write pictures, named by their numbers, and lines of the table of what is in them."""
     names = [f"{first + i:06}.png" for i in range(len(drawn))]
     for name, image in zip(names, drawn.images, strict=True):
         save_png(image, folder / name)
@@ -161,9 +186,10 @@ def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
             columns[attribute] = [kinds[value] for value in values]
         else:
             columns[attribute] = [f"{value:.4f}" for value in values]
-    with open(folder / "attributes.csv", "w", newline="", encoding="utf-8") as file:
+    with open(folder / "attributes.csv", "a", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(columns)
+        if head:
+            table.writerow(columns)
         table.writerows(zip(*columns.values(), strict=True))
 
 

@@ -14,6 +14,7 @@ from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.runs.checkpoint import Checkpoint, load_network
+from tinygan.runs.folder import read_config
 from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
@@ -175,6 +176,9 @@ def load(
     options = load_options(cls.Options, found.options, found.path)
     options.backend = backend
     trained = cls(options)
+    if opened.folder is not None and (opened.folder / "config.json").is_file():
+        data = read_config(opened.folder).get("data")
+        trained.data = data if isinstance(data, dict) else {}
     for name, network in trained.networks.items():
         load_network(found.path, network, name, raw)
     return Run(opened.folder, found, trained.to(trained.options.backend))

@@ -73,7 +73,7 @@ class Kind:
     expected: str
     convert: Callable[[str], Any]
     accepts: Callable[[Any], bool]
-    metavar: str | None = None
+    metavar: str | tuple[str, str] | None = None
     choices: tuple = ()
 
     def __call__(self, word: str) -> Any:
@@ -189,6 +189,18 @@ def inherit(base: type[Options], name: str, default: Any = None, **changed: Any)
     return option(field.default if default is None else default, **about)
 
 
+def limits() -> Kind:
+    """Two numbers, of black and of white."""
+    expected = "two numbers, of black and of white, the first the smaller"
+    return Kind(expected, float, _is_range, ("LOW", "HIGH"))
+
+
+def _is_range(value: Any) -> bool:
+    good = isinstance(value, list) and len(value) == 2
+    good = good and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    return good and value[0] < value[1]
+
+
 _about_the_call = partial(option, change="not stored")
 _data = partial(option, group="data")
 _learning = partial(option, group="learning")
@@ -234,6 +246,13 @@ class Options:
         either="source",
     )  # fmt: skip
     dataset_size: int = _data(10000, whole(1), "how many pictures to draw for --dataset")
+    range: list | None = _data(  # noqa: RUF009
+        None,
+        limits(),
+        "numbers that are black and white in pictures of more than 8 bits a sample (default: what "
+        "the files declare, else the smallest power of two that holds all, 0 to 1 for floats)",
+        before=None,
+    )  # fmt: skip
     image_size: int = _data(64, whole(1, 2**14), "pixels, height and width")
     channels: int = _data(3, choice(1, 3), "1 grey, 3 colour")
     cache: bool = _data(
@@ -280,6 +299,10 @@ class Options:
 
     def check(self) -> None:
         """Raise a UserError for options that do not go together; call super().check() first."""
+        if self.range is not None and not _is_range(self.range):
+            raise UserError(
+                f"--range: expected two numbers, of black and of white, got {self.range}"
+            )
         if not self.steps and not self.epochs:
             raise UserError("expected --steps or --epochs, got neither")
         if self.preset and not self.data and not self.dataset:
@@ -357,6 +380,8 @@ def _words(field: dataclasses.Field) -> dict[str, Any]:
         return words | {"action": "store_false" if field.default else "store_true"}
     if kind.choices:
         return words | {"choices": kind.choices, "type": kind.convert}
+    if isinstance(kind.metavar, tuple):
+        return words | {"type": kind.convert, "metavar": kind.metavar, "nargs": 2}
     words |= {"type": kind, "metavar": kind.metavar}
     return words | ({"nargs": "?", "const": True} if field.name == "preset" else {})
 

@@ -173,6 +173,7 @@ class System:
 
     def __init__(self, options: Any):
         self.options = replace(options, backend=resolve_backend(options.backend))
+        self.data = {}
         bits = self.random(WEIGHTS).bit_generator
         self.networks = self.build_networks(_Sparing(bits, self.smaller))
         self.averages = {}
@@ -200,7 +201,11 @@ class System:
         raise NotImplementedError
 
     def load_data(self) -> dict[str, Any]:
-        """Load what `batches` needs and return what it is, see `data`."""
+        """Load what `batches` needs and return what it is, see `data`.
+
+        In a run that is taken up, or opened, `data` is what the run noted then: the ``"scale"`` of
+        pictures of more than 8 bits has to be used again.
+        """
         raise NotImplementedError
 
     def batches(self, start_step: int) -> Batches:
@@ -231,6 +236,10 @@ class System:
     def averaged(self) -> tuple[str, ...]:
         """The networks that make images: ``--ema`` averages their weights."""
         return ()
+
+    def older_checksum(self) -> int | None:
+        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
         """Draw what the networks make now into a PNG; from the same noise or inputs each time.

@@ -65,7 +65,10 @@ def variety(images) -> Variety:
     """Measure a batch of pictures ``(N, H, W, C)``; compare batches of the same size only.
 
     Large pictures are looked at in thumbnails of 32 to 63 pixels: this is done while training.
+    One picture alone has no variety, and nothing can have less.
     """
+    if len(images) < 2:
+        return Variety(0.0, 0.0)
     images = _thumbnails(images)
     nearest = nearest_neighbours(images, images, 2).distances[:, 1]  # [:, 0] is itself
     return Variety(diversity(images, pairs=128), float(np.median(nearest)))

@@ -129,8 +129,9 @@ def taken_up(
     try:
         config = read_config(path)  # nobody else changes it now
         options = load_options(cls.Options, config.get("options"), path / "config.json")
-        system = build(cls, resumed(options, given, path))
-        if _content(system.data) != _content(config.get("data")):
+        noted = _noted(config)
+        system = build(cls, resumed(options, given, path), noted)
+        if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
                 f"then {config.get('data')}, now {system.data}"
@@ -155,8 +156,11 @@ def taken_up(
         run.close()
 
 
-def build(cls: type[System], options: Options) -> System:
-    """Return a system that is ready to be trained; what is wrong with it is a UserError."""
+def build(cls: type[System], options: Options, noted: dict[str, Any] | None = None) -> System:
+    """Return a system that is ready to be trained; what is wrong with it is a UserError.
+
+    `noted` is what a run that is taken up noted of its data.
+    """
     if options.threads is not None:
         parallel.set_num_threads(options.threads)
     if options.tf32:
@@ -167,6 +171,7 @@ def build(cls: type[System], options: Options) -> System:
         elif options.tf32:
             raise UserError("--tf32 is for a GPU, and this would train on numpy")
         system = cls(options)
+        system.data = noted or {}
         system.start()
     except (BackendError, UserError):
         raise
@@ -222,7 +227,14 @@ def _keep_file(system: System, run: RunFolder) -> Path | None:
     return copy
 
 
-def _content(data: Any) -> tuple:
-    if not isinstance(data, dict):
+def _noted(config: dict[str, Any]) -> dict[str, Any]:
+    data = config.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("scale", {}), dict):
         raise UserError("config.json is damaged: its data: expected a table")
-    return data.get("images"), data.get("checksum")
+    return data
+
+
+def _same(system: System, noted: dict[str, Any]) -> bool:
+    """Tell whether the data are those of a run; older ones noted another checksum."""
+    then, now = ((data.get("images"), data.get("checksum")) for data in (noted, system.data))
+    return now == then or (now[0], system.older_checksum()) == then

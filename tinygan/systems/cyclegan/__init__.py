@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data import UnpairedBatches
+from tinygan.data import UnpairedPrefetcher, to_float
+from tinygan.data.fingerprint import sampled_checksum
 from tinygan.layer import Layer
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
@@ -141,8 +142,15 @@ class CycleGAN(Translates):
         }
 
     def load_data(self) -> dict[str, Any]:
-        self.domains = load_domains(self.options)
+        self.domains = load_domains(self.options, self.data.get("scale"))
         return self.domains.data
+
+    def older_checksum(self) -> int:
+        return sampled_checksum(self.domains.A, self.domains.B, at_most=128)
+
+    def input_scale(self, direction: str) -> dict[str, Any]:
+        scales = super().input_scale(direction)
+        return scales if self.options.range else scales.get(direction[0], {})
 
     def start(self) -> None:
         super().start()
@@ -161,10 +169,10 @@ class CycleGAN(Translates):
                     f"reaches zero after --schedule-epochs {options.schedule_epochs}"
                 )
 
-    def batches(self, start_step: int) -> UnpairedBatches:
+    def batches(self, start_step: int) -> UnpairedPrefetcher:
         o, domains = self.options, self.domains
         sizes = (o.batch_size, o.load_size, o.image_size)
-        return UnpairedBatches(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
+        return UnpairedPrefetcher(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
 
     def learning_rate(self, step: int) -> float:
         """Return the rate of a step, by the epoch it is in."""
@@ -224,7 +232,7 @@ class CycleGAN(Translates):
         """
         if self.domains.pairs is None:
             return None
-        pairs = [images.astype(np.float32) / 127.5 - 1 for images in self.domains.pairs]
+        pairs = [to_float(images) for images in self.domains.pairs]
         left_alone = float(abs(pairs[0] - pairs[1]).mean())
         return [
             (float(abs(self.translate(pairs[i], direction) - pairs[1 - i]).mean()), left_alone)
@@ -282,7 +290,7 @@ class CycleGAN(Translates):
     def material(
         self, count: int, data: str | None = None, dataset: str | None = None
     ) -> list[Material]:
-        return material(self.options, count, data, dataset)
+        return material(self.options, count, data, dataset, self.data.get("scale"))
 
     def step_bytes(self) -> int:
         """Return what a step holds at most: two backward passes of generators, or one and D's.

@@ -1,0 +1,71 @@
+"""``python -m tinygan.demo RUN``: a page in which anyone can play with a trained network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tinygan.errors import UserError
+from tinygan.files import replaced
+from tinygan.formats.demo import page
+from tinygan.formats.run import open_network
+from tinygan.train.command import Parser
+
+
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") -> int:
+    """Write the page that `argv` asks for, and return the exit status."""
+    try:
+        write(_parser(prog).parse_args(argv))
+    except UserError as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def write(arguments) -> None:
+    out, name = Path(arguments.out), arguments.network
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {out}: expected the name of an .html file")
+    if out.exists() and (out.is_dir() or not arguments.force):
+        raise UserError(f"--out {out}: is there already; --force replaces it")
+    system, options, network = open_network(Path(arguments.run), name, arguments.best)
+    html = page(system, name, options, network, arguments.half)
+    try:
+        with replaced(out) as beside:
+            beside.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    print(f"{name} of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Write one page of HTML in which anyone can play with a trained generator. It "
+        "needs no network and no server.",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument("--out", default="demo.html", metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--network",
+        choices=["G", "F"],
+        default="G",
+        help="of a CycleGAN: G translates A to B, F B to A (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="keep the weights as 16-bit numbers: half the size"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
