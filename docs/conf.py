@@ -33,6 +33,7 @@ extensions = [
     "commandline",
     "course",
     "names",
+    "notebooks",
     "source_lines",
 ]
 

@@ -277,8 +277,8 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     info = json.loads(tensors["__metadata__"]["tinygan"])
     values = [None, -1, 0, 10**12, 1e300, "", "x", [], {}, True, [[[]]], {"a": {"a": 1}}, "\0", 0.5]
     if how in (3, 4, 5):
-        target = (info["best"] or info) if how == 5 else info
-        key = draw.choice([key for key in target if key != "options"])
+        target = info if how == 3 else info["options"] if how == 4 else (info["best"] or info)
+        key = draw.choice(list(target))
         if draw.random() < 0.3:
             del target[key]
         else:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import answer_of, needs_chromium
-from training import train
 
 import tinygan
 from tinygan.convert.__main__ import main as convert
@@ -18,10 +17,10 @@ from tinygan.errors import UserError
 from tinygan.formats.demo import describe, page
 from tinygan.formats.demo.describe import LAYERS
 from tinygan.formats.names import to_published
-from tinygan.formats.run import open_network
 from tinygan.formats.torch_file import write_weights
 from tinygan.gradcheck.cases import LAYERS as CASES
 from tinygan.models import cyclegan_networks, dcgan
+from tinygan.runs.run import load
 from tinygan.translate.pictures import translate_picture
 
 NODE = shutil.which("node")
@@ -108,11 +107,9 @@ def test_a_layer_of_ones_own_is_refused():
 # --- the page ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo") / "run"
-    assert train("--steps", 2, "--out", out) == 0
-    return out
+@pytest.fixture
+def run(shared_run):
+    return shared_run
 
 
 def translator(tmp_path):
@@ -121,7 +118,7 @@ def translator(tmp_path):
     write_weights(tmp_path / "G.pth", to_published(network, "model"))
     convert([str(tmp_path / "G.pth"), str(tmp_path / "run")])
     assert main([str(tmp_path / "run"), "--out", str(tmp_path / "demo.html")]) == 0
-    return (tmp_path / "demo.html").read_text(encoding="utf-8"), network
+    return (tmp_path / "demo.html").read_text(encoding="utf-8"), load(tmp_path / "run").system
 
 
 @needs_chromium
@@ -129,8 +126,8 @@ def translator(tmp_path):
 def test_the_page_draws_what_generate_draws(run, tmp_path, width):
     assert main([str(run), "--out", str(tmp_path / "demo.html")]) == 0
     page = (tmp_path / "demo.html").read_text(encoding="utf-8")
-    _, options, G = open_network(run, "G")
-    z = dcgan.draw_noise(3, options["noise_size"], 5)
+    opened = load(run)
+    z = opened.noise(3, seed=5)
     script = f"""(async () => {{
       const made = [];
       await demo.ready;
@@ -145,7 +142,7 @@ def test_the_page_draws_what_generate_draws(run, tmp_path, width):
     found = json.loads(answer_of(page, script, tmp_path / "profile", width))
     pixels = np.array(found["made"]).reshape(3, 16, 16, 4)
     assert (pixels[..., 3] == 255).all()
-    expected = to_uint8(G.predict(z))
+    expected = to_uint8(np.asarray(opened.generate(3, seed=5)))
     assert np.abs(pixels[..., :3] - expected.astype(int)).max() <= 1
     assert (pixels[..., :3] == expected).mean() > 0.999
     assert found["wide"] <= max(width, 500)  # headless Chromium is no narrower than this
@@ -155,7 +152,7 @@ def test_the_page_draws_what_generate_draws(run, tmp_path, width):
 @needs_chromium
 @pytest.mark.parametrize("size", [(24, 32), (21, 30), (3, 2)])
 def test_the_page_translates_as_translate_does(size, tmp_path):
-    page, network = translator(tmp_path)
+    page, system = translator(tmp_path)
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     rgba = np.dstack([picture, np.full(size, 255, np.uint8)])
     script = f"""(async () => {{
@@ -166,7 +163,7 @@ def test_the_page_translates_as_translate_does(size, tmp_path):
     }})()"""
     found = json.loads(answer_of(page, script, tmp_path / "profile"))
     made = np.array(found["made"]).reshape(*size, 4)[..., :3]
-    expected = translate_picture(network, picture, 4)
+    expected = translate_picture(system, picture, "AtoB")
     assert np.abs(made - expected.astype(int)).max() <= 1
     assert found["part"] == 1
 
@@ -207,11 +204,10 @@ def test_a_page_is_one_file_that_asks_for_nothing(run, tmp_path, capsys):
     assert main([*words, "--force", "--half"]) == 0
     assert len((tmp_path / "demo.html").read_text(encoding="utf-8")) < len(text)
     assert main([str(run), "--out", str(tmp_path / "demo.png")]) == 2
-    assert main([str(run), "--out", str(tmp_path / "f.html"), "--network", "F"]) == 2
-    assert "--network F: a dcgan has G, D" in capsys.readouterr().err
 
 
 def test_options_cannot_break_out_of_the_page(run):
-    system, options, G = open_network(run, "G")
-    html = page(system, "G", options | {"noise": "</script><script>alert(1)"}, G)
+    opened = load(run)
+    opened.options.noise = "</script><script>alert(1)"
+    html = page(opened)
     assert "<script>alert" not in html

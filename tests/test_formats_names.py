@@ -57,7 +57,7 @@ def test_names_shapes_and_order_are_the_published_ones(title):
 def test_a_published_network_is_recognized_and_built(title):
     kind, options = recognize(published_shapes(title))
     assert kind.prefix == PREFIXES[title]
-    assert (kind.system, kind.role[0]) == tuple(title.split(",")[0].split())
+    assert (kind.system, kind.roles[0][0]) == tuple(title.split(",")[0].split())
     built, expected = (n.state_dict() for n in (kind.build(**options), NETWORKS[title]()))
     assert shapes(built) == shapes(expected)
 
@@ -97,7 +97,7 @@ def test_files_of_2017_hold_statistics_that_nothing_uses():
     for name in counters:
         del found[name]
     assert len(counters) == 4
-    assert recognize(found)[0].role == "G"
+    assert recognize(found)[0].roles == ("G",)
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from training import train
 
 import tinygan
 from tinygan import BatchNorm2d, Conv2d, ConvTranspose2d, InstanceNorm2d, LeakyReLU, Sequential
 from tinygan.errors import UserError
 from tinygan.export.__main__ import main
 from tinygan.formats.onnx_file import NODES, to_onnx
-from tinygan.formats.run import open_network
 from tinygan.gradcheck.cases import LAYERS
 from tinygan.models import cyclegan_networks, dcgan
+from tinygan.runs.run import load
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -120,23 +119,22 @@ def test_half_precision_takes_half_the_space():
     assert half < 0.52 * whole
 
 
-def test_the_command_writes_a_run_with_its_notes(tmp_path, capsys):
-    assert train("--steps", 1, "--out", tmp_path / "run") == 0
+def test_the_command_writes_a_run_with_its_notes(shared_run, tmp_path, capsys):
     for name, shape in (("G", (2, 8)), ("D", (2, 16, 16, 3))):
         out = str(tmp_path / f"{name}.onnx")
-        words = [str(tmp_path / "run"), out, "--network", name]
+        words = [str(shared_run), out, "--network", name]
         assert main(words) == 0
-        network = open_network(tmp_path / "run", name)[2]
+        network = load(shared_run).networks[name]
         x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
         np.testing.assert_allclose(run(out, x), network.predict(x), atol=1e-5)
         notes = {prop.key: prop.value for prop in onnx.load(out).metadata_props}
-        assert notes["network"] == name
+        assert (notes["network"], notes["step"]) == (name, "7")
         assert notes["made with"] == f"tinygan {tinygan.__version__}"
         assert '"noise_size": 8' in notes["options"]
         assert main(words) == 2
         assert "is there already; --force replaces it" in capsys.readouterr().err
         assert main([*words, "--force"]) == 0
-    assert main([str(tmp_path / "run"), str(tmp_path / "G.txt")]) == 2
+    assert main([str(shared_run), str(tmp_path / "G.txt")]) == 2
     assert "expected the name of an .onnx file" in capsys.readouterr().err
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from tinygan.errors import CheckpointError, DivergedError, UserError
 from tinygan.formats import names, torch_file
-from tinygan.formats.run import BUILDERS, open_network, write_run
+from tinygan.formats.run import network_of, write_run
 from tinygan.runs.checkpoint import read_checkpoint
-from tinygan.train.command import Parser
-from tinygan.train.cyclegan_command import COMMAND as CYCLEGAN
-from tinygan.train.dcgan_command import COMMAND as DCGAN
+from tinygan.runs.run import load
+from tinygan.systems.draws import Draws
+from tinygan.systems.options import Parser
 
-_SYSTEMS = {"dcgan": DCGAN, "cyclegan": CYCLEGAN}
-_ROLES = {role for networks in BUILDERS.values() for role in networks}
+_ROLES = {role for kind in names.KINDS for role in kind.roles}
 # what the published DCGAN's files do not say: z is normal there
 _UNSAID = {"dcgan": {"noise": "normal", "activation": "relu", "negative_slope": 0.2}}
 # the names of a run's options, where a network's own are others
@@ -25,7 +24,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.convert")
     """Convert what `argv` names, and return the exit status."""
     try:
         arguments = _parser(prog).parse_args(argv)
-        convert(arguments.inputs, Path(arguments.out), arguments.network, arguments.force)
+        convert(arguments)
     except (UserError, DivergedError) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 2
@@ -35,20 +34,22 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.convert")
     return 0
 
 
-def convert(inputs: list[str], out: Path, network: str = "G", force: bool = False) -> None:
+def convert(arguments) -> None:
     """Convert weight files to a run, or one network of a run to a weight file."""
+    inputs, out = arguments.inputs, Path(arguments.out)
     if out.suffix.lower() not in torch_file.SUFFIXES:
         _to_run(inputs, out)
         return
     if len(inputs) != 1:
         raise UserError(f"{out}: one weight file holds one network; got {len(inputs)} inputs")
-    if out.exists() and (out.is_dir() or not force):
+    if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"{out}: is there already; --force replaces it")
     source = Path(inputs[0])
     if source.is_dir() or _is_checkpoint(source):
-        system, options, made = open_network(source, network)
-        prefix = "main" if system == "dcgan" else "model"
-        if network == "G" and options.get("activation", "relu") != "relu":
+        run = load(source, system=arguments.system, best=arguments.best, backend="numpy")
+        made = network_of(run, arguments.network)
+        prefix = "main" if isinstance(run.system, Draws) else "model"
+        if arguments.network == "G" and getattr(run.options, "activation", "relu") != "relu":
             print("note: its activations are leaky ReLUs; those of the published G are ReLUs")
     else:
         kind, _, made = _read(source)
@@ -65,24 +66,23 @@ def _to_run(inputs, out):
         if role not in _ROLES or not file:
             role, file = None, text
         kind, arguments, network = _read(Path(file))
-        role = role or kind.role
+        role = role or kind.roles[0]
         if system not in (None, kind.system):
             raise UserError(f"{file}: {kind.title}, but {inputs[0]} is part of a {system}")
-        if role not in BUILDERS[kind.system] or (role in "GF") != (kind.role in "GF"):
+        if role not in kind.roles:
             raise UserError(f"{text}: {kind.title} cannot be {role}")
         if role in found:
             raise UserError(
                 f"{file}: {role} is there already; say which network each file is: "
-                f"{', '.join(f'{r}=FILE' for r in BUILDERS[kind.system])}"
+                f"{', '.join(f'{known}=FILE' for known in kind.roles)}"
             )
         system, found[role] = kind.system, network
-        own = {_OPTIONS.get(kind.role, {}).get(key, key): v for key, v in arguments.items()}
+        own = {_OPTIONS.get(kind.roles[0], {}).get(key, key): v for key, v in arguments.items()}
         for key, value in own.items():
             if options.setdefault(key, value) != value:
                 raise UserError(f"{file}: {key} is {value}, but {options[key]} before")
         titles.append(f"{role}: {kind.title} ({_brief(own)})")
-    given = {"seed": 0, "backend": "auto", "threads": None, "preset": None, "steps": None}
-    options = given | _SYSTEMS[system].defaults | _UNSAID.get(system, {}) | options
+    options = _UNSAID.get(system, {}) | options
     if options.get("residual_blocks") == 9:
         options["image_size"] = 256
     checkpoint = write_run(out, system, options, found, ", ".join(inputs))
@@ -132,9 +132,17 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--network",
-        choices=sorted(_ROLES),
+        metavar="NAME",
         default="G",
         help="which network of a run is written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
     )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     return parser

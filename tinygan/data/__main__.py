@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from tinygan.commands import Parser, complain, run, say
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages, check_drawing
 from tinygan.data.drawn_bags import bags
@@ -29,20 +29,16 @@ _BLOCK = 4096  # bytes that the smallest file takes
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
     """Run the command; return its exit status, 2 for a mistake of the user's."""
-    options = make_parser(prog).parse_args(argv)
-    try:
+
+    def command():
+        options = make_parser(prog).parse_args(argv)
         options.run(options)
-    except (DataError, OSError) as error:
-        print(f"{prog} {options.command}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog} {options.command}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    return run(prog, command, "--count or --image-size")
 
 
-def make_parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog, description="Get or make a data set to train on.")
+def make_parser(prog: str) -> Parser:
+    parser = Parser(prog, description="Get or make a data set to train on.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     about = "fetch a published data set, or unpack one that you fetched"
@@ -93,7 +89,10 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     new = commands.add_parser("draw", help=about, description=about.capitalize() + ".")
     new.add_argument("name", choices=("faces", "bags"))
     new.add_argument(
-        "--count", type=int, default=1000, help="pictures; of bags, in each domain (default: 1000)"
+        "--count",
+        type=int,
+        default=1000,
+        help="pictures; of bags, in each domain (default: 1000)",
     )
     new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
     new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
@@ -116,9 +115,9 @@ def _download(options) -> None:
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
     detail = ", ".join(f"{name} {count}" for name, count in held.items())
     found, published = len(find_images(path)), PICTURES.get(options.name)
-    print(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
+    say(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
     if published and found != published:
-        print(f"note: the published {options.name} has {published} pictures", file=sys.stderr)
+        complain(f"note: the published {options.name} has {published} pictures")
 
 
 def _has_images(path: Path) -> bool:
@@ -132,7 +131,7 @@ def _split(options) -> None:
     counts = split(
         options.a, options.b, options.out, tuple(options.test), options.seed, options.link
     )
-    print(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    say(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
 def _draw(options) -> None:
@@ -162,7 +161,7 @@ def _draw(options) -> None:
                 some = min(_AT_ONCE, first + count - i)
                 drawn = draw(some, size, seed, channels=channels, start=i)
                 _write(drawn, i, folder / name, head=i == first)
-    print(f"{shown(options.out)}: {total} pictures")
+    say(f"{shown(options.out)}: {total} pictures")
 
 
 def _check_room(out: str, count: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tinygan.errors import UserError
 from tinygan.files import replaced
 from tinygan.formats.demo import page
-from tinygan.formats.run import open_network
-from tinygan.train.command import Parser
+from tinygan.runs.run import load
+from tinygan.systems.options import Parser
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") -> int:
@@ -26,19 +26,21 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") ->
 
 
 def write(arguments) -> None:
-    out, name = Path(arguments.out), arguments.network
+    out = Path(arguments.out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {out}: expected the name of an .html file")
     if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"--out {out}: is there already; --force replaces it")
-    system, options, network = open_network(Path(arguments.run), name, arguments.best)
-    html = page(system, name, options, network, arguments.half)
+    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    html = page(run, arguments.direction, arguments.half)
     try:
         with replaced(out) as beside:
             beside.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    print(f"{name} of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+    print(
+        f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser"
+    )
 
 
 def _parser(prog: str) -> Parser:
@@ -50,10 +52,10 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
     parser.add_argument("--out", default="demo.html", metavar="FILE", help="default: %(default)s")
     parser.add_argument(
-        "--network",
-        choices=["G", "F"],
-        default="G",
-        help="of a CycleGAN: G translates A to B, F B to A (default: %(default)s)",
+        "--direction", metavar="NAME", help="of a run that translates: AtoB (the default) or BtoA"
+    )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
     )
     parser.add_argument(
         "--best",

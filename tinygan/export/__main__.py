@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
-from tinygan.formats.run import BUILDERS, input_shape, open_network
-from tinygan.train.command import Parser
+from tinygan.formats.run import input_shape, network_of
+from tinygan.runs.run import load
+from tinygan.systems.options import Parser, stored
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:
@@ -32,10 +33,10 @@ def export(arguments) -> None:
         raise UserError(f"{out}: expected the name of an .onnx file")
     if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"{out}: is there already; --force replaces it")
-    system, options, network = open_network(Path(arguments.run), name, arguments.best)
-    notes = {"system": system, "network": name, "options": json.dumps(options, ensure_ascii=False)}
-    shape = input_shape(system, name, options)
-    write_onnx(out, to_onnx(network, shape, arguments.half, notes))
+    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
+    notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
+    write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
     print(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -45,9 +46,12 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("out", metavar="OUT", help="an .onnx file")
     parser.add_argument(
         "--network",
-        choices=sorted({name for networks in BUILDERS.values() for name in networks}),
+        metavar="NAME",
         default="G",
         help="which one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
     )
     parser.add_argument(
         "--best",

@@ -98,8 +98,10 @@ class Kind:
     ----------
     title : str
         What it is, for messages.
-    system, role : str
-        The tinygan system it is part of, and its name there.
+    system : str
+        The tinygan system it is part of.
+    roles : tuple of str
+        Its names there, the usual one first.
     prefix : str
         What all its published names begin with.
     build : callable
@@ -111,7 +113,7 @@ class Kind:
 
     title: str
     system: str
-    role: str
+    roles: tuple[str, ...]
     prefix: str
     build: Callable[..., Layer]
     read: Callable[[dict], list[dict]]
@@ -264,25 +266,25 @@ def _sized(options, row):
 KINDS = (
     Kind(
         "the generator of pytorch-CycleGAN-and-pix2pix",
-        *("cyclegan", "G", "model"),
+        *("cyclegan", ("G", "F"), "model"),
         cyclegan_networks.generator,
         _read_translator,
     ),
     Kind(
         "the discriminator of pytorch-CycleGAN-and-pix2pix",
-        *("cyclegan", "D_Y", "model"),
+        *("cyclegan", ("D_Y", "D_X"), "model"),
         cyclegan_networks.patch_discriminator,
         _read_patches,
     ),
     Kind(
         "the generator of PyTorch's DCGAN example",
-        *("dcgan", "G", "main"),
+        *("dcgan", ("G",), "main"),
         dcgan.generator,
         _read_generator,
     ),
     Kind(
         "the discriminator of PyTorch's DCGAN example",
-        *("dcgan", "D", "main"),
+        *("dcgan", ("D",), "main"),
         dcgan.discriminator,
         _read_discriminator,
     ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.layer import Layer
-from tinygan.machine.arrays import asarray, backend_of
+from tinygan.machine.arrays import Array, asarray, backend_of
 
 __all__ = ["GaussianNoise"]
 
@@ -48,7 +50,7 @@ class GaussianNoise(Layer):
 
     buffer_names = ("state",)
 
-    def __init__(self, std: float = 0.1, rng=None):
+    def __init__(self, std: float = 0.1, rng: Any = None):
         if not std >= 0:
             raise ValueError(f"GaussianNoise: std: expected a number of at least 0, got {std}")
         self.std = float(std)
@@ -56,17 +58,17 @@ class GaussianNoise(Layer):
             rng = rng.integers(2**63)
         self.state = _pack(np.random.PCG64(rng))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         random = np.random.Generator(_unpack(self.state))
         noise = random.standard_normal(x.shape, np.float32)
         noise *= np.float32(self.std)
         self.state[...] = _pack(random.bit_generator)
         return x + asarray(noise.astype(x.dtype, copy=False), backend_of(x)), None
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return dy
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return x
 
     def __repr__(self) -> str:

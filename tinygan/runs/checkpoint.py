@@ -29,17 +29,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 import tinygan
+from tinygan.averages import Average
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
@@ -171,7 +172,8 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
 
 def state_arrays(system: System) -> dict[str, np.ndarray]:
     """Return copies of everything that changes while `system` is trained, by name."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
+    holders: dict[str, Layer] | dict[str, Average]
     for section, holders in (("networks", system.networks), ("averages", system.averages)):
         for name, holder in holders.items():
             state = holder.state_dict()
@@ -185,23 +187,18 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
 
 def _optimizer_names(system: System) -> dict[str, dict[str, str]]:
     """Return, for each optimizer, its own name for an array (``3.m``) → the checkpoint's."""
-    known = {
-        id(parameter): f"{name}.{key}"
-        for name, network in system.networks.items()
-        for key, parameter in network.named_parameters().items()
-    }
-    names = {}
+    names: dict[str, dict[str, str]] = {}
     for name, optimizer in system.optimizers.items():
-        whose = [known.get(id(p), str(i)) for i, p in enumerate(optimizer.parameters)]
-        names[name] = own = {}
+        whose, own = system.updated(name), {}
         for key in optimizer.state_dict():
             number, _, slot = key.partition(".")
             place = f"{whose[int(number)]}/{slot}" if slot else key
             own[key] = f"optimizers/{name}/{place}"
+        names[name] = own
     return names
 
 
-def _described(optimizer) -> dict:
+def _described(optimizer: object) -> dict[str, Any]:
     """Return an optimizer's kind and its numbers: rate, decays."""
     numbers = {
         name: value
@@ -212,7 +209,7 @@ def _described(optimizer) -> dict:
     return {"kind": type(optimizer).__name__, **numbers}
 
 
-def _is_tuple_of_numbers(value) -> bool:
+def _is_tuple_of_numbers(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)
 
 
@@ -343,7 +340,7 @@ def _check_names(checkpoint: Checkpoint, names: dict[str, str], prefix: str = ""
         raise CheckpointError(f"{checkpoint.path}: a checkpoint of another network: {name} {state}")
 
 
-def _check_array(checkpoint: Checkpoint, name: str, dtype, shape: tuple[int, ...]) -> None:
+def _check_array(checkpoint: Checkpoint, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
     kind, found = checkpoint.shapes[name]
     if found != shape:
         raise CheckpointError(
@@ -375,7 +372,7 @@ def _check_extra(checkpoint: Checkpoint, due: dict[str, tuple[int, ...]]) -> dic
     return names
 
 
-def _check_sections(path: Path, shapes, version: str | None) -> None:
+def _check_sections(path: Path, shapes: Iterable[str], version: str | None) -> None:
     for name in shapes:
         section = name.partition("/")[0]
         if section not in SECTIONS:
@@ -406,7 +403,7 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
-def _checked(info) -> dict[str, Any]:
+def _checked(info: Any) -> dict[str, Any]:
     """Return the fields of a `Checkpoint` from the header's JSON; ValueError if one is wrong."""
     if not isinstance(info, dict):
         raise ValueError("expected an object")
@@ -438,13 +435,13 @@ def _checked(info) -> dict[str, Any]:
     }
 
 
-def _count(value) -> int:
+def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_STEPS:
         raise ValueError(f"step: expected a whole number of at least 0, got {value!r:.50}")
     return value
 
 
-def _number(value) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"score: expected a number, got {value!r:.50}")
     if not math.isfinite(value):
@@ -452,7 +449,7 @@ def _number(value) -> float:
     return float(value)
 
 
-def _check_depth(value, depth: int = 0) -> None:
+def _check_depth(value: Any, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     if isinstance(value, dict | list):
@@ -460,7 +457,7 @@ def _check_depth(value, depth: int = 0) -> None:
             _check_depth(inner, depth + 1)
 
 
-def _not_json(text: str):
+def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
@@ -477,8 +474,8 @@ def _opened(path: Path) -> Iterator[Any]:
     if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+        with open(path, "rb") as beginning:
+            length = int.from_bytes(beginning.read(8), "little")
         if length > _MOST_HEADER:
             raise CheckpointError(
                 f"{path}: cannot be read as a checkpoint; it is no safetensors file, or its "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
@@ -129,10 +129,6 @@ class Run:
         return f"<Run of a {self.system.name}, {self.step} steps: {self.path or self.checkpoint}>"
 
 
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 def load(
     path: str | Path,
     *,
@@ -140,7 +136,7 @@ def load(
     best: bool = False,
     raw: bool = False,
     backend: str = "auto",
-    say: Callable[[str], None] = _complain,
+    say: Callable[[str], None] = complain,
 ) -> Run:
     """Open a run folder, or one of its checkpoints.
 
@@ -169,7 +165,7 @@ def load(
     >>> run.generate(64).shape                          # doctest: +SKIP
     (64, 32, 32, 3)
     """
-    opened = open_run(Path(path), best=best)
+    opened = open_run(Path(path), best=best, say=say)
     found = opened.checkpoint
     noted = {"system": found.system, "system_file": found.system_file}
     cls = find_of_run(noted, system, found.path, say)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.systems.presets import Preset, describe_presets
 
@@ -28,7 +29,6 @@ __all__ = [
     "REQUIRED",
     "Kind",
     "Options",
-    "Parser",
     "checked",
     "choice",
     "inherit",
@@ -322,13 +322,6 @@ def flag_of(field: dataclasses.Field) -> str:
     return f"--{no}{field.name.replace('_', '-')}"
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a mistake in one line."""
-
-    def error(self, message):
-        raise UserError(message)
-
-
 def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> dict[str, Any]:
     """Return the options that were given on the command line, and only these.
 
@@ -340,8 +333,8 @@ def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> d
         After ``--help`` or the list of presets was printed.
     """
     given = vars(_parser(cls, title, prog).parse_args(argv))
-    if given.get("preset") is True:  # no name
-        print(describe_presets(cls.presets))
+    if given.get("preset") is True:
+        say(describe_presets(cls.presets))
         raise SystemExit(0)
     return given
 

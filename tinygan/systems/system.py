@@ -362,8 +362,8 @@ def refuse_above(needed: float, what: str, advice: str) -> None:
     free = memory.available_bytes("numpy")
     if free is not None and needed > free:
         raise UserError(
-            f"{what} alone would take about {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are available: lower {advice}"
+            f"{what} alone would take about {memory.size_text(needed)}, "
+            f"{memory.size_text(free)} are available: lower {advice}"
         )
 
 

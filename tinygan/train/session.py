@@ -101,16 +101,18 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
     Nothing is left of a run in which no step was finished.
     """
     options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
-    path = Path(given.get("out") or default_path(cls.name, options.data_name))
-    check_free(path)
+    fresh = not given.get("out")
+    path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
+    if not fresh:
+        check_free(path)
     system = build(cls, options)
     forecast = _introduce(system, given.get("force", False), say)
     with Interrupt() as interrupt:
-        run = RunFolder.create(path, describe_run(system, total_steps(system)))
+        run = RunFolder.create(path, describe_run(system, total_steps(system)), fresh)
         copy = None
         try:
             copy = _keep_file(system, run)
-            run.open_metrics(0)
+            run.open_metrics(0, system.metric_names)
             yield Session(system, run, interrupt, forecast)
         finally:
             run.close()
@@ -140,13 +142,16 @@ def taken_up(
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
         start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
+            if checkpoint is not None:  # it may have been killed before it could
+                run.prune(system.options.keep, best.step if best else None)
             say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
             yield None
             return
-        run.open_metrics(start)
+        run.open_metrics(start, system.metric_names)
         for error in errors:
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
+        run.prune(system.options.keep, best.step if best else None)
         run.write_config(describe_run(system, total_steps(system), config))
         _keep_file(system, run)
         say(f"continuing {path} after step {start}")

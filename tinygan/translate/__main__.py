@@ -7,13 +7,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tinygan import commands
+from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
 from tinygan.data.folder import folder_scale
 from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
-from tinygan.machine.memory import available_bytes
+from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser, whole
+from tinygan.systems.options import whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
 from tinygan.translate.pictures import save_picture, shrink, shrunk, translate_picture
@@ -27,36 +29,32 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        out = Path(arguments.out)
-        todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
-        run = load(
-            arguments.run,
-            system=arguments.system,
-            best=arguments.best,
-            raw=arguments.raw,
-            backend=arguments.backend,
-        )
-        direction = run.direction(arguments.direction)
-        system = run.translating()
-        scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
-        _make_folder(out)
-        failed = todo.left_out + _translate_all(todo, system, direction, arguments.size, scale)
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
+    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+
+
+def _translate(arguments) -> int:
+    out = Path(arguments.out)
+    todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+    run = load(
+        arguments.run,
+        system=arguments.system,
+        best=arguments.best,
+        raw=arguments.raw,
+        backend=arguments.backend,
+    )
+    direction = run.direction(arguments.direction)
+    system = run.translating()
+    scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
+    _make_folder(out)
+    failed = todo.left_out + _translate_all(todo, system, direction, arguments.size, scale)
     for line in todo.notes:
-        print(line, file=sys.stderr)
+        complain(line)
     for line in failed:
-        print(f"skipped {line}", file=sys.stderr)
+        complain(f"skipped {line}")
     count = len(todo.files) + todo.there + len(todo.left_out)
     there = f" ({todo.there} were there already)" if todo.there else ""
     done = f"{count - len(failed)} of {count} pictures, {direction} by {shown(run.checkpoint)}"
-    print(f"{done}, are in {shown(out)}{there}")
+    say(f"{done}, are in {shown(out)}{there}")
     return 1 if failed else 0
 
 
@@ -83,8 +81,8 @@ def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) 
         needed, free = system.translation_bytes(height, width), available_bytes(options.backend)
         if free is not None and needed > free:
             failed.append(
-                f"{shown(path)}: {width} × {height} pixels need about {needed / 1e9:.1f} GB, "
-                f"{free / 1e9:.1f} GB are available; give a smaller --size"
+                f"{shown(path)}: {width} × {height} pixels need about {size_text(needed)}, "
+                f"{size_text(free)} are available; give a smaller --size"
             )
             continue
         if size is not None:

@@ -173,12 +173,12 @@ async function translate({ data, width: W, height: H }, progress) {
     }
   }
   const y = await predict(x, [PH, PW, C], progress);
-  const cut = new Float32Array(H * W * C);
-  for (let i = 0; i < H; i++) {
-    const from = ((i + top) * PW + left) * C;
-    cut.set(y.data.subarray(from, from + W * C), i * W * C);
+  const F = about.factor, [OH, OW] = [H * F, W * F], cut = new Float32Array(OH * OW * C);
+  for (let i = 0; i < OH; i++) {
+    const from = ((i + top * F) * PW + left) * F * C;
+    cut.set(y.data.subarray(from, from + OW * C), i * OW * C);
   }
-  return toImage({ data: cut, shape: [H, W, C] });
+  return toImage({ data: cut, shape: [OH, OW, C] });
 }
 
 function startTranslating() {
@@ -207,6 +207,7 @@ function startTranslating() {
       const pixels = context.getImageData(0, 0, before.width, before.height);
       const made = await translate(pixels, (n) => { if (mine === turn) bar.value = n / about.layers; });
       if (mine !== turn) return;
+      [after.width, after.height] = [made.width, made.height];
       after.getContext("2d").putImageData(made, 0, 0);
       status.textContent = "";
     } catch (error) { status.textContent = `This file cannot be shown: ${error.message}`; }

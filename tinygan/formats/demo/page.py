@@ -10,54 +10,54 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 import tinygan
-from tinygan.errors import UserError
 from tinygan.formats.demo.describe import describe
-from tinygan.layer import Layer
+from tinygan.runs.run import Run
+from tinygan.systems.draws import Draws
 
 __all__ = ["page"]
 
 _SIZES = (64, 128, 256, 512)
 
 
-def page(system: str, name: str, options: dict, network: Layer, half: bool = False) -> str:
-    """Return the HTML of a page that runs a generator.
+def page(run: Run, direction: str | None = None, half: bool = False) -> str:
+    """Return the HTML of a page that draws or translates with a run's network.
 
     Parameters
     ----------
-    system : {"dcgan", "cyclegan"}
-    name : str
-        The network's, ``"G"`` or ``"F"``.
-    options : dict
-        Of the run.
-    network : Layer
+    run : Run
+    direction : str, optional
+        Of a run that translates, ``"AtoB"``.
     half : bool
         Keep the weights as 16-bit numbers; the file is half as long.
+
+    Raises
+    ------
+    UserError
+        If the run neither draws nor translates, or a layer is not one that the page can run.
     """
-    if name not in ("G", "F"):
-        raise UserError(f"--network {name}: a page needs a generator, G or F")
-    described, weights = describe(network, half)
-    parameters = sum(parameter.size for parameter in network.parameters())
-    size = options["image_size"]
-    about = {"network": described, "half": half, "layers": _count(described)}
-    if system == "dcgan":
-        title, mode = "Pictures from noise", "draw"
-        about |= {"noise": options["noise"], "noise_size": options["noise_size"]}
-        what = f"A DCGAN of {parameters:,} weights draws {size} × {size} pixels."
+    system, options, size = run.system, run.options, run.options.image_size
+    if isinstance(system, Draws):
+        title, mode, name = "Pictures from noise", "draw", "G"
+        facts = {"noise": options.noise, "noise_size": options.noise_size}
     else:
         title, mode = "Pictures translated", "translate"
-        about |= {"channels": options["channels"], "stride": 2 ** options["downsamplings"]}
-        what = f"A CycleGAN's generator of {parameters:,} weights, trained at {size} pixels."
+        name = run.translating().directions[run.direction(direction)]
+        facts = {"channels": options.channels, "stride": run.translating().multiple}
+        facts["factor"] = run.translating().factor
+    described, weights = describe(run.networks[name], half)
+    count = sum(parameter.size for parameter in run.networks[name].parameters())
+    about = {"network": described, "half": half, "layers": _count(described), "mode": mode} | facts
     return _template().render(
         title=title,
-        what=what,
+        what=f"A network of {count:,} weights, trained at {size} × {size} pixels.",
         mode=mode,
         size=size,
         sizes=sorted({*_SIZES, size}),
-        noise=options.get("noise_size"),
+        noise=facts.get("noise_size"),
         version=tinygan.__version__,
         interpreter=Markup(_text("interpreter.js")),
         script=Markup(_text("page.js")),
-        network=_json(about | {"mode": mode}),
+        network=_json(about),
         weights=base64.b64encode(weights).decode(),
     )
 
