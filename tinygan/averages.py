@@ -56,7 +56,7 @@ class Average:
     >>> average = Average(layer, decay=0.5)
     >>> layer.weight.data[...] = 1
     >>> average.update(step=0)  # 0.1 · 0 + 0.9 · 1
-    >>> float(average.network.weight.data[0, 0].round(3))
+    >>> round(float(average.network.weight.data[0, 0]), 3)
     0.9
     """
 

@@ -40,6 +40,7 @@ __all__ = [
     "resolve",
     "resumed",
     "share",
+    "some_of",
     "stored",
     "switch",
     "text",
@@ -128,6 +129,17 @@ def choice(*choices: str | int) -> Kind:
         lambda value: type(value) in (str, int) and value in choices,
         choices=choices,
     )
+
+
+def some_of(*choices: str) -> Kind:
+    """One or more of a few words, separated by commas."""
+
+    def accepts(value: Any) -> bool:
+        words = value.split(",") if isinstance(value, str) else []
+        return bool(words) and len(set(words)) == len(words) and set(words) <= set(choices)
+
+    expected = f"one or more of {', '.join(choices)}, separated by commas"
+    return Kind(expected, str, accepts, ",".join(choices[:2]).upper() + ",…")
 
 
 def text(metavar: str = "NAME") -> Kind:

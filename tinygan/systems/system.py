@@ -185,10 +185,14 @@ class System:
             self.steps_per_epoch = batches.steps_per_epoch
         self.to(self.options.backend)
         self.optimizers = self.build_optimizers()
+        self.start_averages()
+        self.upload = Uploader(self.options.backend)
+
+    def start_averages(self) -> None:
+        """Begin the averages at the networks as they are."""
         if self.options.ema:
             decay = self.options.ema
             self.averages = {name: Average(self.networks[name], decay) for name in self.averaged}
-        self.upload = Uploader(self.options.backend)
 
     # --- what a system writes -----------------------------------------------------------------
 
