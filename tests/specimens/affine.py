@@ -1,8 +1,9 @@
 """Linear maps: dense layers, embeddings, transposed convolutions, FFT, sums, residual blocks."""
 
+# ruff: noqa: E501 (a row a line)
 import numpy as np
-from specimens.table import group, layer, normal
 
+from specimens.table import group, layer, normal
 from tinygan import Layer, Parameter
 
 

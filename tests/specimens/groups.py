@@ -1,6 +1,8 @@
 """Functions of whole groups: softmax, pooling, layer and group norm, RNN cells, losses."""
 
+# ruff: noqa: E501 (a row a line)
 import numpy as np
+
 from specimens.table import group, normal, uniform
 
 

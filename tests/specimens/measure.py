@@ -13,6 +13,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
 import mutants  # noqa: E402
+
 from specimens import DEVELOPED, HELD_OUT, RIGHT  # noqa: E402
 
 

@@ -1,6 +1,8 @@
 """Functions of one number at a time: GELU, softplus, ELU, PReLU, Swish, GLU, powers, roots."""
 
+# ruff: noqa: E501 (a row a line)
 import numpy as np
+
 from specimens.table import group, normal, uniform
 
 
