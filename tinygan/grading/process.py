@@ -59,14 +59,18 @@ class Student:
     path : Path
         The file; its folder is copied to where the student's user can read it.
     limits : Limits
+    separate : bool
+        Whether to run it as another user, where that is possible.
+    extra : iterable of Path
+        Files of the teacher's that are laid beside it.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None, separate: bool = True):
+    def __init__(self, path: Path, limits: Limits | None = None, separate=True, extra=()):
         self.limits = limits or Limits()
         self.user = _free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
         self._process, self._token = None, f"TINYGAN_STUDENT={self._folder.name}"
-        self.used = 0.0
+        self.used, self._extra = 0.0, extra
         try:
             self._start(Path(path))
         except BaseException:
@@ -76,6 +80,8 @@ class Student:
     def _start(self, path):
         home = self._folder / "submission"
         shutil.copytree(path.parent, home, symlinks=True, ignore=_unsafe)
+        for file in self._extra:
+            shutil.copyfile(file, home / Path(file).name)
         if self.user is not None:
             for root, folders, files in os.walk(self._folder):
                 for name in (".", *folders, *files):

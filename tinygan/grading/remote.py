@@ -97,9 +97,9 @@ class RemoteModule:
         Of processor time, for importing.
     """
 
-    def __init__(self, path, limits: Limits | None = None, seconds=20.0, separate=True):
+    def __init__(self, path, limits: Limits | None = None, seconds=20.0, separate=True, extra=()):
         self.path, self.limits, self.seconds, self.separate = path, limits, seconds, separate
-        self.left = seconds
+        self.left, self.extra = seconds, extra
         self._student = self._broken = None
         self._names: set[str] = set()
         self._calls = self._new = 0
@@ -114,7 +114,7 @@ class RemoteModule:
         self.close()
         self._arrays.clear()
         try:
-            self._student = Student(self.path, self.limits, self.separate)
+            self._student = Student(self.path, self.limits, self.separate, self.extra)
             failed = self._student.ready(self.seconds)
             if failed is not None:
                 kind, text = failed.get("type"), failed.get("text")

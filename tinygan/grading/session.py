@@ -25,6 +25,7 @@ class Session:
         self.limits = Limits(memory=option("--tinygan-memory") << 20)
         self.cheats = option("--tinygan-cheats")
         self.forbidden = (option("--tinygan-forbid") or " ".join(DEFAULT)).replace(",", " ").split()
+        self.extra = [Path(config.invocation_params.dir, f) for f in option("--tinygan-with")]
         self._modules: dict = {}
         self._end = time.monotonic() + self.total
         self._left = 0
@@ -73,7 +74,9 @@ class Session:
             for module in self._modules.values():
                 module.close()
             self._modules.clear()
-            self._modules[key] = RemoteModule(path, self.limits, self.timeout)
+            self._modules[key] = RemoteModule(
+                path, self.limits, self.timeout, self.separate, self.extra
+            )
         module = self._modules[key]
         module.left = seconds
         return module
