@@ -22,6 +22,7 @@ import numpy as np
 from tinygan import Adam
 from tinygan.data import Batches, faces
 from tinygan.models import dcgan
+from tinygan.objectives import OBJECTIVES
 from tinygan.train.alarms import Alarms, variety
 
 COLLAPSE, WON, LOST = "mode collapse", "D is winning", "D has lost"
@@ -35,7 +36,7 @@ DEFAULTS = {
     "beta1": 0.5,
     "label_smoothing": 0.9,
     "activation": "relu",
-    "generator_loss": "non_saturating",
+    "objective": "non_saturating",
     "instance_noise": 0.0,
     "batch_size": 16,
     "images": 2000,
@@ -51,7 +52,7 @@ RECIPES = {
     "leaky ReLU": ((), {"activation": "leaky_relu"}),
     "no label smoothing": ((), {"label_smoothing": 1.0}),
     "instance noise 0.1": ((), {"instance_noise": 0.1}),
-    "minimax": ((), {"generator_loss": "minimax"}),
+    "minimax": ((), {"objective": "minimax"}),
     "wider": ((), {"width": 16, "width_D": 16}),
     "32 pixels": ((), {"image_size": 32}),
     # G makes one picture, or a few; a G that runs far ahead of D deceives it at the same time
@@ -67,11 +68,11 @@ RECIPES = {
     "G does not learn": ((WON,), {"lr_G": 0.0}),
     "wide D, narrow G, minimax": (
         (WON,),
-        {"width": 4, "width_D": 32, "lr_D": 2e-3, "generator_loss": "minimax"},
+        {"width": 4, "width_D": 32, "lr_D": 2e-3, "objective": "minimax"},
     ),
     "minimax, D 10 times faster": (
         (WON,),
-        {"generator_loss": "minimax", "lr_D": 2e-3, "lr_G": 2e-4},
+        {"objective": "minimax", "lr_D": 2e-3, "lr_G": 2e-4},
     ),
     "instance noise 3": ((LOST,), {"instance_noise": 3.0}),
     "instance noise 5, lr of the paper": (
@@ -112,11 +113,16 @@ def train(options: dict, seed: int):
                 adam_D,
                 x,
                 z,
-                label_smoothing=o["label_smoothing"],
-                generator_loss=o["generator_loss"],
-                instance_noise=noise if o["instance_noise"] else None,
+                objective=OBJECTIVES[o["objective"]](o["label_smoothing"]),
+                augment=_adding(noise),
             )
             yield step, metrics, G.predict(fixed) if step % LOOK_EVERY == 0 else None
+
+
+def _adding(noise):
+    """Return an augmentation that adds one array after the other: the real images', the fakes'."""
+    arrays = iter(noise)
+    return lambda images: (images + next(arrays), lambda dy: dy)
 
 
 def alarms_of(options: dict, seed: int) -> list:

@@ -11,8 +11,16 @@ from contextlib import ExitStack
 from benchmarks.contest import TINYGAN, TORCH, TORCH_CHANNELS_LAST, Worker, alternate, torch_modes
 
 KERNELS = (
-    *("copy", "relu", "relu_backward", "leaky_relu_backward", "moments", "normalise"),
-    *("normalise_backward", "patches", "sum_patches", "reflection_pad", "bce_with_logits", "adam"),
+    *("copy", "relu", "relu_backward", "leaky_relu_backward", "moments", "normalize"),
+    *(
+        "normalize_sums",
+        "normalize_backward",
+        "patches",
+        "sum_patches",
+        "reflection_pad",
+        "bce_with_logits",
+        "adam",
+    ),
 )
 
 

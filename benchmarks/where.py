@@ -1,8 +1,8 @@
 """Where each percent of a training step goes: ``python -m benchmarks.where dcgan|cyclegan``.
 
-Every layer's two methods, the three faces of convolution, the losses and the optimiser are wrapped
-by a clock.  What a wrapped function spends in another one is that one's, so that the shares add up
-to the whole step.
+Every layer's two methods, the three operations of convolution, the losses and the optimizer are
+wrapped by a clock.  What a wrapped function spends in another one is that one's, so that the
+shares add up to the whole step.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.work_tinygan import Tinygan
-from tinygan import layers, optim
+from tinygan import layers, losses, objectives, optim
 from tinygan.convolution import winograd
 from tinygan.layer import Layer, Residual
 from tinygan.layers import conv
 from tinygan.machine.allocator import keep_freed_memory
-from tinygan.models import cyclegan, dcgan
+from tinygan.models import cyclegan
 
 CONVOLUTION = [name for name in vars(conv) if name.startswith("convolve")]
 
@@ -67,7 +67,7 @@ STAGES = {
 
 @contextmanager
 def clocked(inside=False):
-    """Within the scope every layer, loss and optimiser is timed by the `Clock` that is given.
+    """Within the scope every layer, loss and optimizer is timed by the `Clock` that is given.
 
     With `inside`, the stages of the tiled convolutions are parts of their own.
     """
@@ -88,8 +88,8 @@ def clocked(inside=False):
             put(conv, name, lambda *_, name=name: ("convolution", name))
         for name, stage in STAGES.items() if inside else ():
             put(winograd, name, lambda *_, stage=stage, **__: ("tiles", stage))
-        for module in (dcgan, cyclegan):
-            for name in ("bce_with_logits", "l1", "squared_error"):
+        for module in (losses, objectives, cyclegan):
+            for name in ("bce_with_logits", "hinge", "l1", "mse"):
                 if hasattr(module, name):
                     put(module, name, lambda *_, name=name: ("losses", name))
         put(optim.Adam, "step", lambda *_: ("Adam", "step"))

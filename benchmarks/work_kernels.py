@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan import asarray
+from tinygan import Adam, Parameter, asarray
 from tinygan.fast import cuda as kernels
 
 WEIGHTS = (4, 4, 256, 512)
@@ -24,26 +24,28 @@ def prepare_kernel(backend: str, name: str, batch: int, size: int, channels: int
     window = (4, 4), (2, 2), (1, 1), size // 2, size // 2
     copies = draw(batch * (size // 2) ** 2, 16 * channels) if "patches" in name else None
     row = draw(1, channels)
-    weights = [[draw(*WEIGHTS) for _ in range(4)] for _ in range(4)] if name == "adam" else ()
-    table = kernels.AdamTable(weights) if name == "adam" else None
+    cache = grouped[0], row, row, row, None, None
+    weights = [Parameter(draw(*WEIGHTS)) for _ in range(4)] if name == "adam" else ()
+    adam = Adam(weights) if name == "adam" else None
     job, moved = {
         "copy": (lambda: dy.__setitem__(..., x), two),
         "relu": (lambda: kernels.relu(x), two),
         "relu_backward": (lambda: kernels.relu_backward(dy, x), three),
-        "leaky_relu_backward": (lambda: kernels.leaky_relu_backward(dy, x, 0.2), three),
+        "leaky_relu_backward": (lambda: kernels.leaky_relu_backward(dy, (x, 0.2)), three),
         "moments": (lambda: kernels.moments(grouped[0]), one),
-        "normalise": (lambda: kernels.normalise(grouped[0], row, row * row, None, None, 1e-5), two),
-        "normalise_backward": (  # x and dy are read for the sums and again for dx
-            lambda: kernels.normalise_backward(*reversed(grouped), row, row, row),
-            5 * one,
+        "normalize": (lambda: kernels.normalize(grouped[0], row, row * row, None, None, 1e-5), two),
+        "normalize_sums": (lambda: kernels.normalize_sums(grouped[1], cache), two),
+        "normalize_backward": (
+            lambda: kernels.normalize_backward(grouped[1], cache, row, row),
+            three,
         ),
         "patches": (lambda: kernels.patches(x, *window), one + 4 * one),
         "sum_patches": (lambda: kernels.sum_patches(copies, dy, *window), one + 4 * one),
         "reflection_pad": (lambda: kernels.reflection_pad(x, (1, 1)), two),
         "bce_with_logits": (lambda: kernels.bce_with_logits(x, 1.0), two),
         "adam": (
-            lambda: table.step(1e-4, 0.5, 0.999, 1e-8),
-            sum(7 * four[0].nbytes for four in weights),  # reads all four, writes three
+            lambda: adam.step(),
+            sum(7 * weight.data.nbytes for weight in weights),  # reads four arrays, writes three
         ),
     }[name]
     return job, moved

@@ -1,8 +1,8 @@
 """What PyTorch does in the benchmarks: the tasks of `benchmarks.work_tinygan`, the same updates.
 
 It is used as well as we know how: gradients set to None, the fused Adam, no gradients for weights
-whose gradients nobody wants (D's in G's step), no gradient for pictures, each path walked back as
-soon as its loss is known, and inference in ``eval`` and ``inference_mode``.
+whose gradients nobody wants (D's in G's step), no gradient for pictures, each path back-propagated
+as soon as its loss is known, and inference in ``eval`` and ``inference_mode``.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def dcgan_generator(image_size, width):
         ]
         wide //= 2
     layers += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
-    return _initialise(nn.Sequential(*layers))
+    return _initialize(nn.Sequential(*layers))
 
 
 def dcgan_discriminator(image_size, width):
@@ -201,7 +201,7 @@ def dcgan_discriminator(image_size, width):
             nn.LeakyReLU(0.2, True),
         ]
         wide, size = 2 * wide, size // 2
-    return _initialise(nn.Sequential(*layers, nn.Conv2d(wide, 1, 4, bias=False)))
+    return _initialize(nn.Sequential(*layers, nn.Conv2d(wide, 1, 4, bias=False)))
 
 
 class _Residual(nn.Module):
@@ -234,7 +234,7 @@ def cyclegan_generator(residual_blocks, width):
         layers += [nn.InstanceNorm2d(w // 2), nn.ReLU(True)]
         w //= 2
     layers += [nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
-    return _initialise(nn.Sequential(*layers))
+    return _initialize(nn.Sequential(*layers))
 
 
 def patch_discriminator(width):
@@ -247,10 +247,10 @@ def patch_discriminator(width):
             nn.LeakyReLU(0.2, True),
         ]
         width *= 2
-    return _initialise(nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1)))
+    return _initialize(nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1)))
 
 
-def _initialise(network):
+def _initialize(network):
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, 0.02)

@@ -1,15 +1,34 @@
 """Fixtures of all tests."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import cuda_shim
 import pytest
 from strict_cupy import install
 
-from tinygan.fast import cuda as kernels
+from tinygan import plain
 from tinygan.machine.arrays import cupy_status
 
 collect_ignore_glob = ["fixtures/make_*.py"]  # scripts; they import PyTorch
+
+
+@pytest.fixture(scope="session")
+def shared_run(tmp_path_factory):
+    """A tiny DCGAN's run of 7 steps that all tests share; who writes into it takes a copy."""
+    from training import train
+
+    out = tmp_path_factory.mktemp("shared") / "run"
+    every = ["--sample-every", 3, "--checkpoint-every", 2, "--keep", 9]
+    assert train("--steps", 7, *every, "--out", out) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def run_copy(shared_run, tmp_path_factory):
+    """A copy of the shared run, for a whole module."""
+    return Path(shutil.copytree(shared_run, tmp_path_factory.mktemp("copy") / "run"))
 
 
 @pytest.fixture
@@ -55,7 +74,7 @@ def cupy(request):
     if request.param == "gpu":
         yield module
         return
-    with kernels.disabled():
+    with plain():
         yield module
 
 

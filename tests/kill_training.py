@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from training import TINY, timeless
 
 import tinygan
-from tinygan.runs.checkpoint import checkpoint_paths, read_info
+from tinygan.runs.checkpoint import checkpoint_paths, read_checkpoint
 
 STEPS, CHECKPOINT_EVERY = 120, 3
 EVERY = ["--checkpoint-every", str(CHECKPOINT_EVERY), "--sample-every", "20"]
@@ -87,7 +87,7 @@ def last_checkpoint(run: Path) -> int:
     """Return the step of the newest checkpoint; every checkpoint there must be whole."""
     found = checkpoint_paths(run / "checkpoints")
     for step, path in found:
-        assert read_info(path)["step"] == step
+        assert read_checkpoint(path).step == step
         load_file(path)
     return found[0][0] if found else 0
 

@@ -8,9 +8,10 @@ import pytest
 from training import train
 
 from tinygan.data import faces
-from tinygan.train.alarms import ADVICE, GRACE, MEANING, WINDOW, Alarms, Variety, variety
-from tinygan.train.cyclegan_system import CycleGAN
-from tinygan.train.watch import read_watch
+from tinygan.runs.watched import read_watch
+from tinygan.systems import SYSTEMS, find
+from tinygan.systems.cyclegan import CycleGAN
+from tinygan.train.alarms import GRACE, MEANING, WINDOW, Alarms, Variety, variety
 
 DATA = Variety(0.9, 0.2)
 
@@ -97,12 +98,12 @@ def test_variety_of_data_of_few_kinds_and_of_copies():
     assert large.diversity == pytest.approx(data.diversity, rel=0.2)
 
 
-@pytest.mark.parametrize("system", list(ADVICE))
+@pytest.mark.parametrize("system", list(SYSTEMS))
 def test_every_warning_says_what_to_try_with_flags_that_exist(capsys, system):
     with pytest.raises(SystemExit):
         train(system, "--help", tiny=False)
     known = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
-    for kind, text in ADVICE[system].items():
+    for kind, text in find(system).advice.items():
         flags = set(re.findall(r"--[a-z0-9-]+", text))
         assert flags, kind
         assert flags <= known, kind

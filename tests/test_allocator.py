@@ -52,7 +52,8 @@ from contextlib import redirect_stdout, suppress
 from io import StringIO
 from tinygan.train.__main__ import main
 with suppress(SystemExit), redirect_stdout(StringIO()):
-    main(["dcgan", "--preset"])
+    sys.argv[1:] = ["dcgan", "--preset"]
+    main()  # as the process's own command
 """
     code = STEP.replace("def faults", command + "def faults")
     done = subprocess.run(

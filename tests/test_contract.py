@@ -20,8 +20,8 @@ def make(case, dtype=np.float64):
     return case.make().to(dtype=dtype)
 
 
-def walk(layer, x, seed=3, **options):
-    """One call and its way back; returns y, dx and the parameters' gradients."""
+def call(layer, x, seed=3, **options):
+    """One call and its backward pass; returns y, dx and the parameters' gradients."""
     layer.zero_grad()
     y, backward = layer(x)
     dx = backward(upstream(y, seed), **options)
@@ -39,12 +39,12 @@ def test_loss_gradients(case):
 
 
 @every_layer
-def test_each_call_owns_its_way_back(case):
+def test_each_call_owns_its_backward(case):
     inputs = [case.x(seed=seed) for seed in range(3)]
     alone, layer = [], make(case)
     state = layer.state_dict()
     for i, x in enumerate(inputs):
-        alone.append(walk(layer, x, seed=i))
+        alone.append(call(layer, x, seed=i))
     layer.load_state_dict(state)
     layer.zero_grad()
     calls = [layer(x) for x in inputs]
@@ -75,7 +75,7 @@ def test_inputs_are_only_read(case):
 def test_memory_layout_does_not_matter(case):
     layer, x = make(case), case.x()
     state = layer.state_dict()
-    y, dx, gradients = walk(layer, x)
+    y, dx, gradients = call(layer, x)
     layer.load_state_dict(state)
     layer.zero_grad()
     strided = np.zeros((*x.shape, 2))[..., 0]
@@ -91,8 +91,8 @@ def test_memory_layout_does_not_matter(case):
 @every_layer
 def test_float32_stays_float32_and_is_close_to_float64(case):
     exact, single = make(case), make(case, np.float32)
-    y, dx, gradients = walk(exact, case.x())
-    y32, dx32, gradients32 = walk(single, case.x(np.float32))
+    y, dx, gradients = call(exact, case.x())
+    y32, dx32, gradients32 = call(single, case.x(np.float32))
     for name, a, b in [("y", y32, y), ("dx", dx32, dx)] + [
         (name, gradients32[name], gradients[name]) for name in gradients
     ]:
@@ -108,7 +108,7 @@ def test_float32_stays_float32_and_is_close_to_float64(case):
 def test_frozen_computes_and_remembers_less(case):
     layer, x = make(case), case.x()
     state = layer.state_dict()
-    _, dx, _ = walk(layer, x)
+    _, dx, _ = call(layer, x)
     layer.load_state_dict(state)
     y, learning = layer(x)
     layer.load_state_dict(state)
@@ -126,7 +126,7 @@ def test_frozen_computes_and_remembers_less(case):
 def test_a_call_before_frozen_still_learns(case):
     layer, x = make(case), case.x()
     state = layer.state_dict()
-    _, _, gradients = walk(layer, x)
+    _, _, gradients = call(layer, x)
     layer.load_state_dict(state)
     layer.zero_grad()
     y, backward = layer(x)
@@ -140,43 +140,43 @@ def test_a_call_before_frozen_still_learns(case):
 def test_the_input_gradient_can_be_skipped(case):
     layer, x = make(case), case.x()
     state = layer.state_dict()
-    _, _, gradients = walk(layer, x)
+    _, _, gradients = call(layer, x)
     layer.load_state_dict(state)
-    _, dx, without = walk(layer, x, input_gradient=False)
+    _, dx, without = call(layer, x, input_gradient=False)
     assert dx is None
     for name in gradients:
         np.testing.assert_array_equal(without[name], gradients[name])
 
 
 @every_layer
-def test_a_way_back_is_walked_once_with_the_right_shape(case):
+def test_a_backward_is_called_once_with_the_right_shape(case):
     layer, x = make(case), case.x()
     y, backward = layer(x)
     with pytest.raises(ValueError, match="expected dy of the output's shape"):
         backward(np.zeros((*y.shape, 1)))
     backward(upstream(y))
     assert held_bytes(backward) == 0
-    with pytest.raises(RuntimeError, match="already walked"):
+    with pytest.raises(RuntimeError, match="already called"):
         backward(upstream(y))
 
 
 @every_layer
 def test_state_round_trip(case):
     layer, x = make(case), case.x()
-    walk(layer, x)  # moves running statistics and random state
+    call(layer, x)  # moves running statistics and random state
     other = make(case)
     for parameter in other.parameters():
         parameter.data += 1
     other.load_state_dict(layer.state_dict())
     np.testing.assert_array_equal(other.predict(x), layer.predict(x))
-    for a, b in zip(walk(layer, x)[:2], walk(other, x)[:2], strict=True):
+    for a, b in zip(call(layer, x)[:2], call(other, x)[:2], strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @every_layer
 def test_predict_changes_nothing_and_is_independent_of_the_batch(case):
     layer, x = make(case), case.x()
-    walk(layer, x)
+    call(layer, x)
     before = layer.state_dict()
     y = layer.predict(x)
     for name, array in layer.state_dict().items():
@@ -192,7 +192,7 @@ def test_the_same_bits_at_every_thread_count(case):
         for count in (1, 2, 3):
             set_num_threads(count)
             layer.load_state_dict(state)
-            results.append(walk(layer, x))
+            results.append(call(layer, x))
     finally:
         set_num_threads(threads)
     for y, dx, gradients in results[1:]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tinygan import convolution, plain
 from tinygan.convolution import (
     convolve,
     convolve_backward,
@@ -249,6 +250,19 @@ def test_integers_for_pairs():
     np.testing.assert_array_equal(convolve(x, w, 2, 1), convolve(x, w, (2, 2), (1, 1)))
 
 
+def test_plain_sets_what_auto_means(monkeypatch):
+    x, w = np.ones((1, 5, 5, 2)), np.ones((3, 3, 2, 4))
+    ran = []
+    for module in (convolution.naive, convolution.im2col):
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(module, "convolve", lambda *a, name=name: ran.append(name))
+    with using_algorithm("winograd"):
+        for name in ("im2col", "naive"):
+            with plain(convolution=name):
+                convolve(x, w)
+    assert ran == ["im2col", "naive"]
+
+
 def test_using_algorithm_sets_what_auto_means(monkeypatch):
     from tinygan.convolution import naive
 
@@ -265,6 +279,8 @@ def test_using_algorithm_sets_what_auto_means(monkeypatch):
 @pytest.mark.parametrize(
     ("message", "call"),
     [
+        ("stride: expected .* got 2.0", lambda x, w: convolve(x, w, stride=2.0)),
+        ("padding: expected .* got True", lambda x, w: convolve(x, w, padding=True)),
         ("algorithm: expected one of", lambda x, w: convolve(x, w, algorithm="fft")),
         ("algorithm: expected one of", lambda x, w: using_algorithm("fft").__enter__()),
         ("stride: expected", lambda x, w: convolve(x, w, stride=0)),

@@ -1,10 +1,27 @@
 """The CycleGAN: its networks, and an objective that is the paper's, to the letter."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from tinygan import Adam, Layer, check_objective, l1, squared_error
+from tinygan import (
+    Adam,
+    Conv2d,
+    CycleObjective,
+    GroupNorm,
+    Hinge,
+    Layer,
+    Minimax,
+    NonSaturating,
+    PixelShuffle,
+    Sequential,
+    check_objective,
+    l1,
+    mse,
+)
 from tinygan.models import cyclegan
+from tinygan.objectives import OBJECTIVES
 
 TINY = {"width": 4, "downsamplings": 1, "residual_blocks": 1}
 
@@ -22,7 +39,7 @@ def networks(seed=0, dtype=np.float64, std=0.25, d_layers=1, **options):
     return made
 
 
-def optimisers(G, F, D_X, D_Y):
+def optimizers(G, F, D_X, D_Y):
     return (
         Adam(G.parameters() + F.parameters(), lr=2e-4, betas=(0.5, 0.999)),
         Adam(D_X.parameters(), lr=2e-4, betas=(0.5, 0.999)),
@@ -53,28 +70,42 @@ def test_discriminator_has_the_published_number_of_parameters():
     assert count(cyclegan.patch_discriminator()) == 2_764_737
 
 
-def test_parameters_stand_in_the_order_of_the_published_files():
+def test_parameters_stand_where_the_published_files_have_them():
     def places(network):
         return list(dict.fromkeys(name.rsplit(".", 1)[0] for name in network.named_parameters()))
 
-    # the published 1, 4, 7, 10.1, 10.5, …, 16, 19, 23: there an activation counts as a layer
-    blocks = [f"{i}.{j}" for i in range(7, 13) for j in (1, 4)]
-    assert places(cyclegan.generator(width=1)) == ["1", "3", "5", *blocks, "13", "15", "18"]
-    blocks = [f"{i}.{j}" for i in range(7, 16) for j in (1, 5)]
+    # model.N and model.N.conv_block.M there
+    blocks = [f"{i}.{j}" for i in range(10, 16) for j in (1, 5)]
+    assert places(cyclegan.generator(width=1)) == ["1", "4", "7", *blocks, "16", "19", "23"]
+    blocks = [f"{i}.{j}" for i in range(10, 19) for j in (1, 6)]
     nine = cyclegan.generator(width=1, residual_blocks=9, dropout=0.5)
-    assert places(nine) == ["1", "3", "5", *blocks, "16", "18", "21"]
-    assert places(cyclegan.patch_discriminator(width=1)) == ["0", "2", "4", "6", "8"]
+    assert places(nine) == ["1", "4", "7", *blocks, "19", "22", "26"]
+    assert places(cyclegan.patch_discriminator(width=1)) == ["0", "2", "5", "8", "11"]
+
+
+def test_norms_and_upsamplings_may_be_ones_own():
+    def sub_pixel(wide, half, bias, rng):
+        return [Conv2d(wide, 4 * half, 3, padding=1, bias=bias, rng=rng), PixelShuffle(2)]
+
+    norm = partial(GroupNorm, 2)
+    G = cyclegan.generator(width=4, residual_blocks=1, norm=norm, upsampling=sub_pixel, rng=0)
+    kinds = [type(layer) for layer in G]
+    assert kinds.count(PixelShuffle) == 2
+    assert kinds.count(GroupNorm) == 5
+    assert G.predict(np.zeros((1, 16, 16, 3), np.float32)).shape == (1, 16, 16, 3)
+    D = cyclegan.patch_discriminator(width=4, norm=norm, rng=0)
+    assert [type(layer) for layer in D].count(GroupNorm) == 3
 
 
 def test_biases_stand_where_no_norm_brings_its_own():
     batch = set(cyclegan.generator(width=1, norm="batch").named_parameters())
-    assert {n for n in batch if n in ("1.weight", "1.bias", "2.weight", "2.bias", "18.bias")} == {
+    assert {n for n in batch if n in ("1.weight", "1.bias", "2.weight", "2.bias", "23.bias")} == {
         "1.weight",
         "2.weight",
         "2.bias",
-        "18.bias",
+        "23.bias",
     }
-    assert "8.bias" in cyclegan.patch_discriminator(width=1, norm="batch").named_parameters()
+    assert "11.bias" in cyclegan.patch_discriminator(width=1, norm="batch").named_parameters()
 
 
 def test_initial_weights():
@@ -147,7 +178,7 @@ def test_every_loss_is_the_papers_equation():
     x, y = pictures()
     fake_y, fake_x = G.predict(x), F.predict(y)
     again_x, again_y = F.predict(fake_y), G.predict(fake_x)
-    adams = optimisers(G, F, D_X, D_Y)
+    adams = optimizers(G, F, D_X, D_Y)
     expected = {
         "L_GAN": ((1 - D_Y.predict(fake_y)) ** 2).mean()  # (2)
         + ((1 - D_X.predict(fake_x)) ** 2).mean(),
@@ -161,7 +192,7 @@ def test_every_loss_is_the_papers_equation():
         2.0 * expected["L_GAN"] + 3.0 * expected["L_identity"] + 7.0 * expected["L_cyc"]
     )
     losses = cyclegan.train_step(
-        *(G, F, D_X, D_Y, *adams, x, y), lambda_gan=2.0, lambda_identity=3.0, lambda_cycle=7.0
+        *(G, F, D_X, D_Y, *adams, x, y), objective=CycleObjective(2.0, 3.0, 7.0)
     )
     assert losses.keys() == expected.keys()
     for name, value in losses.items():
@@ -175,8 +206,11 @@ def test_every_loss_is_the_papers_equation():
         {"lambda_gan": 1.0, "lambda_identity": 0.0, "lambda_cycle": 0.0},
         {"lambda_gan": 0.0, "lambda_identity": 1.0, "lambda_cycle": 0.0},
         {"lambda_gan": 0.0, "lambda_identity": 0.0, "lambda_cycle": 1.0},
+        {"adversarial": NonSaturating()},
+        {"adversarial": Minimax()},
+        {"adversarial": Hinge()},
     ],
-    ids=["the paper's", "L_GAN", "L_identity", "L_cyc"],
+    ids=["the paper's", "L_GAN", "L_identity", "L_cyc", "cross-entropy", "minimax", "hinge"],
 )
 @pytest.mark.parametrize(
     "options",
@@ -186,20 +220,23 @@ def test_every_loss_is_the_papers_equation():
 def test_gradient_of_the_generator_objective(options, weights):
     G, F, D_X, D_Y = networks(**options)
     x, y = pictures(count=2)
+    objective = CycleObjective(**weights)
 
     def L_G():
-        return cyclegan.generator_objective(G, F, D_X, D_Y, x, y, **weights)[0]["L_G"]
+        return cyclegan.generator_objective(G, F, D_X, D_Y, x, y, objective=objective)[0]["L_G"]
 
     check_objective(L_G, [G, F], step=1e-7)
 
 
+@pytest.mark.parametrize("adversarial", OBJECTIVES)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_gradient_of_the_discriminator_objective(layers):
+def test_gradient_of_the_discriminator_objective(layers, adversarial):
     _, _, D_X, _ = networks(d_layers=layers)
+    objective = CycleObjective(lambda_discriminator=1.0, adversarial=OBJECTIVES[adversarial]())
     x, fake = pictures(count=2, size=16)
 
     def L_D_X():
-        return cyclegan.discriminator_objective(D_X, x, fake, lambda_discriminator=1.0)
+        return cyclegan.discriminator_objective(D_X, x, fake, objective=objective)
 
     check_objective(L_D_X, [D_X], step=1e-7)
 
@@ -210,7 +247,8 @@ def test_the_discriminators_gradient_is_multiplied_and_the_loss_is_not():
     found = {}
     for weight in (1.0, 0.5):
         D_X.zero_grad()
-        loss = cyclegan.discriminator_objective(D_X, x, fake, lambda_discriminator=weight)
+        objective = CycleObjective(lambda_discriminator=weight)
+        loss = cyclegan.discriminator_objective(D_X, x, fake, objective=objective)
         found[weight] = loss, [p.grad.copy() for p in D_X.parameters()]
     assert found[1.0][0] == found[0.5][0]
     for whole, half in zip(found[1.0][1], found[0.5][1], strict=True):
@@ -239,7 +277,7 @@ class Witness(Layer):
 def witnessed_step(x, y, **options):
     diary = []
     made = networks()
-    adams = optimisers(*made)
+    adams = optimizers(*made)
     witnesses = [Witness(n, m, diary) for n, m in zip(("G", "F", "D_X", "D_Y"), made, strict=True)]
     for name, adam in zip(("G steps", "D_X steps", "D_Y steps"), adams, strict=True):
         adam.step = lambda name=name, step=adam.step: (diary.append((name, None)), step())
@@ -271,7 +309,7 @@ def test_without_the_identity_loss_its_passes_are_saved():
         return sum(name in ("G", "F") for name, _ in witnessed_step(x, y, **options))
 
     assert passes() == 6
-    assert passes(lambda_identity=0.0) == 4
+    assert passes(objective=CycleObjective(lambda_identity=0.0)) == 4
 
 
 def test_generators_step_leaves_the_discriminators_gradients_alone():
@@ -290,12 +328,43 @@ def test_discriminators_see_what_the_pools_show():
     def pool(domain):
         return lambda fake: (given.setdefault(domain, fake), old[domain])[1]
 
-    diary = witnessed_step(x, y, pool_X=pool("X"), pool_Y=pool("Y"))
+    diary = witnessed_step(x, y, pools=(pool("X"), pool("Y")))
     for domain, real in (("X", x), ("Y", y)):
         seen = [value for name, value in diary if name == f"D_{domain}"]
         assert seen[-2] is real
         assert seen[-1] is old[domain]
         assert given[domain] is seen[0]  # what G's step showed D is what the pool is given
+
+
+class Darker(Layer):
+    """An augmentation that is no identity on the way back."""
+
+    def __init__(self):
+        self.calls, self.backward_calls = 0, 0
+
+    def forward(self, x):
+        self.calls += 1
+        return 0.5 * x, None
+
+    def backward(self, dy, cache):
+        self.backward_calls += 1
+        return 0.5 * dy
+
+
+def test_all_that_the_discriminators_see_is_augmented():
+    """It is as if the augmentation stood in front of them; each fake passes through it once."""
+    x, y = pictures()
+    made, others = networks(), networks()
+    augment = Darker()
+    found = cyclegan.train_step(*made, *optimizers(*made), x, y, augment=augment)
+    assert (augment.calls, augment.backward_calls) == (4, 2)
+    G, F, D_X, D_Y = others
+    wrapped = G, F, Sequential(Darker(), D_X), Sequential(Darker(), D_Y)
+    expected = cyclegan.train_step(*wrapped, *optimizers(*others), x, y)
+    assert found == expected
+    for a, b in zip(made, others, strict=True):
+        for p, q in zip(a.parameters(), b.parameters(), strict=True):
+            np.testing.assert_array_equal(p.data, q.data)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -304,7 +373,8 @@ def test_losses_keep_the_dtype(dtype):
     x, y = pictures(dtype=dtype)
     for weight in (5.0, 0.0):
         losses = cyclegan.train_step(
-            *(G, F, D_X, D_Y, *optimisers(G, F, D_X, D_Y), x, y), lambda_identity=weight
+            *(G, F, D_X, D_Y, *optimizers(G, F, D_X, D_Y), x, y),
+            objective=CycleObjective(lambda_identity=weight),
         )
         assert {value.dtype for value in losses.values()} == {np.dtype(dtype)}
         assert all(p.data.dtype == dtype for p in G.parameters())
@@ -312,7 +382,7 @@ def test_losses_keep_the_dtype(dtype):
 
 def test_a_few_steps_learn_to_reconstruct():
     G, F, D_X, D_Y = networks(dtype=np.float32, std=0.1)
-    adams = optimisers(G, F, D_X, D_Y)
+    adams = optimizers(G, F, D_X, D_Y)
     for adam in adams:
         adam.lr = 1e-2
     x, y = pictures(dtype=np.float32)
@@ -325,7 +395,7 @@ def test_losses_are_those_of_the_losses_module():
     G, F, D_X, D_Y = networks()
     x, y = pictures()
     losses, fake_x, fake_y = cyclegan.generator_objective(G, F, D_X, D_Y, x, y)
-    parts = [squared_error(D.predict(fake), 1.0)[0] for D, fake in ((D_X, fake_x), (D_Y, fake_y))]
+    parts = [mse(D.predict(fake), 1.0)[0] for D, fake in ((D_X, fake_x), (D_Y, fake_y))]
     assert losses["L_GAN"] == pytest.approx(sum(parts), rel=1e-12)
     parts = [l1(F.predict(fake_y), x)[0], l1(G.predict(fake_x), y)[0]]
     assert losses["L_cyc"] == pytest.approx(sum(parts), rel=1e-12)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygan import Adam
+from tinygan import Adam, CycleObjective
 from tinygan.models import cyclegan
 
 STORED = Path(__file__).parent / "fixtures" / "cyclegan_step.npz"
@@ -32,10 +32,10 @@ def take_steps(networks, initial, batches, lambdas):
         for parameters in (G.parameters() + F.parameters(), D_X.parameters(), D_Y.parameters())
     ]
     names = ("lambda_gan", "lambda_identity", "lambda_cycle")
-    options = dict(zip(names, lambdas, strict=True))
+    objective = CycleObjective(**dict(zip(names, lambdas, strict=True)))
     return [
         cyclegan.train_step(
-            *networks, *adams, x.astype(np.float64), y.astype(np.float64), **options
+            *networks, *adams, x.astype(np.float64), y.astype(np.float64), objective=objective
         )
         for x, y in batches
     ]

@@ -8,13 +8,18 @@ import pytest
 from tinygan import (
     Adam,
     BatchNorm2d,
+    GaussianNoise,
+    Layer,
+    NonSaturating,
+    Sequential,
     bce_with_logits,
     check_objective,
     frozen,
-    initialise,
+    initialize,
     non_saturating,
 )
 from tinygan.models import cyclegan, dcgan
+from tinygan.objectives import OBJECTIVES
 
 
 def count(network):
@@ -48,9 +53,9 @@ def test_every_size_goes_through_both_networks(size, channels):
 
 def test_the_generators_activation_is_an_option():
     G = dcgan.generator(16, activation="relu", width=2)
-    assert [repr(norm.activation) for norm in norms(G)] == ["ReLU()"] * 2
+    assert [repr(G[i]) for i in (3, 6)] == ["ReLU()"] * 2
     G = dcgan.generator(16, width=2, activation="leaky_relu", negative_slope=0.3)
-    assert [repr(norm.activation) for norm in norms(G)] == ["LeakyReLU(0.3)"] * 2
+    assert [repr(G[i]) for i in (3, 6)] == ["LeakyReLU(0.3)"] * 2
 
 
 def norms(network):
@@ -85,8 +90,8 @@ def test_initial_values_are_the_papers_and_come_from_the_seed():
     ],
     ids=["G", "D", "translator", "patches"],
 )
-def test_networks_start_as_initialise_would_set_them(make):
-    network = initialise(make(rng=1), rng=0)
+def test_networks_start_as_initialize_would_set_them(make):
+    network = initialize(make(rng=1), rng=0)
     for name, array in make(rng=0).state_dict().items():
         np.testing.assert_array_equal(network.state_dict()[name], array, err_msg=name)
 
@@ -103,7 +108,7 @@ def test_a_step_is_the_papers_two_updates(game):
     """The step against the same mathematics written out with separate calls."""
     G, D, adam_G, adam_D, x, z = game
     states = G.state_dict(), D.state_dict()
-    losses = dcgan.train_step(G, D, adam_G, adam_D, x, z, label_smoothing=0.9)
+    losses = dcgan.train_step(G, D, adam_G, adam_D, x, z, objective=NonSaturating(0.9))
     after = G.state_dict(), D.state_dict()
 
     G.load_state_dict(states[0]), D.load_state_dict(states[1])
@@ -146,8 +151,9 @@ def test_the_generators_half_leaves_the_discriminators_gradients_alone(game):
         np.testing.assert_array_equal(gradient, parameter.grad)
 
 
-@pytest.mark.parametrize("kind", ["non_saturating", "minimax"])
+@pytest.mark.parametrize("kind", OBJECTIVES)
 def test_both_objectives_gradients_over_all_parameters(kind):
+    objective = OBJECTIVES[kind]()
     G = dcgan.generator(16, noise_size=6, width=3, rng=0).to(dtype="float64")
     D = dcgan.discriminator(16, width=3, rng=1).to(dtype="float64")
     for network in (G, D):  # away from the tiny initial weights, where scores hardly move
@@ -160,15 +166,15 @@ def test_both_objectives_gradients_over_all_parameters(kind):
         fake, fake_backward = G(z)
         with frozen(D):
             score, score_backward = D(fake)
-        loss, dscore = dcgan.GENERATOR_LOSSES[kind](score)
+        loss, dscore = objective.generator(score)
         fake_backward(score_backward(dscore))
         return loss
 
     def objective_D():
         total = 0.0
-        for images, target in ((x, 0.9), (G.predict(z), 0.0)):
+        for images, real in ((x, True), (G.predict(z), False)):
             score, score_backward = D(images)
-            loss, dscore = bce_with_logits(score, target)
+            loss, dscore = objective.discriminator(score, real)
             score_backward(dscore, input_gradient=False)
             total = total + loss
         return total
@@ -177,15 +183,63 @@ def test_both_objectives_gradients_over_all_parameters(kind):
     check_objective(objective_D, [D])
 
 
-def test_instance_noise_is_what_the_discriminator_sees(game):
-    G, D, adam_G, adam_D, x, z = game
+class Darker(Layer):
+    """An augmentation that is no identity on the way back."""
+
+    def __init__(self):
+        self.calls, self.backward_calls = [], 0
+
+    def forward(self, x):
+        self.calls.append(x)
+        return 0.5 * x, None
+
+    def backward(self, dy, cache):
+        self.backward_calls += 1
+        return 0.5 * dy
+
+
+def test_all_that_the_discriminator_sees_is_augmented(game):
+    """It is as if the augmentation stood in front of D, and the fake passes through it once."""
+    G, D, opt_G, opt_D, x, z = game
+    G2, D2 = dcgan.generator(16, noise_size=8, width=4), dcgan.discriminator(16, width=4)
+    G2.load_state_dict(G.state_dict()), D2.load_state_dict(D.state_dict())
+    augment = Darker()
+    found = dcgan.train_step(G, D, opt_G, opt_D, x, z, augment=augment)
+    assert [images.shape for images in augment.calls] == [x.shape] * 2
+    assert augment.calls[0] is x
+    assert augment.backward_calls == 1
+    wrapped = Sequential(Darker(), D2)
+    expected = dcgan.train_step(G2, wrapped, Adam(G2.parameters()), Adam(D2.parameters()), x, z)
+    assert found == expected
+    for a, b in zip(
+        G.parameters() + D.parameters(), G2.parameters() + D2.parameters(), strict=True
+    ):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_instance_noise_is_drawn_for_real_pictures_first(game):
+    G, D, opt_G, opt_D, x, z = game
     D_state, G_state = D.state_dict(), G.state_dict()
-    noise = np.random.default_rng(4).normal(size=(2, *x.shape)).astype(np.float32)
-    with_noise = dcgan.train_step(G, D, adam_G, adam_D, x, z, instance_noise=tuple(noise))
+    noise = np.random.default_rng(4).standard_normal((2, *x.shape), np.float32)
+    noise *= np.float32(0.3)
+    augment = GaussianNoise(0.3, rng=4)
+    with_noise = dcgan.train_step(G, D, opt_G, opt_D, x, z, augment=augment)
     D.load_state_dict(D_state), G.load_state_dict(G_state)
-    real_only = dcgan.train_step(G, D, Adam(G.parameters()), Adam(D.parameters()), x + noise[0], z)
-    assert float(with_noise["D_real"]) == pytest.approx(float(real_only["D_real"]))
-    assert float(with_noise["D_fake"]) != pytest.approx(float(real_only["D_fake"]), rel=1e-4)
+    score_real, _ = D(x + noise[0])
+    score_fake, _ = D(G(z)[0] + noise[1])
+    for name, score in (("D_real", score_real), ("D_fake", score_fake)):
+        assert with_noise[name] == NonSaturating().probability(score).mean()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_few_steps_with_each_objective(game, name):
+    G, D, opt_G, opt_D, x, z = game
+    for _ in range(3):
+        losses = dcgan.train_step(G, D, opt_G, opt_D, x, z, objective=OBJECTIVES[name]())
+    assert losses["loss_D"] == losses["loss_D_real"] + losses["loss_D_fake"]
+    assert all(np.isfinite(loss) and loss.dtype == np.float32 for loss in losses.values())
+    assert 0 <= losses["D_real"] <= 1
+    assert 0 <= losses["D_fake"] <= 1
 
 
 def test_a_discriminator_learns_to_tell_two_colours_apart(game):

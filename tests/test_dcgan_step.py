@@ -7,6 +7,7 @@ import pytest
 
 from tinygan import Adam
 from tinygan.models import dcgan
+from tinygan.objectives import OBJECTIVES
 
 STORED = Path(__file__).parent / "fixtures" / "dcgan_step.npz"
 LR = 2e-3
@@ -87,6 +88,7 @@ def test_two_steps_against_pytorch(generator_loss, activation, label_smoothing):
     shapes = [[p.shape for p in network.parameters()] for network in networks]
     initial, batches = reference.draw(shapes, 4, noise_size, seed=1)
     options = {"generator_loss": generator_loss, "label_smoothing": label_smoothing}
-    losses = take_steps(networks, initial, batches, **options)
+    objective = OBJECTIVES[generator_loss](label_smoothing)
+    losses = take_steps(networks, initial, batches, objective=objective)
     options["activation"] = activation
     compare(networks, losses, *reference.steps(initial, batches, noise_size, width, options, LR))

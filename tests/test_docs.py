@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinygan.__main__ import COMMANDS
-from tinygan.train.__main__ import SYSTEMS
+from tinygan.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, TUTORIALS = ROOT / "docs", sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))

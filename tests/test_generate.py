@@ -1,6 +1,9 @@
 """Pictures from a trained DCGAN."""
 
 import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,17 +11,18 @@ from PIL import Image
 from safetensors.numpy import save_file
 from training import train
 
-from tinygan.generate.__main__ import draw, main
+from tinygan.generate.__main__ import main
 from tinygan.runs.checkpoint import load_system
-from tinygan.runs.folder import find_run
-from tinygan.train.dcgan_system import DCGAN
+from tinygan.runs.run import Run, load
+from tinygan.systems.dcgan import DCGAN, DCGANOptions
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("generate") / "run"
-    assert train("--steps", 2, "--out", out) == 0
-    return out
+@pytest.fixture
+def run(shared_run):
+    return shared_run
+
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def generate(*words) -> int:
@@ -48,10 +52,11 @@ def test_it_makes_as_many_pictures_as_asked_for(run, tmp_path, capsys):
 
 def test_the_pictures_are_those_of_the_trained_generator(run, tmp_path):
     assert generate(run, "--count", 3, "--columns", 3, "--out", tmp_path / "a.png") == 0
-    options, checkpoint = find_run(run, "dcgan")
-    system = DCGAN(options)
+    [checkpoint] = run.glob("checkpoints/step-000007.safetensors")
+    system = DCGAN(load(run).options)
+    system.start()
     load_system(checkpoint, system)
-    images = system.networks["G"].predict(draw(options, 3, 3, 0, False))
+    images = system.networks["G"].predict(load(run).noise(3))
     expected = np.rint((images + 1) * 127.5)
     for cell, image in zip(cells(tmp_path / "a.png", 3), expected, strict=True):
         assert np.abs(cell - image).max() <= 1
@@ -68,9 +73,10 @@ def test_the_seed_decides(run, tmp_path):
 
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 def test_interpolation_walks_from_one_noise_to_another(distribution):
-    options = {"noise_size": 50, "noise": distribution}
-    z = draw(options, 12, 6, 3, True).reshape(2, 6, 50)
-    ends = draw(options, 4, 1, 3, False).reshape(2, 2, 50)
+    small = DCGANOptions(noise_size=50, noise=distribution, image_size=16, width=1)
+    run = Run(None, SimpleNamespace(path=None, step=0), DCGAN(small))
+    z = run.noise(12, 3, True, 6).reshape(2, 6, 50)
+    ends = run.noise(4, 3).reshape(2, 2, 50)
     np.testing.assert_allclose(z[:, [0, -1]], ends, atol=1e-5)
     steps = np.linalg.norm(np.diff(z, axis=1), axis=-1)
     np.testing.assert_allclose(steps, steps[:, :1].repeat(5, 1), rtol=0.25)
@@ -80,7 +86,7 @@ def test_interpolation_walks_from_one_noise_to_another(distribution):
 
 
 def test_one_checkpoint_alone_is_enough(run, tmp_path):
-    [checkpoint] = (run / "checkpoints").iterdir()
+    checkpoint = run / "checkpoints" / "step-000007.safetensors"
     moved = tmp_path / "elsewhere.safetensors"
     moved.write_bytes(checkpoint.read_bytes())
     assert generate(moved, "--count", 4, "--out", tmp_path / "a.png") == 0
@@ -115,9 +121,8 @@ def bad_runs(tmp_path):
     (tmp_path / "fresh").mkdir()
     config = {"format": "tinygan run 1", "system": "dcgan"}
     (tmp_path / "fresh" / "config.json").write_text(json.dumps(config))
-    (tmp_path / "other").mkdir()
-    config["system"] = "cyclegan"
-    (tmp_path / "other" / "config.json").write_text(json.dumps(config))
+    other = next((FIXTURES / "run_format_1").rglob("cyclegan/**/*.safetensors"))
+    shutil.copy(other, tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text("no tensors in here")
     for name, options in (("without", {}), ("strange", {"image_size": "../..", "channels": []})):
         info = json.dumps({"step": 1, "system": "dcgan", "options": options})
@@ -131,7 +136,7 @@ def bad_runs(tmp_path):
         (["nowhere"], "no such run folder"),
         (["empty"], "not a run folder"),
         (["fresh"], "no checkpoint yet"),
-        (["other"], "expected the run of a dcgan, got one of a cyclegan"),
+        (["other.safetensors"], "a cyclegan does not draw images; it translates them"),
         (["text.safetensors"], "cannot be read as a checkpoint"),
         (["without.safetensors"], "its options are damaged"),
         (["strange.safetensors"], "its options are damaged"),

@@ -11,13 +11,12 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from tinygan import Adam, asarray, asnumpy
+from tinygan import Adam, asarray, asnumpy, plain
 from tinygan.convolution.gpu import WORKSPACE_BYTES
-from tinygan.fast import cuda as kernels
 from tinygan.losses import bce_with_logits
 from tinygan.machine.gpu import tf32_is_on
 from tinygan.models import cyclegan, dcgan
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 
 pytestmark = pytest.mark.gpu
 ALIKE = 1e-4  # float32: of a tensor's largest number
@@ -57,7 +56,7 @@ class CycleGAN:
             network.to(backend=backend, dtype=dtype)
         G, F, D_X, D_Y = (network.parameters() for network in self.networks)
         self.adams = [Adam(p, 2e-4, (0.5, 0.999)) for p in (G + F, D_X, D_Y)]
-        self.pools = {"pool_X": cyclegan.ImagePool(5, 1), "pool_Y": cyclegan.ImagePool(5, 2)}
+        self.pools = cyclegan.ImagePool(5, 1), cyclegan.ImagePool(5, 2)
         self.backend, self.dtype, self.size = backend, dtype, image_size
 
     def arrays(self, step):
@@ -65,7 +64,7 @@ class CycleGAN:
         return tuple(asarray(array.astype(self.dtype), self.backend) for array in drawn)
 
     def step(self, arrays):
-        return cyclegan.train_step(*self.networks, *self.adams, *arrays, **self.pools)
+        return cyclegan.train_step(*self.networks, *self.adams, *arrays, pools=self.pools)
 
 
 SYSTEMS = pytest.mark.parametrize("system", [DCGAN, CycleGAN])
@@ -93,11 +92,11 @@ def _alike(host, device, what, floor=0.0):
     assert error <= ALIKE * largest, f"{what}: {error / largest:.1e} of its largest number"
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["kernels", "plain"])
-def test_activations_and_gradients_of_a_dcgan_step(gpu, plain):
+@pytest.mark.parametrize("plainly", [False, True], ids=["kernels", "plain"])
+def test_activations_and_gradients_of_a_dcgan_step(gpu, plainly):
     host, device = DCGAN("numpy", np.float32), DCGAN("cupy", np.float32)
     (x, z), (x_device, z_device) = host.arrays(0), device.arrays(0)
-    with kernels.disabled() if plain else nullcontext():
+    with plain() if plainly else nullcontext():
         pairs = (host.G, device.G, z, z_device), (host.D, device.D, x, x_device)
         for network, other, a, b in pairs:
             ways, other_ways = [], []
@@ -168,11 +167,11 @@ def test_memory_does_not_grow_and_keeps_to_the_forecast(gpu, system):
     shapes = [asnumpy(array).shape[1:] for array in trained.arrays(0)]
     if system is DCGAN:
         forecast = sum(
-            summarise(network, shape).step_bytes(trained.batch)
+            summarize(network, shape).step_bytes(trained.batch)
             for network, shape in zip(networks, reversed(shapes), strict=True)
         )
     else:
-        found = [summarise(network, shapes[0]) for network in networks]
+        found = [summarize(network, shapes[0]) for network in networks]
         forecast = sum(s.bytes_state for s in found) + 2 * found[0].bytes_per_sample
     for step in range(3):
         trained.step(trained.arrays(step))

@@ -15,7 +15,7 @@ from tinygan import (
     check_gradients,
     check_objective,
     frozen,
-    squared_error,
+    mse,
 )
 from tinygan.gradcheck.__main__ import main
 from tinygan.gradcheck.cases import LAYERS, LOSSES
@@ -79,7 +79,7 @@ def test_a_missing_term_of_batch_norm_is_found_though_ones_would_hide_it():
 @pytest.mark.parametrize("shape", [(4, 1, 3, 2), (4, 3, 3, 3), (8, 8, 8, 3), (16, 16, 16, 4)])
 @pytest.mark.parametrize("mean", [0, 3])
 @pytest.mark.parametrize(
-    "make", [BatchNorm2d, InstanceNorm2d, lambda c: BatchNorm2d(c, activation=ReLU())]
+    "make", [BatchNorm2d, InstanceNorm2d, lambda c: Sequential(BatchNorm2d(c), ReLU())]
 )
 def test_a_gradient_that_cancels_to_nothing_is_no_lack_of_precision(make, mean, shape):
     x = mean + normal(*shape)
@@ -139,7 +139,7 @@ def test_frozen_parameters_are_left_out():
 
 def test_losses_and_plain_functions_are_checked_too():
     x, t = normal(3, 4), normal(3, 4, seed=1)
-    assert check_gradients(lambda p: squared_error(p, t), x).ok
+    assert check_gradients(lambda p: mse(p, t), x).ok
     wrong = check_gradients(lambda p: (((p - t) ** 2).mean(), p - t), x, raises=False)
     assert wrong.checks[0].ratio == pytest.approx(x.size / 2)
 
@@ -147,7 +147,7 @@ def test_losses_and_plain_functions_are_checked_too():
 def objective_of(layer, x, factor=1.0):
     def objective():
         y, backward = layer(x)
-        loss, dy = squared_error(y, 1.0)
+        loss, dy = mse(y, 1.0)
         backward(dy * factor)
         return loss
 

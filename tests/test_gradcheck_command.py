@@ -76,7 +76,7 @@ def test_right(student, arguments, capsys):
     ("arguments", "says"),
     [
         ("leaky --like LeakyReLU", "wrong mask [x]: the mask is taken from dy"),
-        ("mse --like squared_error", "constant factor [x]"),
+        ("mse --like mse", "constant factor [x]"),
         ("flipped --like Conv2d", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "everywhere 2 times what is due"),

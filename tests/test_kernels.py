@@ -1,5 +1,5 @@
-"""The CUDA kernels: they compile for every architecture, and on the CPU they give what the plain
-versions give, at random shapes, borders and sizes that are no multiple of anything."""
+"""The CUDA kernels: they compile for every architecture, and take what they can take.  Those that
+are no override (see `test_overrides`) are compared here, on the CPU, with the plain version."""
 
 import ctypes
 import importlib.util
@@ -8,23 +8,19 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import cuda_shim
 import numpy as np
 import pytest
 
 from tinygan import Adam, Parameter, asarray, asnumpy, losses
 from tinygan.convolution import output_size
 from tinygan.fast import cuda as kernels
-from tinygan.fast.cpu import normalise
 from tinygan.fast.cuda import module
-from tinygan.layers import activation, shape
 
 NAMES = [*re.findall(r"^KERNEL (\w+)\(", module.source(), re.MULTILINE)]
 NAMES += re.findall(r"^LOSS\((\w+),", module.source(), re.MULTILINE)
 ARCHITECTURES = (70, 75, 80, 86, 87, 89, 90, 100)
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 BOTH_DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-SEEDS = pytest.mark.parametrize("seed", range(6))
 
 
 def assert_close(device, host, dtype, scale=None):
@@ -130,12 +126,12 @@ def test_they_take_whole_cupy_arrays_of_one_floating_dtype(cupy_with_kernels):
     assert not kernels.usable(x[:, ::2])
     assert not kernels.usable(x.T)
     assert not kernels.usable(x, x.astype(np.float64))
-    assert not kernels.usable(x, 1.0)
+    assert kernels.usable(x, 1.0)
     assert not kernels.usable(x[:0])
     assert not kernels.usable(x > 0)
-    with kernels.disabled():
-        assert not kernels.usable(x)
-    assert kernels.usable(x)
+    assert kernels.usable(x, (x, 0.2), None, [x])
+    assert not kernels.usable(x, (x, np.ones(3, np.float32)))
+    assert not kernels.usable(x, [x.T])
 
 
 def test_without_a_compiler_of_kernels_the_plain_version_runs(strict_cupy):
@@ -143,36 +139,6 @@ def test_without_a_compiler_of_kernels_the_plain_version_runs(strict_cupy):
 
 
 # --- what they compute ------------------------------------------------------------------------
-
-
-@BOTH_DTYPES
-@SEEDS
-def test_activations(cupy_with_kernels, seed, dtype):
-    rng = np.random.default_rng(seed)
-    x, dy = (_draw(rng, int(rng.integers(1, 1500)) if seed else 256, dtype=dtype) for _ in range(2))
-    dy = np.resize(dy, x.shape)
-    x_device, dy_device = asarray(x, "cupy"), asarray(dy, "cupy")
-    for name, *slope in (
-        ("relu",),
-        ("leaky_relu", 0.2),
-        ("leaky_relu", 1.5),
-        ("tanh",),
-        ("sigmoid",),
-    ):
-        y, cache = getattr(activation, name)(x, *slope)
-        assert_close(getattr(kernels, name)(x_device, *slope), y, dtype)
-        dx = getattr(activation, f"{name}_backward")(dy, cache)
-        y_device = asarray(y, "cupy")
-        dx_device = getattr(kernels, f"{name}_backward")(dy_device, y_device, *slope)
-        assert_close(dx_device, dx, dtype)
-
-
-def test_activations_keep_what_is_not_a_number(cupy_with_kernels):
-    x = asarray(np.array([np.nan, -np.inf, np.inf, -1e30], np.float32), "cupy")
-    assert np.isnan(asnumpy(kernels.relu(x))[0])
-    assert np.isnan(asnumpy(kernels.leaky_relu(x, 0.2))[0])
-    assert asnumpy(kernels.relu(x))[1:].tolist() == [0, np.inf, 0]
-    assert asnumpy(kernels.sigmoid(x))[1:].tolist() == [0, 1, 0]
 
 
 def _window(rng):
@@ -223,88 +189,6 @@ def test_patches_of_memory_that_is_not_aligned(cupy_with_kernels):
     assert (asnumpy(found) == _plain_patches(asnumpy(x), (2, 2), (1, 1), (0, 0), 2, 2)).all()
 
 
-GROUPED = [
-    (1, 7, 3),
-    (3, 30, 5),
-    (2, 1, 4),
-    (1, 1500, 33),
-    (2, 3000, 16),
-    (1, 70001, 1),
-    (4, 257, 64),
-]
-
-
-@BOTH_DTYPES
-@pytest.mark.parametrize("size", GROUPED, ids=str)
-@pytest.mark.parametrize("affine", [True, False])
-@pytest.mark.parametrize("slope", [None, 0, 0.2, 1.5])
-def test_normalisation(cupy_with_kernels, size, affine, slope, dtype):
-    rng = np.random.default_rng(0)
-    x, dy = _draw(rng, *size, dtype=dtype) + dtype(3), _draw(rng, *size, dtype=dtype)
-    gamma, beta = (_draw(rng, size[2], dtype=dtype) for _ in range(2)) if affine else (None, None)
-    on_device = {
-        name: None if array is None else asarray(array, "cupy")
-        for name, array in (("x", x), ("dy", dy), ("gamma", gamma), ("beta", beta))
-    }
-    mean, var = normalise.moments(x)
-    mean_device, var_device = kernels.moments(on_device["x"])
-    assert_close(mean_device, mean, dtype)
-    assert_close(var_device, var, dtype, scale=1)
-    y, cache = normalise.normalise(x, mean, var, gamma, beta, 1e-5, slope)
-    _, _, rstd, scale, *_ = cache
-    mean_device, var_device = asarray(mean, "cupy"), asarray(var, "cupy")
-    y_device, rstd_device, scale_device = kernels.normalise(
-        on_device["x"], mean_device, var_device, on_device["gamma"], on_device["beta"], 1e-5, slope
-    )
-    assert_close(y_device, y, dtype)
-    assert_close(rstd_device, rstd, dtype)
-    assert_close(scale_device, scale, dtype)
-    dx, dgamma, dbeta = normalise.normalise_backward(dy, cache)
-    remembered = [asarray(array, "cupy") for array in (x, mean, rstd, scale)]
-    remembered += [None if slope is None else asarray(y, "cupy"), slope]
-    dx_device, sum_dy, sum_dy_xhat = kernels.normalise_backward(on_device["dy"], *remembered)
-    largest = abs(dy).sum(axis=1).max()
-    assert_close(sum_dy.sum(axis=0), dbeta, dtype, largest)
-    assert_close(sum_dy_xhat.sum(axis=0), dgamma, dtype, largest)
-    assert_close(dx_device, dx, dtype, abs(scale).max() * abs(dy).max())
-    none, *sums = kernels.normalise_backward(on_device["dy"], *remembered, input_gradient=False)
-    assert none is None
-    for again, before in zip(sums, (sum_dy, sum_dy_xhat), strict=True):
-        assert (asnumpy(again) == asnumpy(before)).all()
-
-
-@BOTH_DTYPES
-@pytest.mark.parametrize("seed", range(12))
-def test_normalisation_of_drawn_sizes_and_slopes(cupy_with_kernels, seed, dtype):
-    """The whole pair of functions, through their own choice of kernels, against the plain one."""
-    rng = np.random.default_rng(seed)
-    size = tuple(int(n) for n in (rng.integers(1, 4), rng.integers(2, 900), rng.integers(1, 70)))
-    slope = [None, 0.0, float(rng.uniform(0, 1)), float(rng.uniform(1, 3))][seed % 4]
-    x, dy = 1 + 2 * _draw(rng, *size, dtype=dtype), _draw(rng, *size, dtype=dtype)
-    gamma, beta = (_draw(rng, size[2], dtype=dtype) for _ in range(2))
-    mean, var = normalise.moments(x)
-    found = {}
-    for backend in ("numpy", "cupy"):
-        arrays = [asarray(array, backend) for array in (x, mean, var, gamma, beta)]
-        y, cache = normalise.normalise(*arrays, 1e-5, slope)
-        cache = (*cache[:4], asarray(found["numpy"][0], backend) if found and cache[4] is not None
-                 else cache[4], cache[5])  # fmt: skip
-        back = normalise.normalise_backward(asarray(dy, backend), cache)
-        found[backend] = [asnumpy(array) for array in (y, *back)]
-    for host, device in zip(found["numpy"], found["cupy"], strict=True):
-        assert_close(device, host, dtype, 10 * max(1, abs(host).max()))
-
-
-def test_normalisation_keeps_what_is_not_a_number(cupy_with_kernels):
-    x = asarray(np.array([np.nan, -np.inf, np.inf, -1], np.float32).reshape(1, 4, 1), "cupy")
-    mean, var = (asarray(np.full((1, 1), v, np.float32), "cupy") for v in (0, 1))
-    for slope, last in ((0, 0), (0.5, -0.5)):
-        for found in (kernels.normalise, normalise.normalise):
-            y = asnumpy(found(x, mean, var, None, None, 0.0, slope)[0]).ravel()
-            assert np.isnan(y[0])
-            assert y[1:].tolist() == [-np.inf if slope else 0, np.inf, last]
-
-
 def test_variance_far_from_zero(cupy_with_kernels):
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((1, 5000, 8)) + 1000).astype(np.float32)
@@ -314,42 +198,8 @@ def test_variance_far_from_zero(cupy_with_kernels):
 
 
 @BOTH_DTYPES
-def test_running_statistics(cupy_with_kernels, dtype):
-    rng = np.random.default_rng(0)
-    running_mean, running_var, mean, var = (_draw(rng, 300, dtype=dtype) for _ in range(4))
-    device = [asarray(array, "cupy") for array in (running_mean, running_var, mean, var)]
-    kernels.move_running(*device, 50, 0.1)
-    assert_close(device[0], (running_mean * 0.9 + mean * 0.1).astype(dtype), dtype)
-    assert_close(device[1], (running_var * 0.9 + var * (50 / 49) * 0.1).astype(dtype), dtype)
-
-
-@BOTH_DTYPES
-@pytest.mark.parametrize("size", [(2, 3, 5, 4), (1, 1, 1, 1), (3, 40, 41, 7), (1, 200, 201, 1)])
-def test_column_sums(cupy_with_kernels, size, dtype):
-    dy = _draw(np.random.default_rng(0), *size, dtype=dtype)
-    expected = dy.sum(axis=(0, 1, 2))
-    assert_close(kernels.column_sums(asarray(dy, "cupy")), expected, dtype, abs(dy).sum())
-
-
-@BOTH_DTYPES
-@SEEDS
-def test_padding_by_reflection(cupy_with_kernels, seed, dtype):
-    rng = np.random.default_rng(seed)
-    n, h, w, c = _sizes(rng)
-    padding = int(rng.integers(0, h)), int(rng.integers(0, w))
-    if seed == 0:
-        padding = (h - 1, w - 1)  # every pixel but the corners is mirrored to both sides
-    x = _draw(rng, n, h, w, c, dtype=dtype)
-    y, _ = shape.reflection_pad(x, padding)
-    assert (asnumpy(kernels.reflection_pad(asarray(x, "cupy"), padding)) == y).all()
-    dy = _draw(rng, *y.shape, dtype=dtype)
-    dx = shape.reflection_pad_backward(dy, padding)
-    assert_close(kernels.reflection_pad_backward(asarray(dy, "cupy"), padding), dx, dtype)
-
-
-@BOTH_DTYPES
 @pytest.mark.parametrize("size", [(1,), (255,), (257, 3), (2, 40, 41, 3)])
-@pytest.mark.parametrize("name", ["bce_with_logits", "squared_error", "l1"])
+@pytest.mark.parametrize("name", ["bce_with_logits", "mse", "l1"])
 def test_losses(cupy_with_kernels, monkeypatch, name, size, dtype):
     monkeypatch.setattr("tinygan.fast.cuda.loss._BLOCKS", 7)  # so that blocks come round again
     rng = np.random.default_rng(0)
@@ -367,26 +217,21 @@ def test_adam_over_all_parameters(cupy_with_kernels, dtype):
     rng = np.random.default_rng(0)
     values = [_draw(rng, *size, dtype=dtype) for size in ((5,), (1,), (64, 65), (4096,), (3, 4097))]
     host = [Parameter(value.copy()) for value in values]
-    adam = Adam(host, lr=0.01, betas=(0.5, 0.99))
-    device = [[asarray(v, "cupy")] + [asarray(0 * v, "cupy") for _ in "gmv"] for v in values]
-    table = kernels.AdamTable(device)
-    assert table.key == kernels.AdamTable.key_of(device)
-    for step in range(1, 4):
-        for p, (_, gradient, _, _) in zip(host, device, strict=True):
+    device = [Parameter(asarray(value, "cupy")) for value in values]
+    adams = [Adam(parameters, lr=0.01, betas=(0.5, 0.99)) for parameters in (host, device)]
+    for _ in range(3):
+        for p, q in zip(host, device, strict=True):
             p.grad[...] = rng.standard_normal(p.shape)
-            gradient[...] = asarray(p.grad, "cupy")
-        adam.step()
-        correction = (1 - 0.99**step) ** 0.5
-        table.step(0.01 * correction / (1 - 0.5**step), 0.5, 0.99, 1e-8 * correction)
-    for p, (m, v), four in zip(host, adam.moments, device, strict=True):
-        for expected, found in zip((p.data, p.grad, m, v), four, strict=True):
-            assert_close(found, expected, dtype)
-    table.clear_gradients()
-    assert not any(asnumpy(gradient).any() for _, gradient, _, _ in device)
-
-
-def test_every_kernel_was_run_by_the_tests_above(request):
-    own = [item for item in request.session.items if item.path == request.path]
-    if len(own) < 100 or cuda_shim.COMPILER is None:
-        pytest.skip("not all tests of this file ran")
-    assert set(NAMES) <= set(cuda_shim.ran)
+            q.grad[...] = asarray(p.grad, "cupy")
+        adams[0].step()
+        cupy_with_kernels.ledger.reset()
+        adams[1].step()
+        assert cupy_with_kernels.ledger.launches == 1
+    for p, q, slots, slots_device in zip(host, device, *(a.slots for a in adams), strict=True):
+        expected, found = (p.data, p.grad, *slots), (q.data, q.grad, *slots_device)
+        for a, b in zip(expected, found, strict=True):
+            assert_close(b, a, dtype)
+    cupy_with_kernels.ledger.reset()
+    adams[1].zero_grad()
+    assert cupy_with_kernels.ledger.launches == 1
+    assert not any(asnumpy(q.grad).any() for q in device)

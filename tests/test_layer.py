@@ -1,7 +1,8 @@
-"""The protocol itself: finding what is inside, state, freezing, the way back."""
+"""The protocol itself: finding what is inside, state, freezing, the backward pass."""
 
 import gc
 import weakref
+from collections import UserDict, deque
 
 import numpy as np
 import pytest
@@ -50,6 +51,99 @@ def test_parameters_come_in_definition_order_with_dotted_names():
     assert list(network.named_parameters()) == ["0.weight", "0.bias", "1.0.weight", "1.0.bias"]
     assert list(network.buffers()) == ["1.0.running_mean", "1.0.running_var"]
     assert list(network.state_dict()) == [*network.named_parameters(), *network.buffers()]
+
+
+class Nested(Layer):
+    """Parameters and layers where authors put them."""
+
+    def __init__(self):
+        one, two, three = (Parameter(np.full(2, float(i))) for i in (1, 2, 3))
+        self.gains = [one, (two, {"deep": [three]})]
+        self.branches = {"low": Scale(4.0), "high": [[Scale(5.0)], Sequential(Scale(6.0))]}
+
+    def forward(self, x):
+        return x, None
+
+    def backward(self, dy, cache):
+        return dy
+
+
+def test_parameters_and_layers_are_found_in_lists_tuples_and_dicts_at_any_depth():
+    layer = Nested()
+    assert list(layer.named_parameters()) == [
+        "gains.0",
+        "gains.1.0",
+        "gains.1.1.deep.0",
+        "branches.low.factor",
+        "branches.high.0.0.factor",
+        "branches.high.1.0.factor",
+    ]
+    state = layer.state_dict()
+    for parameter in layer.parameters():
+        parameter.data += 1
+    layer.load_state_dict(state)
+    assert [float(p.data.flat[0]) for p in layer.parameters()] == [1, 2, 3, 4, 5, 6]
+    layer.to(dtype="float32")
+    assert {p.data.dtype for p in layer.parameters()} == {np.dtype(np.float32)}
+    with frozen(layer):
+        assert all(p.frozen for p in layer.parameters())
+    with pytest.raises(NotImplementedError, match="must define predict"):
+        Layer.predict(layer, np.ones(1))
+
+
+class Holder:
+    def __init__(self, value):
+        self.value = value
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    ("hide", "path"),
+    [
+        (lambda p: {p}, "1.hidden: a set"),
+        (lambda p: frozenset([p]), "1.hidden: a frozenset"),
+        (lambda p: [1, {"a": {p}}], "1.hidden.1.a: a set"),
+        (Holder, "1.hidden: a Holder"),
+        (lambda p: [Holder([p])], "1.hidden.0: a Holder"),
+        (lambda p: Holder(Holder({"a": p})), "1.hidden: a Holder"),
+        (Slotted, "1.hidden: a Slotted"),
+        (lambda p: np.array([p, None], dtype=object), "1.hidden: a ndarray"),
+        (lambda p: {p: 0.1}, "1.hidden: a dict"),
+        (lambda p: deque([p]), "1.hidden: a deque"),
+        (lambda p: UserDict(a=p), "1.hidden: a UserDict"),
+    ],
+)
+@pytest.mark.parametrize("make", [lambda: Parameter(np.ones(1)), lambda: Scale(1.0)])
+def test_what_cannot_be_found_is_an_error_that_says_where_it_is(hide, path, make):
+    inner = Scale(1.0)
+    inner.hidden = hide(make())
+    network = Sequential(Scale(2.0), inner)
+    for ask in (network.parameters, network.state_dict, network.zero_grad):
+        with pytest.raises(TypeError, match=f"^{path} holds a Parameter or Layer, which is not"):
+            ask()
+
+
+def test_other_attributes_are_no_hindrance():
+    layer = Scale(1.0)
+    layer.itself = [layer.factor]  # found twice, listed once
+    layer.loop = []
+    layer.loop.append(layer.loop)
+    layer.others = [np.ones(3), {"a", 1}, Holder(Holder(None)), np.array([None]), sum, Holder]
+    layer.generator = np.random.default_rng(0)
+    assert list(layer.named_parameters()) == ["factor"]
+
+
+def test_two_parameters_of_one_name_are_an_error():
+    layer = Scale(1.0)
+    layer.table = {"a": {"b": Parameter(np.ones(1))}, "a.b": Parameter(np.ones(1))}
+    with pytest.raises(ValueError, match=r"two parameters are called 'table\.a\.b'"):
+        layer.parameters()
 
 
 def test_a_shared_layer_has_its_parameters_once():

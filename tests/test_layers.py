@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 
 from tinygan import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    GaussianNoise,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -18,7 +25,7 @@ from tinygan import (
     Tanh,
     Upsample,
 )
-from tinygan.fast.cpu.normalise import moments, normalise, normalise_backward
+from tinygan.layers.norm import moments
 
 
 def normal(*shape, seed=0, dtype=np.float64):
@@ -103,43 +110,6 @@ def test_the_variance_does_not_depend_on_which_pixel_comes_first(shape):
     np.testing.assert_allclose(var, exact.var(1), rtol=1e-4)
 
 
-@pytest.mark.parametrize("negative_slope", [0, 0.2, 1, 1.5])
-@pytest.mark.parametrize("shape", GROUPED, ids=str)
-def test_normalisation_with_an_activation_is_the_one_after_the_other(shape, negative_slope):
-    x, dy = normal(*shape) + 3, normal(*shape, seed=1)
-    gamma, beta = normal(shape[2], seed=2), normal(shape[2], seed=3)
-    mean, var = moments(x)
-    u, plain = normalise(x, mean, var, gamma, beta, 1e-5)
-    y, cache = normalise(x, mean, var, gamma, beta, 1e-5, negative_slope)
-    np.testing.assert_allclose(y, np.where(u > 0, u, negative_slope * u), rtol=1e-14)
-    du = np.where(u > 0, dy, negative_slope * dy)
-    for dx in (True, False):
-        found = normalise_backward(dy, cache, input_gradient=dx)
-        for a, b in zip(found, normalise_backward(du, plain, input_gradient=dx), strict=True):
-            assert (a is b is None) or abs(a - b).max() <= 1e-12 * max(1, abs(b).max())
-
-
-@pytest.mark.parametrize("make", [BatchNorm2d, InstanceNorm2d])
-@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(0.2), LeakyReLU(1.5)], ids=repr)
-def test_a_norm_with_an_activation_predicts_as_the_two_layers(make, activation):
-    one = make(3, activation=activation)
-    two = Sequential(make(3), activation)
-    for seed in range(3):
-        x = normal(4, 5, 6, 3, seed=seed, dtype=np.float32) * 2 + 1
-        np.testing.assert_allclose(one(x)[0], two(x)[0], rtol=1e-6)
-    np.testing.assert_allclose(one.predict(x), two.predict(x), rtol=1e-6)
-    assert list(one.state_dict().values()) == [] or len(one.state_dict()) == 4
-    assert repr(one) == f"{make.__name__}(3, activation={activation!r})"
-
-
-@pytest.mark.parametrize("wrong", [Tanh(), ReLU, "relu", 0.2, Sequential(ReLU())])
-@pytest.mark.parametrize("make", [BatchNorm2d, InstanceNorm2d])
-def test_a_norm_refuses_other_activations(make, wrong):
-    message = rf"{make.__name__}: activation: expected None, a ReLU\(\) or a LeakyReLU\(\), got "
-    with pytest.raises(TypeError, match=message):
-        make(3, activation=wrong)
-
-
 def test_dropout_keeps_the_expected_value_and_draws_anew():
     layer, x = Dropout(0.25, rng=0), np.ones((100, 10, 10, 4), np.float32)
     first, _ = layer(x)
@@ -166,6 +136,33 @@ def test_activations_at_the_ends_of_the_number_line():
         assert LeakyReLU(0.5).predict(x).tolist() == pytest.approx([-5e29, -500, 0, 1e3, 1e30])
 
 
+def test_gamma_is_one_unless_the_network_asks():
+    for make in (BatchNorm2d, lambda c, **o: InstanceNorm2d(c, affine=True, **o)):
+        assert (make(4, rng=0).weight.data == 1).all()
+        drawn = make(1000, weight_std=0.02, rng=0).weight.data
+        assert drawn.std() == pytest.approx(0.02, rel=0.1)
+        assert drawn.mean() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("which", ["weight", "bias"])
+@pytest.mark.parametrize("make", [BatchNorm2d, lambda c: Sequential(BatchNorm2d(c), ReLU())])
+def test_one_frozen_parameter_of_a_norm_gets_no_gradient(make, which):
+    layer = make(3)
+    norm = layer[0] if isinstance(layer, Sequential) else layer
+    getattr(norm, which).frozen = True
+    y, backward = layer(normal(2, 3, 4, 3, dtype=np.float32))
+    backward(normal(*y.shape, seed=1, dtype=np.float32))
+    other = "bias" if which == "weight" else "weight"
+    assert not getattr(norm, which).grad.any()
+    assert getattr(norm, other).grad.all()
+
+
+@pytest.mark.parametrize("make", [BatchNorm2d, InstanceNorm2d, GroupNorm])
+def test_options_behind_the_channels_are_given_by_name(make):
+    with pytest.raises(TypeError, match="positional argument"):
+        make(2, 4, 1e-3)
+
+
 # --- against PyTorch, where it is installed ---------------------------------------------------
 
 
@@ -184,9 +181,20 @@ def torch_weight(torch, weight):
         (lambda: BatchNorm2d(3), lambda nn: nn.BatchNorm2d(3)),
         (lambda: InstanceNorm2d(3), lambda nn: nn.InstanceNorm2d(3)),
         (
-            lambda: InstanceNorm2d(3, activation=LeakyReLU(0.2)),
+            lambda: Sequential(InstanceNorm2d(3), LeakyReLU(0.2)),
             lambda nn: nn.Sequential(nn.InstanceNorm2d(3), nn.LeakyReLU(0.2)),
         ),
+        (lambda: BatchNorm2d(3, affine=False), lambda nn: nn.BatchNorm2d(3, affine=False)),
+        (lambda: GroupNorm(2, 4), lambda nn: nn.GroupNorm(2, 4)),
+        (
+            lambda: Conv2d(3, 4, (3, 5), padding="same", rng=0),
+            lambda nn: nn.Conv2d(3, 4, (3, 5), padding="same"),
+        ),
+        (lambda: PixelShuffle(2), lambda nn: nn.PixelShuffle(2)),
+        (PReLU, lambda nn: nn.PReLU()),
+        (lambda: PReLU(3), lambda nn: nn.PReLU(3)),
+        (lambda: MaxPool2d(3, 2, 1), lambda nn: nn.MaxPool2d(3, 2, 1)),
+        (lambda: AvgPool2d((2, 3), padding=1), lambda nn: nn.AvgPool2d((2, 3), padding=1)),
         (lambda: LeakyReLU(0.2), lambda nn: nn.LeakyReLU(0.2)),
         (lambda: ReflectionPad2d(2), lambda nn: nn.ReflectionPad2d(2)),
         (lambda: Upsample(2), lambda nn: nn.Upsample(scale_factor=2)),
@@ -197,6 +205,14 @@ def torch_weight(torch, weight):
         "batch norm",
         "instance norm",
         "norm leaky",
+        "batch norm without weights",
+        "group norm",
+        "same",
+        "pixel shuffle",
+        "prelu",
+        "prelu of channels",
+        "max pool",
+        "avg pool",
         "leaky",
         "reflect",
         "upsample",
@@ -211,7 +227,7 @@ def test_agreement_with_pytorch(ours, theirs):
         else:
             parameter.data[...] = normal(*parameter.shape, seed=4)
             setattr(module, name, torch.nn.Parameter(torch.tensor(parameter.data.copy())))
-    x = normal(2, 6, 5, 3)
+    x = normal(2, 6, 5, 4 if type(layer) in (GroupNorm, PixelShuffle) else 3)
     tx = torch.tensor(x.transpose(0, 3, 1, 2).copy(), requires_grad=True)
     y, backward = layer(x)
     ty = module(tx)
@@ -226,6 +242,36 @@ def test_agreement_with_pytorch(ours, theirs):
         np.testing.assert_allclose(parameter.grad, grad, atol=1e-11)
     for name, array in layer.buffers().items():
         np.testing.assert_allclose(array, getattr(module, name).numpy(), atol=1e-12)
+
+
+def test_linear_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    layer, module = Linear(4, 3, rng=0).to(dtype="float64"), torch.nn.Linear(4, 3).double()
+    layer.bias.data[...] = [1, 2, 3]
+    module.weight.data[...] = torch.tensor(layer.weight.data.T.copy())
+    module.bias.data[...] = torch.tensor(layer.bias.data)
+    x, dy = normal(2, 5, 4), normal(2, 5, 3, seed=1)
+    tx = torch.tensor(x, requires_grad=True)
+    y, backward = layer(x)
+    ty = module(tx)
+    ty.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, ty.detach().numpy(), atol=1e-12)
+    np.testing.assert_allclose(backward(dy), tx.grad.numpy(), atol=1e-12)
+    np.testing.assert_allclose(layer.weight.grad, module.weight.grad.numpy().T, atol=1e-12)
+    np.testing.assert_allclose(layer.bias.grad, module.bias.grad.numpy(), atol=1e-12)
+
+
+def test_output_size_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.ConvTranspose2d(3, 2, 3, 2, 1, bias=False).double()
+    x = normal(1, 4, 4, 3)
+    for size in ((7, 8), (8, 7)):
+        layer = ConvTranspose2d(3, 2, 3, 2, 1, bias=False, output_size=size, rng=0)
+        layer.to(dtype="float64")
+        module.weight = torch_weight(torch, layer.weight)
+        expected = module(torch.tensor(x.transpose(0, 3, 1, 2).copy()), output_size=size)
+        expected = expected.detach().numpy().transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(layer.predict(x), expected, atol=1e-12)
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -243,6 +289,18 @@ def test_agreement_with_pytorch(ours, theirs):
             lambda: ConvTranspose2d(1, 1, 3, 2, output_padding=2),
             "output_padding: expected less than the stride 2, got 2",
         ),
+        (lambda: Conv2d(1, 1, 4, padding="same"), "padding='same': expected an odd kernel_size"),
+        (lambda: Conv2d(1, 1, 3, 2, "same"), "expected an odd kernel_size and stride 1.*stride 2"),
+        (lambda: Conv2d(1, 1, 3, padding="full"), "Conv2d: padding: .*got 'full'"),
+        (lambda: Conv2d(1, 1, 3, dilation=2), "dilation: tinygan has only windows without gaps"),
+        (lambda: ConvTranspose2d(2, 2, 3, groups=2), "groups: tinygan has only every output"),
+        (
+            lambda: ConvTranspose2d(1, 1, 3, 2, output_padding=1, output_size=8),
+            "output_size or output_padding, not both",
+        ),
+        (lambda: GroupNorm(2, 3), "groups: expected a divisor of the 3 channels, got 2"),
+        (lambda: MaxPool2d(2, padding=2), "MaxPool2d: padding: expected at most half"),
+        (lambda: Linear(0, 1), "Linear: in_features: expected a positive integer, got 0"),
         (lambda: BatchNorm2d(3, eps=0), "BatchNorm2d: eps: expected a positive number, got 0"),
         (lambda: BatchNorm2d(3, momentum=2), r"momentum: expected a share in \[0, 1\], got 2"),
         (lambda: LeakyReLU(-0.1), "negative_slope: expected a number of at least 0, got -0.1"),
@@ -267,6 +325,15 @@ def test_constructors_say_what_was_wrong(make, message):
         (Conv2d(3, 64, 4), (64, 64, 3), r"expected x of shape \(N, H, W, 3\), got \(64, 64, 3\)"),
         (Conv2d(3, 4, 5, padding=1), (1, 2, 9, 3), "does not fit: expected a height of at least 3"),
         (ConvTranspose2d(1, 1, 1, padding=1), (1, 2, 2, 1), "nothing is left of the output"),
+        (
+            ConvTranspose2d(1, 1, 3, 2, 1, output_size=9),
+            (1, 4, 4, 1),
+            r"gives outputs from \(7, 7\) to \(8, 8\)",
+        ),
+        (MaxPool2d(3), (1, 2, 9, 1), "window does not fit"),
+        (PixelShuffle(2), (1, 2, 2, 6), "expected channels in multiples of 4"),
+        (PReLU(3), (2, 4), r"expected x of shape \(N, …, 3\), got \(2, 4\)"),
+        (Linear(3, 2), (4, 2), r"expected x of shape \(N, …, 3\), got \(4, 2\)"),
         (BatchNorm2d(3), (1, 1, 1, 3), "expected more than one value a channel"),
         (InstanceNorm2d(3), (4, 1, 1, 3), "expected more than one value a channel"),
         (ReflectionPad2d(3), (1, 3, 9, 1), r"images larger than the padding \(3, 3\)"),
@@ -286,3 +353,19 @@ def test_dtypes_are_not_mixed_in_silence():
         layer(np.zeros((1, 2, 2, 1), np.uint8))
     with pytest.raises(TypeError, match="x is list"):
         layer([[1.0]])
+
+
+def test_instance_noise_is_one_stream_of_normal_numbers():
+    noise = np.random.default_rng((3, 103, 7)).standard_normal((2, 4, 5, 5, 3), np.float32)
+    layer = GaussianNoise(0.1, (3, 103, 7))
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 5, 5, 3)).astype(np.float32)
+    for drawn in noise:
+        y, backward = layer(x)
+        np.testing.assert_array_equal(y, x + drawn * np.float32(0.1))
+        np.testing.assert_array_equal(backward(x), x)
+    assert layer.predict(x) is x
+    shared = np.random.default_rng(5)
+    a, b = GaussianNoise(1.0, shared), GaussianNoise(1.0, shared)
+    assert (a(x)[0] != b(x)[0]).any()
+    with pytest.raises(ValueError, match="GaussianNoise: std: expected a number of at least 0"):
+        GaussianNoise(-1.0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygan import Adam, BatchNorm2d, Conv2d, InstanceNorm2d, LeakyReLU, Parameter
-from tinygan.fast.cpu.slices import SLICE, sum_channels
+from tinygan import Adam, BatchNorm2d, Conv2d, InstanceNorm2d, LeakyReLU, Parameter, Sequential
+from tinygan.fast.cpu.slices import SLICE
+from tinygan.layers.conv import sum_channels
 from tinygan.machine.parallel import get_num_threads, set_num_threads
 
 SHAPE = (3, 64, 64, 96)  # an image alone has more than one slice
@@ -33,7 +34,7 @@ def _at_thread_counts(function):
     [
         lambda: BatchNorm2d(96),
         lambda: InstanceNorm2d(96, affine=True),
-        lambda: BatchNorm2d(96, activation=LeakyReLU(0.2)),
+        lambda: Sequential(BatchNorm2d(96), LeakyReLU(0.2)),
         lambda: LeakyReLU(0.2),
         lambda: Conv2d(96, 2, 1, rng=0),
     ],

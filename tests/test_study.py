@@ -19,10 +19,8 @@ from tinygan.study.score import ANSWERS, wilson
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("study") / "run"
-    assert train("--steps", 2, "--out", out) == 0
-    return out
+def run(run_copy):
+    return run_copy
 
 
 def study(*words) -> int:

@@ -1,10 +1,12 @@
 """What a network is said to cost is what it costs."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from tinygan import BatchNorm2d, Conv2d, LeakyReLU, Residual, Sequential, summary
+from tinygan import BatchNorm2d, Conv2d, LeakyReLU, Residual, Sequential, plain, summary
 from tinygan.models import dcgan
-from tinygan.summary import held_bytes, summarise
+from tinygan.summary import held_bytes, summarize
 
 
 def test_counts_of_a_known_network(capsys):
@@ -27,7 +29,7 @@ def test_counts_of_a_known_network(capsys):
 
 def test_the_bytes_of_any_batch_are_those_a_call_really_holds():
     D = dcgan.discriminator(32, width=8, rng=0)
-    forecast = summarise(D, (32, 32, 3))
+    forecast = summarize(D, (32, 32, 3))
     for batch in (3, 16):
         _, backward = D(np.zeros((batch, 32, 32, 3), np.float32))
         held = forecast.bytes_fixed + batch * forecast.bytes_per_sample
@@ -35,13 +37,18 @@ def test_the_bytes_of_any_batch_are_those_a_call_really_holds():
     assert forecast.bytes_state == 16 * forecast.parameters
 
 
-def test_a_norm_with_its_activation_remembers_what_the_two_did():
-    """The input and the output, which the next layer remembers too; nothing in between."""
-    act = LeakyReLU(0.2)
-    two = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8), act, Conv2d(8, 1, 3))
-    one = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8, activation=act), Conv2d(8, 1, 3))
-    a, b = (summarise(network, (12, 12, 3)) for network in (two, one))
-    assert (a.bytes_fixed, a.bytes_per_sample) == (b.bytes_fixed, b.bytes_per_sample)
+def test_layers_that_run_as_one_have_a_row_each_and_hold_what_is_forecast():
+    """The norm's input and the activation's output, which the next layer remembers too."""
+    network = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8), LeakyReLU(0.2), Conv2d(8, 1, 3))
+    forecast = summarize(network, (12, 12, 3))
+    assert [row.text.split("(")[0] for row in forecast.rows] == [
+        "Conv2d", "BatchNorm2d", "LeakyReLU", "Conv2d"]  # fmt: skip
+    assert [row.parameters for row in forecast.rows] == [224, 16, 0, 73]
+    for mode in (nullcontext(), plain()):
+        with mode:
+            _, backward = network(np.zeros((5, 12, 12, 3), np.float32))
+        held = held_bytes(backward)
+        assert abs(held - forecast.bytes_fixed - 5 * forecast.bytes_per_sample) <= 0.01 * held
 
 
 def test_shared_memory_is_counted_once():
@@ -54,6 +61,6 @@ def test_shared_memory_is_counted_once():
 def test_the_network_is_left_as_it_was():
     G = dcgan.generator(16, width=4, rng=0)
     before = G.state_dict()
-    summarise(G, (200,))
+    summarize(G, (200,))
     for name, array in G.state_dict().items():
         np.testing.assert_array_equal(array, before[name])

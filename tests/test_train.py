@@ -13,21 +13,17 @@ from PIL import Image
 from training import TINY, rows, timeless, train
 
 from tinygan.data import faces
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
+from tinygan.systems.dcgan import DCGAN, DCGANOptions
+from tinygan.systems.options import resolve, stored
 from tinygan.train.progress import Progress
-from tinygan.train.session import _resolve
 
 LOSSES = ["loss_D", "loss_D_real", "loss_D_fake", "loss_G", "D_real", "D_fake"]
 KEYS = ["step", "epoch", *LOSSES, "seconds"]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("train") / "run"
-    every = ["--sample-every", 3, "--checkpoint-every", 2, "--keep", 9]
-    assert train("--steps", 7, *every, "--out", out) == 0
-    return out
+@pytest.fixture
+def run(shared_run):
+    return shared_run
 
 
 def pictures(folder, count=12, size=(20, 24), mode="RGB"):
@@ -74,7 +70,7 @@ def test_metrics_have_one_line_a_step_with_exactly_the_named_keys(run):
 def test_the_config_is_resolved(run):
     config = json.loads((run / "config.json").read_text())
     options = config["options"]
-    assert {**COMMAND.defaults, "image_size": 16, "width": 4}.keys() <= options.keys()
+    assert options.keys() == stored(DCGANOptions()).keys()
     assert options["image_size"] == 16
     assert options["steps"] == config["total_steps"] == 7
     assert options["epochs"] is None
@@ -94,7 +90,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path):
 
 
 def test_samples_are_drawn_from_the_same_noise_each_time_and_change_nothing(tmp_path):
-    system = DCGAN(options())
+    system = built()
     before = {k: v.copy() for k, v in system.networks["G"].state_dict().items()}
     system.save_samples(tmp_path / "a.png")
     system.save_samples(tmp_path / "b.png")
@@ -104,7 +100,7 @@ def test_samples_are_drawn_from_the_same_noise_each_time_and_change_nothing(tmp_
 
 
 def test_the_score_of_a_checkpoint_is_lower_for_pictures_nearer_to_the_data(monkeypatch):
-    system = DCGAN(options(dataset_size=128))
+    system = built(dataset_size=128)
     untrained = system.score()
     assert system.score() == untrained
     real = faces(128, 16, seed=9).images.astype(np.float32) / 127.5 - 1
@@ -112,7 +108,7 @@ def test_the_score_of_a_checkpoint_is_lower_for_pictures_nearer_to_the_data(monk
     assert system.score() < untrained / 3
 
 
-def options(**changed) -> dict:
+def built(**changed) -> DCGAN:
     given = {
         "dataset_size": 40,
         "image_size": 16,
@@ -121,7 +117,9 @@ def options(**changed) -> dict:
         "batch_size": 8,
         "backend": "numpy",
     }
-    return _resolve(COMMAND, {**given, **changed})
+    system = DCGAN(resolve(DCGANOptions, {**given, **changed}))
+    system.start()
+    return system
 
 
 def test_epochs_count_whole_passes(tmp_path):
@@ -147,7 +145,7 @@ def test_it_learns_from_a_folder_of_grey_pictures(tmp_path, capsys):
     "changed",
     [
         {"noise": "normal"},
-        {"generator_loss": "minimax"},
+        {"objective": "minimax"},
         {"instance_noise": 0.5},
         {"activation": "relu"},
         {"negative_slope": 0.1},
@@ -164,7 +162,7 @@ def test_each_option_reaches_the_training(changed):
 
 
 def two_steps(**changed) -> list[dict]:
-    system = DCGAN(options(**changed))
+    system = built(**changed)
     with system.batches(0) as batches:
         return [
             {name: float(value) for name, value in system.step(next(batches), step).items()}
@@ -173,17 +171,18 @@ def two_steps(**changed) -> list[dict]:
 
 
 def test_without_arguments_it_is_the_quick_preset_on_drawn_faces():
-    resolved = _resolve(COMMAND, {})
-    assert {**resolved, **COMMAND.presets["quick"].values} == resolved
+    resolved = stored(resolve(DCGANOptions, {}))
+    assert {**resolved, **DCGANOptions.presets["quick"].values} == resolved
     assert resolved["dataset"] == "faces"
 
 
 def test_what_is_given_wins_over_the_preset_and_that_over_the_default():
-    resolved = _resolve(COMMAND, {"preset": "celeba", "data": "d", "lr": 3e-4, "steps": 5})
-    assert (resolved["lr"], resolved["steps"], resolved["epochs"]) == (3e-4, 5, None)
-    assert resolved["activation"] == "leaky_relu"  # the preset's
-    assert resolved["width"] == 64  # the default
-    assert resolved["dataset"] is None
+    given = {"preset": "celeba", "data": "d", "lr": 3e-4, "steps": 5}
+    resolved = resolve(DCGANOptions, given)
+    assert (resolved.lr, resolved.steps, resolved.epochs) == (3e-4, 5, None)
+    assert resolved.activation == "leaky_relu"  # the preset's
+    assert resolved.width == 64  # the default
+    assert resolved.dataset is None
 
 
 def test_presets_are_listed_with_where_each_value_is_from(capsys):
@@ -191,7 +190,7 @@ def test_presets_are_listed_with_where_each_value_is_from(capsys):
         train("--preset", tiny=False)
     assert stop.value.code == 0
     told = capsys.readouterr().out
-    for name, preset in COMMAND.presets.items():
+    for name, preset in DCGANOptions.presets.items():
         part = told.split(f"--preset {name}\n")[1].split("\n\n")[0]
         for option in preset.stated:
             assert f"--{option.replace('_', '-')} " in part
@@ -200,7 +199,7 @@ def test_presets_are_listed_with_where_each_value_is_from(capsys):
 
 
 def test_presets_hold_what_the_paper_states():
-    presets = COMMAND.presets
+    presets = DCGANOptions.presets
     for name in ("celebrity-relu", "celeba"):
         stated = presets[name].stated
         assert (stated["batch_size"], stated["beta1"], stated["label_smoothing"]) == (128, 0.5, 0.9)
@@ -211,7 +210,7 @@ def test_presets_hold_what_the_paper_states():
     assert presets["celebrity-leaky"].stated["activation"] == "leaky_relu"
     assert presets["celeba"].stated["activation"] == "leaky_relu"
     assert presets["celeba"].stated["epochs"] == 10
-    known = _resolve(COMMAND, {}).keys()
+    known = stored(DCGANOptions()).keys()
     for preset in presets.values():
         assert preset.values.keys() <= known
         assert not preset.stated.keys() & preset.assumed.keys()
@@ -222,7 +221,7 @@ def test_help_explains_every_flag(capsys):
         train("--help", tiny=False)
     assert stop.value.code == 0
     told = capsys.readouterr().out
-    for name in {*COMMAND.defaults, "steps", "seed", "backend", "keep"} - {"cache"}:
+    for name in stored(DCGANOptions()).keys() - {"cache"}:
         assert f"--{name.replace('_', '-')}" in told
 
 
@@ -265,7 +264,7 @@ BAD = {
     "unknown flag": (["--windth", "3"], "--windth"),
     "unknown preset": (["--preset", "mona-lisa"], "no such preset; there are celebrity-relu"),
     "preset without data": (["--preset", "celeba"], "--data DIR"),
-    "unknown system": (["stylegan"], "'stylegan' is nothing to train"),
+    "unknown system": (["stylegan"], "unknown system 'stylegan'; choose from dcgan, cyclegan"),
     "out is not empty": (["--out", "few"], "not empty"),
     "out is a file": (["--out", "file.txt"], "expected a folder"),
     "out under a file": (["--out", "file.txt/run"], "cannot be written"),
@@ -282,8 +281,8 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(
     words, message, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    free = 1 << (10 if "--force" in message else 40)
-    monkeypatch.setattr("tinygan.train.memory.available_bytes", lambda backend: free)
+    free = 1 << (20 if "--force" in message else 32)
+    monkeypatch.setattr("tinygan.machine.memory.available_bytes", lambda backend: free)
     (tmp_path / "file.txt").write_text("not a picture")
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
@@ -419,7 +418,7 @@ def test_a_real_data_set(tmp_path):
 
 
 def test_drawn_faces_are_those_of_the_seed():
-    system = DCGAN(options(seed=5))
+    system = built(seed=5)
     assert (system.images == faces(40, 16, seed=5).images).all()
 
 

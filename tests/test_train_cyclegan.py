@@ -15,12 +15,11 @@ from training import rows, timeless
 from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
+from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
+from tinygan.systems.options import resolve, stored
 from tinygan.train.__main__ import main
-from tinygan.train.cyclegan_command import COMMAND
-from tinygan.train.cyclegan_presets import PRESETS
-from tinygan.train.cyclegan_system import CycleGAN
-from tinygan.train.session import _resolve
 
+PRESETS = CycleGANOptions.presets
 LOSSES = ["L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y"]
 SMALL = {
     "image_size": 16,
@@ -43,7 +42,10 @@ def train(*words, data=BAGS) -> int:
 
 
 def build(**options) -> CycleGAN:
-    return CycleGAN(_resolve(COMMAND, {**SMALL, "dataset": "bags", "dataset_size": 12, **options}))
+    options = {**SMALL, "dataset": "bags", "dataset_size": 12, **options}
+    system = CycleGAN(resolve(CycleGANOptions, options))
+    system.start()
+    return system
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +95,21 @@ def test_metrics_hold_every_loss(run):
 
 
 def test_the_five_plots_are_those_of_the_figures(run):
-    assert [next(iter(lines)) for lines in CycleGAN.curves.values()] == [
+    assert [next(iter(panel.lines)) for panel in CycleGAN.panels] == [
         "L_G",
         "L_D",
         "L_GAN",
         "L_identity",
         "L_cyc",
     ]
-    assert [title[:3] for title in CycleGAN.curves] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
+    assert [panel.title[:3] for panel in CycleGAN.panels] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
     assert Image.open(run / "losses.png").size[1] > 1500
 
 
 def test_the_sheet_shows_both_directions(run):
     system = build()
     sheets = {}
-    import tinygan.train.cyclegan_system as module
+    import tinygan.systems.cyclegan as module
 
     save = module.save_translation_sheet
     try:
@@ -266,15 +268,15 @@ def test_without_test_folders_the_sheet_shows_training_pictures(tmp_path):
 
 
 def test_the_load_size_is_by_default_in_the_published_proportion():
-    assert build(image_size=32, load_size=None).options["load_size"] == 36
+    assert build(image_size=32, load_size=None).options.load_size == 36
     assert build(image_size=32, load_size=None).domains.A.shape[1:3] == (36, 36)
 
 
 def test_without_arguments_it_is_the_quick_preset_on_drawn_bags():
-    options = _resolve(COMMAND, {})
-    assert options["dataset"] == "bags"
-    assert options["image_size"] == PRESETS["quick"].values["image_size"]
-    assert options["data"] is None
+    options = resolve(CycleGANOptions, {})
+    assert options.dataset == "bags"
+    assert options.image_size == PRESETS["quick"].values["image_size"]
+    assert options.data is None
 
 
 def test_presets_hold_what_the_paper_states():
@@ -291,13 +293,12 @@ def test_presets_hold_what_the_paper_states():
         }.items():
             assert stated[option] == value
         assert {"decay_from", "lr", "beta1", "image_size"} <= assumed.keys()
-        COMMAND.check(_resolve(COMMAND, {"preset": name, "data": "somewhere"}))
+        resolve(CycleGANOptions, {"preset": name, "data": "somewhere"}).check()
 
 
 def test_every_option_of_a_preset_is_a_flag():
     for preset in PRESETS.values():
-        flags = {*COMMAND.defaults, "dataset", "steps", "sample_every", "checkpoint_every"}
-        assert preset.values.keys() <= flags
+        assert preset.values.keys() <= stored(CycleGANOptions()).keys()
 
 
 @pytest.mark.parametrize(
@@ -311,8 +312,8 @@ def test_every_option_of_a_preset_is_a_flag():
             "--decay-from: 4 epochs of 12 steps, but the rate reaches zero",
         ),
         (["--epochs", "3", "--schedule-epochs", "2"], "reaches zero after --schedule-epochs 2"),
-        (["--beta1", "1"], "--beta1: expected a number below 1"),
-        (["--dropout", "1"], "--dropout: expected a number below 1"),
+        (["--beta1", "1"], "--beta1: expected a number of at least 0 and below 1"),
+        (["--dropout", "1"], "--dropout: expected a number of at least 0 and below 1"),
         (["--lambda-cycle", "-1"], "--lambda-cycle"),
     ],
 )
@@ -333,9 +334,7 @@ def test_a_folder_that_is_not_laid_out_so(tmp_path, capsys):
 
 
 def test_what_cannot_fit_into_memory_is_refused(tmp_path, capsys, monkeypatch):
-    import tinygan.train.memory
-
-    monkeypatch.setattr(tinygan.train.memory, "available_bytes", lambda backend: 1000)
+    monkeypatch.setattr("tinygan.machine.memory.available_bytes", lambda backend: 1 << 20)
     assert train("--steps", 1, "--out", tmp_path / "run") == 2
     assert "lower --batch-size, --width or --image-size" in capsys.readouterr().err
 
@@ -354,19 +353,17 @@ def test_what_cannot_even_begin_to_fit_is_refused_before_it_is_made(
     assert message in capsys.readouterr().err
 
 
-def test_the_count_of_parameters_that_is_scaled_up_is_close():
-    from tinygan.train.cyclegan_memory import check_allocations
-
-    options = _resolve(COMMAND, {"data": "somewhere"})
+def test_networks_that_cannot_fit_are_counted_before_they_are_drawn(monkeypatch):
+    options = resolve(CycleGANOptions, {"data": "somewhere"})
     parameters = 2 * (7_837_699 + sum(p.size for p in patch_discriminator(layers=2).parameters()))
-    import tinygan.train.cyclegan_memory as module
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "available_bytes", lambda backend: 16 * parameters * 0.99)
+    for share, fits in ((0.99, False), (1.05, True)):
+        free = round(16 * parameters * share)
+        monkeypatch.setattr("tinygan.machine.memory.available_bytes", lambda _, free=free: free)
+        if fits:
+            CycleGAN(options)
+            continue
         with pytest.raises(UserError, match="the networks and Adam's moments alone"):
-            check_allocations(options)
-        patch.setattr(module, "available_bytes", lambda backend: 16 * parameters * 1.05)
-        check_allocations(options)
+            CycleGAN(options)
 
 
 def test_the_memory_forecast_grows_with_picture_and_batch():

@@ -12,16 +12,22 @@ import kill_training
 import numpy as np
 import pytest
 from kill_training import command, start
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from training import TINY, rows, timeless, train
 
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.models import dcgan
-from tinygan.runs.checkpoint import load_system, read_info, save_checkpoint, state_arrays
+from tinygan.runs.checkpoint import (
+    Best,
+    load_system,
+    read_checkpoint,
+    save_checkpoint,
+    state_arrays,
+)
 from tinygan.runs.metrics import MetricsFile, read_metrics
-from tinygan.train.dcgan_command import COMMAND
-from tinygan.train.dcgan_system import DCGAN
-from tinygan.train.session import _resolve
+from tinygan.systems.dcgan import DCGAN, DCGANOptions
+from tinygan.systems.options import load_options, resolve, stored
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]
 
@@ -132,7 +138,7 @@ def damage_foreign(path):
 
 
 def damage_header(path):
-    save_file(load_file(path), path, {"format": "tinygan checkpoint 1", "tinygan": "{}"})
+    save_file(load_file(path), path, {"format": "tinygan checkpoint 2", "tinygan": "{}"})
 
 
 def damage_pickle(path):
@@ -146,21 +152,28 @@ class Explosive:
         return os._exit, (66,)
 
 
+def small() -> DCGAN:
+    given = {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4, "backend": "numpy"}
+    system = DCGAN(resolve(DCGANOptions, given))
+    system.start()
+    return system
+
+
 def damage_other_network(path):
-    options = _resolve(COMMAND, {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4})
-    system = DCGAN({**options, "backend": "numpy"})
-    made = save_checkpoint(path.parent, system, 777777, {"options": options})
+    system = small()
+    made = save_checkpoint(path.parent, system, 777777, {"options": stored(system.options)})
     made.replace(path)
 
 
 def damage_missing_tensor(path):
     arrays = load_file(path)
-    del arrays["G.1.weight"]
-    save_file(arrays, path, {"format": "tinygan checkpoint 1", "tinygan": read_text(path)})
+    del arrays["networks/G.1.weight"]
+    save_file(arrays, path, {"format": "tinygan checkpoint 2", "tinygan": read_text(path)})
 
 
 def read_text(path):
-    return json.dumps(read_info(path))
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata()["tinygan"]
 
 
 DAMAGES = [
@@ -170,8 +183,8 @@ DAMAGES = [
     (damage_pickle, "no safetensors file"),
     (damage_foreign, "not a checkpoint of this tinygan"),
     (damage_header, "header is damaged"),
-    (damage_other_network, "another network: D.0.weight: expected shape (4, 4, 3, 4), got"),
-    (damage_missing_tensor, "another network: G.1.weight is missing"),
+    (damage_other_network, "another network: networks/G.1.weight: expected shape (4, 4, 8, 8)"),
+    (damage_missing_tensor, "another network: networks/G.1.weight is missing"),
 ]
 
 
@@ -202,8 +215,9 @@ def test_if_no_checkpoint_is_usable_nothing_is_changed(half, capsys):
 
 
 def test_a_network_is_only_changed_by_a_checkpoint_that_fits_whole(half):
-    options = json.loads((half / "config.json").read_text())["options"]
-    system = DCGAN(options)
+    values = json.loads((half / "config.json").read_text())["options"]
+    system = DCGAN(load_options(DCGANOptions, values, half))
+    system.start()
     before = {name: array.tobytes() for name, array in state_arrays(system).items()}
     path = half / "checkpoints" / "step-000006.safetensors"
     damage_missing_tensor(path)
@@ -236,7 +250,7 @@ def test_what_the_result_depends_on_cannot_change(words, message, half, capsys):
         (lambda config: json.dumps({"format": "tinygan run 9"}), "not the configuration of a run"),
         (
             lambda config: json.dumps({**config, "system": "cyclegan"}),
-            "a run of cyclegan, not of dcgan",
+            "its options are damaged",
         ),
         (lambda config: json.dumps({**config, "data": {}}), "the data are not those of this run"),
     ],
@@ -344,7 +358,7 @@ def test_the_last_few_checkpoints_and_the_best_are_kept(tmp_path, monkeypatch):
     assert resume(run, "--steps", 6) == 0  # it still knows the best one
     names = [p.name for p in sorted((run / "checkpoints").iterdir())]
     assert names == [f"step-00000{i}.safetensors" for i in (2, 5, 6)]
-    assert read_info(run / "checkpoints" / names[-1])["best"] == {"step": 2, "score": 1.0}
+    assert read_checkpoint(run / "checkpoints" / names[-1]).best == Best(2, 1.0)
 
 
 def test_a_second_ctrl_c_stops_at_once_and_the_checkpoint_is_whole(half, monkeypatch, capsys):
@@ -367,25 +381,20 @@ def test_nan_stops_with_the_last_good_checkpoint_and_the_first_bad_tensor(half, 
     """A weight that is so large that the product with it overflows."""
     path = half / "checkpoints" / "step-000006.safetensors"
     arrays, text = load_file(path), read_text(path)
-    arrays["D.4.weight"][:] = 3e38
-    save_file(arrays, path, {"format": "tinygan checkpoint 1", "tinygan": text})
+    arrays["networks/D.5.weight"][:] = 3e38
+    save_file(arrays, path, {"format": "tinygan checkpoint 2", "tinygan": text})
     assert resume(half) == 1
     told = capsys.readouterr().err
     assert "diverged" in told
     assert "step-000006.safetensors" in told
-    assert "first of all, the output of D.4 (Conv2d(8, 1, kernel_size=4, bias=False))" in told
+    assert "first of all, the output of D.5 (Conv2d(8, 1, kernel_size=4, bias=False))" in told
     assert [row["step"] for row in rows(half)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_numbers_that_are_not_finite_never_get_into_a_checkpoint(tmp_path):
-    system = DCGAN(
-        _resolve(
-            COMMAND,
-            {"dataset_size": 8, "image_size": 16, "width": 2, "batch_size": 4, "backend": "numpy"},
-        )
-    )
-    system.optimisers["adam_D"].moments[0][1][:] = np.inf
-    with pytest.raises(DivergedError, match=r"adam_D/0\.v"):
+    system = small()
+    system.optimizers["adam_D"].slots[0][1][:] = np.inf
+    with pytest.raises(DivergedError, match=r"optimizers/adam_D/D\.0\.weight/v"):
         save_checkpoint(tmp_path, system, 5, {})
     assert list(tmp_path.iterdir()) == []
 

@@ -6,10 +6,9 @@ from PIL import Image
 from test_train_cyclegan import train
 
 from tinygan.data import load_image
-from tinygan.layer import Layer
 from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import find_run
-from tinygan.train.cyclegan_networks import build_generator
+from tinygan.runs.run import load
+from tinygan.systems.cyclegan import CycleGAN
 from tinygan.translate.__main__ import main
 from tinygan.translate.pictures import translate_picture
 
@@ -38,9 +37,9 @@ def test_each_direction_is_its_generator(run, tmp_path, direction, name):
     assert (
         translate(run, "--direction", direction, "--input", source, "--out", tmp_path / "out") == 0
     )
-    options, checkpoint = find_run(run, "cyclegan")
-    generator = build_generator(options)
-    load_network(checkpoint, generator, name)
+    opened = load(run)
+    generator = CycleGAN(opened.options).networks[name]
+    load_network(opened.checkpoint, generator, name)
     x = load_image(source)[None].astype(np.float32) / 127.5 - 1
     expected = np.rint((generator.predict(x)[0] + 1) * 127.5)
     got = load_image(tmp_path / "out" / "in.png").astype(float)
@@ -48,27 +47,27 @@ def test_each_direction_is_its_generator(run, tmp_path, direction, name):
     assert abs(got - expected).max() <= 1
 
 
-class Recorder(Layer):
-    """A generator that changes nothing and notes the shapes it was given."""
+class Recorder:
+    """A system that makes each pixel `factor` × `factor` and notes the shapes it was given."""
 
-    def __init__(self):
-        from tinygan import Parameter
+    def __init__(self, multiple, factor):
+        self.multiple, self.factor, self.shapes = multiple, factor, []
 
-        self.unused = Parameter(np.zeros(1, np.float32))
-        self.shapes = []
-
-    def predict(self, x):
-        self.shapes.append(x.shape)
-        return x
+    def translate(self, images, direction):
+        self.shapes.append(images.shape)
+        x = images.astype(np.float32) / 127.5 - 1
+        return x.repeat(self.factor, axis=1).repeat(self.factor, axis=2)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5), (7, 8), (8, 8), (9, 31), (64, 33)])
 @pytest.mark.parametrize("stride", [2, 4, 8])
-def test_any_size_is_padded_to_the_stride_and_cut_back(size, stride):
-    generator = Recorder()
+@pytest.mark.parametrize("factor", [1, 4])
+def test_any_size_is_padded_to_the_stride_and_cut_back(size, stride, factor):
+    system = Recorder(stride, factor)
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    np.testing.assert_array_equal(translate_picture(generator, pixels, stride), pixels)
-    ((_, height, width, _),) = generator.shapes
+    expected = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    np.testing.assert_array_equal(translate_picture(system, pixels, "up"), expected)
+    ((_, height, width, _),) = system.shapes
     for padded, own in ((height, size[0]), (width, size[1])):
         assert padded % stride == 0
         assert padded >= 2 * stride
@@ -158,13 +157,17 @@ def test_bad_input_is_one_clear_line(run, tmp_path, capsys):
         assert error.count("\n") == 1
 
 
-def test_a_dcgan_is_no_translator(tmp_path, capsys):
-    from training import train as train_dcgan
-
-    assert train_dcgan("--steps", 1, "--out", tmp_path / "run") == 0
+def test_a_dcgan_is_no_translator(shared_run, tmp_path, capsys):
     source = picture(tmp_path / "a.png")
-    assert translate(tmp_path / "run", "--input", source, "--out", tmp_path / "out") == 2
-    assert "expected the run of a cyclegan, got one of a dcgan" in capsys.readouterr().err
+    assert translate(shared_run, "--input", source, "--out", tmp_path / "out") == 2
+    assert "a dcgan does not translate images; it draws them" in capsys.readouterr().err
+
+
+def test_a_direction_that_is_none(run, tmp_path, capsys):
+    source = picture(tmp_path / "a.png")
+    words = [run, "--input", source, "--out", tmp_path / "out", "--direction", "up"]
+    assert translate(*words) == 2
+    assert "--direction: expected one of AtoB, BtoA, got 'up'" in capsys.readouterr().err
 
 
 def test_on_cupy(run, tmp_path, strict_cupy):

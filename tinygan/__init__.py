@@ -4,17 +4,28 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tinygan.fast import plain
 from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
-from tinygan.initialise import initialise, normal
+from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -22,28 +33,75 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.machine.arrays import BackendError, asarray, asnumpy, get_xp
-from tinygan.optim import Adam, linear_decay
+from tinygan.objectives import (
+    CycleObjective,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+)
+from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
+
+if TYPE_CHECKING:
+    from tinygan.runs.run import load
+    from tinygan.train.fit import fit
 
 __version__ = "0.1.0"
 
+_LATER = {"load": "tinygan.runs.run", "fit": "tinygan.train.fit"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what training needs when it is asked for: ``import tinygan`` stays light."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tinygan' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
 __all__ = [
+    "SGD",
     "Adam",
+    "AvgPool2d",
     "BackendError",
     "Backward",
     "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
+    "CycleObjective",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GradientError",
     "GradientReport",
+    "GroupNorm",
+    "Hinge",
     "InstanceNorm2d",
     "Layer",
     "LeakyReLU",
+    "LeastSquares",
+    "Linear",
+    "MaxPool2d",
+    "Minimax",
+    "NonSaturating",
+    "Objective",
+    "Optimizer",
+    "PReLU",
     "Parameter",
+    "PixelShuffle",
+    "RMSprop",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
@@ -58,14 +116,19 @@ __all__ = [
     "bce_with_logits",
     "check_gradients",
     "check_objective",
+    "fit",
     "frozen",
     "get_xp",
-    "initialise",
+    "hinge",
+    "hinge_generator",
+    "initialize",
     "l1",
     "linear_decay",
+    "load",
     "minimax",
+    "mse",
     "non_saturating",
     "normal",
-    "squared_error",
+    "plain",
     "summary",
 ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from tinygan.machine.allocator import keep_freed_memory
+
 COMMANDS = {
     "train": "train a network on pictures",
     "generate": "make pictures with a trained DCGAN",
@@ -23,6 +25,7 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the first word of `argv` names, and return its exit status."""
+    own = argv is None  # the process is this command's own
     argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help"):
@@ -41,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     command = import_module(f"tinygan.{name}.__main__")
+    if own and name == "train":
+        keep_freed_memory()
     return command.main(argv[1:], prog=f"tinygan {name}")
 
 

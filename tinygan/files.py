@@ -1,34 +1,106 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all.
+
+Everything that tinygan writes in one piece goes through `replaced` (a file) or `new_folder`: it is
+written under a fresh name beside its place, brought onto the disk, and moved there in one go.
+Permissions are those that the umask gives any new file.  A link at the target is replaced, never
+written through.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
-__all__ = ["BESIDE", "read_json", "replaced", "write_json"]
+__all__ = [
+    "BESIDE",
+    "new_folder",
+    "open_to_append",
+    "read_json",
+    "replaced",
+    "sync_folder",
+    "write_json",
+    "write_text",
+]
 
 BESIDE = ".part"  # what unfinished files end in; a killed process may leave one behind
+_MOST_JSON = 64 << 20  # bytes; no file of ours is nearly as large
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_WINDOWS = os.name == "nt"
 
 
 @contextmanager
-def replaced(path: Path):
-    """Give a path beside `path` to write to; move it to `path` when all went well.
+def replaced(path: str | os.PathLike) -> Iterator[Path]:
+    """Give an empty file beside `path` to write to; move it to `path` when all went well.
 
     The bytes are on the disk before the name is, so that not even a power cut leaves half a file.
+    An error of the operating system names `path`.
     """
-    beside = path.with_name(f".{path.name}{BESIDE}")
+    path = Path(path)
+    beside = _fresh(path)
     try:
-        yield beside
-        with open(beside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
+        with _naming(path, beside):
+            mode = stat.S_IMODE(beside.stat().st_mode)
+            yield beside
+            os.chmod(beside, mode)  # safetensors puts a file of its own there, mode 0600
+            with open(beside, "r+b") as file:  # Windows brings only writable files onto the disk
+                os.fsync(file.fileno())
+            _move(beside, path)
     except BaseException:
         with suppress(OSError):
             beside.unlink()
         raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a folder beside `path` to fill; move it to `path` when all went well.
+
+    On an error, or Ctrl-C, it is removed with all that is in it.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `path` other than an empty folder.
+    """
+    path = Path(path)
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise FileExistsError(
+            errno.EEXIST, "expected a new or an empty folder, something is there already", str(path)
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    beside.mkdir()
+    try:
+        yield beside
+        if path.exists():  # empty, as was checked; rmdir refuses if that has changed
+            path.rmdir()
+        _move(beside, path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def open_to_append(path: str | os.PathLike) -> IO[str]:
+    """Open a text file of ours to write at its end; never a link's target, a pipe or a device."""
+    path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        kind = "a link" if path.is_symlink() else "no regular file"
+        raise OSError(errno.EINVAL, f"expected a file of this run, found {kind}", str(path))
+
+    def opener(name, flags):
+        return os.open(name, flags | _NO_LINKS, 0o666)
+
+    return open(path, "a", encoding="utf-8", newline="\n", opener=opener)
 
 
 def sync_folder(folder: Path) -> None:
@@ -41,12 +113,64 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_json(path: Path, value) -> None:
-    """Write `value` as indented JSON, in one go."""
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` as UTF-8, in one go."""
     with replaced(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", newline="\n")
 
 
-def read_json(path: Path):
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write `value` as indented JSON, in one go."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
     """Return what a JSON file holds; ValueError or OSError where it cannot be read."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    path = Path(path)
+    if not path.is_file():
+        if path.exists():
+            raise OSError(errno.EINVAL, "expected a regular file", str(path))
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if path.stat().st_size > _MOST_JSON:
+        raise ValueError(f"expected at most {_MOST_JSON} bytes, got {path.stat().st_size}")
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _fresh(path: Path) -> Path:
+    """Make an empty file beside `path`, of a name that nothing had."""
+    while True:
+        beside = _beside(path)
+        with suppress(FileExistsError), _naming(path, beside):
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS
+            os.close(os.open(beside, flags, 0o666))
+            return beside
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}-{secrets.token_hex(4)}{BESIDE}")
+
+
+@contextmanager
+def _naming(path: Path, beside: Path) -> Iterator[None]:
+    """Let the operating system's errors name `path`, not what stands beside it for a moment."""
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None or os.fspath(error.filename) == os.fspath(beside)
+        if error.errno is not None and unnamed:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _move(beside: Path, path: Path) -> None:
+    for pause in (0.02, 0.1, 0.5, None):
+        try:
+            os.replace(beside, path)
+            return
+        except PermissionError:  # on Windows also while somebody reads what is to be replaced
+            if not _WINDOWS or pause is None:
+                raise
+            time.sleep(pause)

@@ -1,17 +1,24 @@
-"""The protocol: what a layer is, how layers are put together, and the way back through them.
+r"""The protocol: what a layer is, how layers are put together, and their backward passes.
 
 The author of a layer writes two methods::
 
     y, cache = layer.forward(x)         # cache: exactly what backward needs, nothing hidden on self
     dx = layer.backward(dy, cache)      # adds into each Parameter's .grad, returns the input's
 
-The user of a layer calls it, and gets the way back with the result::
+The user of a layer calls it, and gets the backward pass with the result::
 
     y, backward = layer(x)
     dx = backward(dy)
 
-Each call owns its way back.  The same generator may be called three times before any of the three
-is walked, in any order, as CycleGAN does; what a call remembers is gone when it has been walked.
+Each call owns its backward pass.  The same generator may be called three times before any of the
+three is called, in any order, as CycleGAN does; what a call remembers is gone after its backward.
+Do not change `x` or `y` in place in between: layers remember them, and their gradients would be
+wrong.
+
+**No gradient penalty.**  A penalty on :math:`\|\nabla_x D(x)\|` is trained by the derivative of a
+*gradient* with respect to the weights: the backward pass of every backward pass, a third method a
+layer.  tinygan leaves it out, for it would double the mathematics to read.  A Wasserstein critic is
+kept in bounds by clipping its weights, any other by instance noise.
 """
 
 from __future__ import annotations
@@ -22,6 +29,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from tinygan.backward import Backward
+from tinygan.contents import contents
+from tinygan.fast import as_one
 from tinygan.machine.arrays import asarray, asnumpy, get_xp
 from tinygan.machine.parallel import one_blas_thread
 
@@ -45,7 +55,7 @@ class Parameter:
         `zero_grad` clears it.
     frozen : bool
         True inside ``with frozen(...)``: a layer called now neither remembers what only this
-        parameter's gradient would need, nor computes that gradient on its way back.
+        parameter's gradient would need, nor computes that gradient in its backward pass.
     """
 
     __slots__ = ("data", "frozen", "grad")
@@ -74,9 +84,9 @@ class Parameter:
 class Layer:
     """A function with parameters and a hand-written gradient.
 
-    A subclass defines ``forward(x) -> (y, cache)`` and ``backward(dy, cache) -> dx``.  Attributes
-    that are a `Parameter`, a `Layer`, or a list of layers are found by themselves, in the order in
-    which they were set.  A layer that contains layers also defines `predict`.
+    A subclass defines ``forward(x) -> (y, cache)`` and ``backward(dy, cache) -> dx``.  Parameters
+    and layers among its attributes, and in lists, tuples and dicts there, are found by themselves,
+    in the order in which they were set.  A layer that contains layers also defines `predict`.
 
     If `backward` takes a third argument ``input_gradient=True``, it may return None when that is
     False: the caller does not need the gradient of the input (it is an image, say).
@@ -117,13 +127,9 @@ class Layer:
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield ``(name, layer)`` for the layers directly inside this one, in definition order."""
-        for name, value in vars(self).items():
+        for name, value in contents(self, (Parameter, Layer)):
             if isinstance(value, Layer):
                 yield name, value
-            elif isinstance(value, (list, tuple)):
-                for i, item in enumerate(value):
-                    if isinstance(item, Layer):
-                        yield f"{name}.{i}", item
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """Yield ``(dotted name, layer)`` for this layer (named ``""``) and all layers inside it."""
@@ -132,13 +138,24 @@ class Layer:
             yield from child.walk(f"{prefix}{name}.")
 
     def named_parameters(self) -> dict[str, Parameter]:
-        """Return every parameter by its dotted name, in definition order; a shared one once."""
-        found, seen = {}, set()
+        """Return every parameter by its dotted name, in definition order; a shared one once.
+
+        Raises
+        ------
+        TypeError
+            If a parameter or layer is where it cannot be found: in a set, an array of objects or
+            an object that is no Layer.
+        """
+        found: dict[str, Parameter] = {}
+        seen = set()
         for prefix, layer in self.walk():
-            for name, value in vars(layer).items():
+            prefix = prefix and f"{prefix}."
+            for name, value in contents(layer, (Parameter, Layer), prefix):
                 if isinstance(value, Parameter) and id(value) not in seen:
                     seen.add(id(value))
-                    found[f"{prefix}.{name}" if prefix else name] = value
+                    if prefix + name in found:
+                        raise ValueError(f"two parameters are called {prefix + name!r}")
+                    found[prefix + name] = value
         return found
 
     def parameters(self) -> list[Parameter]:
@@ -229,53 +246,12 @@ def _some(names: list[str]) -> str:
     )
 
 
-class Backward:
-    """The way back of one call: give it the output's gradient, get the input's.
-
-    It is walked once.  What the call remembered is let go of on the way, so that memory falls as
-    the gradient moves back through a network.
-    """
-
-    __slots__ = ("_cache", "_layer", "_shape", "_spent")
-
-    def __init__(self, layer: Layer, cache, shape: tuple[int, ...]):
-        self._layer, self._cache, self._shape, self._spent = layer, cache, shape, False
-
-    def __call__(self, dy, input_gradient: bool = True):
-        """Add to the parameters' gradients and return the gradient of the input.
-
-        Parameters
-        ----------
-        dy : ndarray
-            The gradient of the loss with respect to this call's output, of the output's shape.
-        input_gradient : bool
-            False: return None, and do not compute the input's gradient where that can be saved.
-        """
-        if self._spent:
-            raise RuntimeError(
-                f"{_brief(self._layer)}: this way back was already walked, and what it remembered "
-                "is gone; call the layer again for another one"
-            )
-        if tuple(dy.shape) != tuple(self._shape):
-            raise ValueError(
-                f"{_brief(self._layer)}: backward expected dy of the output's shape "
-                f"{tuple(self._shape)}, got {tuple(dy.shape)}"
-            )
-        cache, self._cache, self._spent = self._cache, None, True
-        if self._layer._skips_input_gradient:
-            return self._layer.backward(dy, cache, input_gradient=input_gradient)
-        dx = self._layer.backward(dy, cache)
-        return dx if input_gradient else None
-
-
-def _brief(layer: Layer) -> str:
-    return repr(layer) if "\n" not in repr(layer) else type(layer).__name__
-
-
 class Sequential(Layer):
     """Layers one after another.
 
-    The backward pass is the chain rule: the ways back of the layers, last one first.
+    The backward pass is the chain rule: those of the layers, last one first.  Neighbours for which
+    there is a fast version of both (a normalisation and its ReLU) run as one; names, parameters and
+    results are those of the two.
 
     Examples
     --------
@@ -307,25 +283,34 @@ class Sequential(Layer):
         return self.layers[index]
 
     def forward(self, x):
-        ways_back = []
+        backwards = []
         with one_blas_thread():
-            for layer in self.layers:
+            for layer in self._running():
                 x, backward = layer(x)
-                ways_back.append(backward)
-        return x, ways_back
+                backwards.append(backward)
+        return x, backwards
 
-    def backward(self, dy, ways_back, input_gradient=True):
+    def backward(self, dy, backwards, input_gradient=True):
         with one_blas_thread():
-            while ways_back:
-                backward = ways_back.pop()  # popped, so that its cache dies once it was walked
-                dy = backward(dy, input_gradient=input_gradient or bool(ways_back))
+            while backwards:
+                backward = backwards.pop()  # popped, so that its cache dies once it was called
+                dy = backward(dy, input_gradient=input_gradient or bool(backwards))
         return dy
 
     def predict(self, x):
         with one_blas_thread():
-            for layer in self.layers:
+            for layer in self._running():
                 x = layer.predict(x)
         return x
+
+    def _running(self) -> Iterator[Layer]:
+        """Yield the layers as they run."""
+        i = 0
+        while i < len(self.layers):
+            both = self.layers[i : i + 2]
+            one = as_one(*both) if len(both) == 2 else None
+            yield both[0] if one is None else one
+            i += 1 if one is None else 2
 
     def __repr__(self) -> str:
         inside = "".join("    " + repr(layer).replace("\n", "\n    ") + ",\n" for layer in self)
@@ -345,16 +330,16 @@ class Residual(Sequential):
     """
 
     def forward(self, x):
-        y, ways_back = super().forward(x)
+        y, backwards = super().forward(x)
         if y.shape != x.shape:
             raise ValueError(
                 f"Residual: expected its layers to keep the shape {x.shape} of their input, "
                 f"got an output of shape {y.shape}"
             )
-        return x + y, ways_back
+        return x + y, backwards
 
-    def backward(self, dy, ways_back, input_gradient=True):
-        dx = super().backward(dy, ways_back, input_gradient)
+    def backward(self, dy, backwards, input_gradient=True):
+        dx = super().backward(dy, backwards, input_gradient)
         return dy + dx if input_gradient else None
 
     def predict(self, x):
@@ -363,10 +348,10 @@ class Residual(Sequential):
 
 @contextmanager
 def frozen(*layers: Layer):
-    """Within the scope, calls of `layers` compute no parameter gradients on their way back.
+    """Within the scope, calls of `layers` compute no parameter gradients in their backward pass.
 
-    The gradients of their inputs still flow.  What counts is the moment of the call: a call made
-    inside the scope may be walked back outside of it, and one made before stays as it was.
+    The gradients of their inputs still flow.  What counts is the moment of the call: the backward
+    of a call made inside the scope may be called outside of it; one made before stays as it was.
 
     Examples
     --------

@@ -1,45 +1,34 @@
-r"""Every loss of both papers, each as ``(loss, gradient)``.
+r"""Every loss of both papers, and the hinge, each as ``(loss, gradient)``.
 
-The gradient is that of the loss with respect to the first argument, ready for the way back through
-the network that made it.  All losses are means, over every element, so that neither the batch's
+The gradient is that of the loss with respect to the first argument, ready for the backward pass of
+the network that made it.  All losses are means over every element, so that neither the batch's
 size nor the score map's changes their scale.
 
 The loss is a scalar array on the predictions' own backend, so that nothing waits for a GPU;
-``float(loss)`` fetches it.
+``float(loss)`` fetches it.  Predictions are floating-point arrays with at least one element; a
+target is a number or an array of the predictions' shape, and is converted to their dtype.
 """
 
 from __future__ import annotations
 
-from tinygan.fast import cuda as kernels
+import numpy as np
+
+from tinygan.fast import accelerated
 from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "bce",
     "bce_with_logits",
+    "hinge",
+    "hinge_generator",
     "l1",
     "minimax",
+    "mse",
     "non_saturating",
-    "squared_error",
 ]
 
 
-def _target(prediction, target, name):
-    """Check a target: one number, or an array of the prediction's shape."""
-    if isinstance(target, (int, float)):
-        return target
-    get_xp(prediction=prediction, target=target)
-    if target.shape != prediction.shape:
-        raise ValueError(
-            f"{name}: expected a target of the prediction's shape {tuple(prediction.shape)} "
-            f"or a single number, got shape {tuple(target.shape)}"
-        )
-    return target
-
-
-def _arrays(target) -> tuple:
-    return () if isinstance(target, (int, float)) else (target,)
-
-
+@accelerated
 def bce(probability, target):
     r"""Binary cross-entropy of probabilities.
 
@@ -78,14 +67,14 @@ def bce(probability, target):
     >>> float(loss), gradient
     (0.6931471805599453, array([-1., -1.]))
     """
-    xp = get_xp(probability=probability)
-    t = _target(probability, target, "bce")
+    t, xp = _checked("bce", probability, target), get_xp(probability)
     tiny = float(xp.finfo(probability.dtype).eps) / 2
     p = xp.clip(probability, tiny, 1 - tiny)
     loss = -(t * xp.log(p) + (1 - t) * xp.log1p(-p)).mean()
     return loss, (p - t) / (p * (1 - p)) * (1 / p.size)
 
 
+@accelerated
 def bce_with_logits(score, target):
     r"""Binary cross-entropy of scores before the sigmoid, finite for every score.
 
@@ -123,12 +112,10 @@ def bce_with_logits(score, target):
     >>> float(loss), gradient
     (500.0, array([ 0. , -0.5]))
     """
-    xp = get_xp(score=score)
-    t = _target(score, target, "bce_with_logits")
-    if kernels.usable(score, *_arrays(t)):
-        return kernels.bce_with_logits(score, t)
+    t, xp = _checked("bce_with_logits", score, target), get_xp(score)
     loss = (xp.maximum(score, 0) - score * t + xp.log1p(xp.exp(-abs(score)))).mean()
-    return loss, (_sigmoid(score, xp) - t) * (1 / score.size)
+    sigmoid = 0.5 * (xp.tanh(0.5 * score) + 1)
+    return loss, (sigmoid - t) * (1 / score.size)
 
 
 def minimax(score):
@@ -200,7 +187,8 @@ def non_saturating(score):
     return bce_with_logits(score, 1.0)
 
 
-def squared_error(prediction, target):
+@accelerated
+def mse(prediction, target):
     r"""Mean squared error, the adversarial loss of least-squares GANs.
 
     Parameters
@@ -227,17 +215,15 @@ def squared_error(prediction, target):
     Examples
     --------
     >>> import numpy as np
-    >>> loss, gradient = squared_error(np.array([0.5, 1.0]), 1.0)
+    >>> loss, gradient = mse(np.array([0.5, 1.0]), 1.0)
     >>> float(loss), gradient
     (0.125, array([-0.5,  0. ]))
     """
-    t = _target(prediction, target, "squared_error")
-    if kernels.usable(prediction, *_arrays(t)):
-        return kernels.squared_error(prediction, t)
-    difference = prediction - t
+    difference = prediction - _checked("mse", prediction, target)
     return (difference * difference).mean(), difference * (2 / difference.size)
 
 
+@accelerated
 def l1(prediction, target):
     r"""Mean absolute difference, the cycle-consistency and identity losses' norm.
 
@@ -270,13 +256,104 @@ def l1(prediction, target):
     >>> float(loss), gradient
     (1.5, array([ 0.5, -0.5]))
     """
-    t = _target(prediction, target, "l1")
-    if kernels.usable(prediction, *_arrays(t)):
-        return kernels.l1(prediction, t)
-    difference = prediction - t
-    xp = get_xp(difference)
-    return abs(difference).mean(), xp.sign(difference) * (1 / difference.size)
+    difference = prediction - _checked("l1", prediction, target)
+    return abs(difference).mean(), get_xp(difference).sign(difference) * (1 / difference.size)
 
 
-def _sigmoid(score, xp):
-    return 0.5 * (xp.tanh(0.5 * score) + 1)
+@accelerated
+def hinge(score, target):
+    r"""The discriminator's hinge: it stops pushing at scores that are right by a margin of 1.
+
+    Parameters
+    ----------
+    score : ndarray
+        s, the discriminator's scores, of any shape, with no sigmoid.
+    target : float or ndarray
+        t: 1 for real, −1 for generated.
+
+    Returns
+    -------
+    loss, gradient
+        The mean over all M elements, and its gradient with respect to `score`.
+
+    Notes
+    -----
+    .. math:: L = \tfrac1M \sum_i \max(0, 1 - t_i s_i), \qquad
+              ds_i = -\tfrac1M\, t_i \text{ where } t_i s_i < 1 \text{, else } 0.
+
+    References
+    ----------
+    Lim, Ye, *Geometric GAN*, 2017; Miyato et al., *Spectral Normalization for Generative
+    Adversarial Networks*, 2018, equation (16).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, gradient = hinge(np.array([3.0, 0.5]), 1.0)
+    >>> float(loss), gradient
+    (0.25, array([-0. , -0.5]))
+    """
+    t, xp = _checked("hinge", score, target), get_xp(score)
+    missing = xp.maximum(1 - t * score, 0)
+    return missing.mean(), xp.sign(missing) * t * (-1 / score.size)
+
+
+def hinge_generator(score):
+    r"""The generator's loss against a discriminator with a `hinge`: −D(G(z)).
+
+    Parameters
+    ----------
+    score : ndarray
+        s, the discriminator's scores of generated pictures, with no sigmoid.
+
+    Returns
+    -------
+    loss, gradient
+        The mean over all M elements, and its gradient with respect to `score`.
+
+    Notes
+    -----
+    .. math:: L = -\tfrac1M \sum_i s_i, \qquad ds_i = -\tfrac1M.
+
+    References
+    ----------
+    As `hinge`; Miyato et al., equation (17).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, gradient = hinge_generator(np.array([3.0, -1.0]))
+    >>> float(loss), gradient
+    (-1.0, array([-0.5, -0.5]))
+    """
+    _checked("hinge_generator", score)
+    return -score.mean(), get_xp(score).full_like(score, -1 / score.size)
+
+
+def _checked(name, prediction, target=0.0):
+    """Check both arguments; return the target as a number or an array of the prediction's dtype."""
+    get_xp(prediction=prediction)
+    if prediction.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: expected predictions of a floating-point dtype, got {prediction.dtype}; "
+            "convert them first, as in x.astype('float32')"
+        )
+    if prediction.size == 0:
+        raise ValueError(
+            f"{name}: expected at least one prediction, got shape {tuple(prediction.shape)}"
+        )
+    if isinstance(target, (int, float)):
+        return float(target)  # also of an np.float64, which would make float32 float64
+    number = isinstance(target, np.generic) or (isinstance(target, np.ndarray) and target.ndim == 0)
+    if not number:
+        get_xp(prediction=prediction, target=target)
+    if target.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected a target of real numbers, got dtype {target.dtype}")
+    if number:
+        return float(target)
+    if target.shape not in (prediction.shape, ()):
+        raise ValueError(
+            f"{name}: expected a target of the prediction's shape {tuple(prediction.shape)} "
+            f"or a single number, got shape {tuple(target.shape)}"
+        )
+    return target.astype(prediction.dtype, copy=False)

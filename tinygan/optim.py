@@ -1,4 +1,4 @@
-"""Adam, and the learning rate over the epochs."""
+"""Optimizers, and the learning rate over the epochs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygan.fast import cuda as kernels
+from tinygan.fast import accelerated
 from tinygan.layer import Parameter
 from tinygan.machine.arrays import asnumpy, get_xp
-from tinygan.machine.parallel import for_slices, workspace
 
-__all__ = ["Adam", "linear_decay"]
-
-_SLICE = 1 << 18  # elements, see `tinygan.fast.cpu.slices.SLICE`
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "linear_decay"]
 
 
-class Adam:
-    r"""Adam: steps scaled by running estimates of the gradient's mean and size.
+class Optimizer:
+    """What all optimizers share: parameters, their slots, the count of steps, their state.
+
+    A subclass names its slots, the arrays of zeros that it keeps for each parameter, and defines
+    ``update(theta, g, *slots)``, which changes the parameter's values `theta` and its slots *in
+    place*, given the gradient `g`.
 
     Parameters
     ----------
@@ -26,15 +27,110 @@ class Adam:
         What is learnt.
     lr : float
         α, the learning rate.  It may be set between steps.
+
+    Attributes
+    ----------
+    slot_names : tuple of str
+        What the slots are called in `state_dict`.
+    slots : list of tuple of ndarray
+        Of each parameter.
+    steps : int
+        t, how many steps have been taken, the one that `update` is called in among them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Descent(Optimizer):
+    ...     def update(self, theta, g):
+    ...         theta -= self.lr * g
+    >>> parameter = Parameter(np.array([1.0, 1.0]))
+    >>> descent = Descent([parameter], lr=0.1)
+    >>> parameter.grad += [5.0, -1.0]
+    >>> descent.step()
+    >>> parameter.data
+    array([0.5, 1.1])
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float):
+        name = type(self).__name__
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError(f"{name}: expected at least one parameter, got none")
+        for parameter in self.parameters:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{name}: expected Parameters, got {type(parameter).__name__}")
+        if not (math.isfinite(lr) and lr >= 0):
+            raise ValueError(f"{name}: lr: expected a number of at least 0, got {lr!r}")
+        self.lr = float(lr)
+        self.steps = 0
+        self.slots = [tuple(_zeros(p) for _ in self.slot_names) for p in self.parameters]
+
+    def update(self, theta, g, *slots) -> None:
+        """Change `theta` and its `slots` in place, by the gradient `g`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define update(theta, g, *slots)")
+
+    def step(self) -> None:
+        """Change every parameter by one step along its gathered gradient."""
+        self.steps += 1
+        thetas, gradients = zip(*((p.data, p.grad) for p in self.parameters), strict=True)
+        update_all(list(thetas), list(gradients), self.slots, self)
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        zero_all([parameter.grad for parameter in self.parameters])
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the count of steps and of all slots as NumPy arrays.
+
+        The slots are called ``0.m``, ``0.v``, ``1.m``, …: the parameter's place in `parameters`
+        and the slot's name.
+        """
+        state = {"steps": np.array(self.steps, np.int64)}
+        return state | {name: np.array(asnumpy(slot)) for name, slot in self._named_slots()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take up where the optimizer that gave `state` was.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of these parameters.  Nothing is changed then.
+        """
+        slots = dict(self._named_slots())
+        expected = {"steps": "a count"} | {n: f"real numbers {a.shape}" for n, a in slots.items()}
+        got = {name: _described(name, np.asarray(array)) for name, array in state.items()}
+        for name in {**expected, **got}:
+            if got.get(name) != expected.get(name):
+                raise ValueError(
+                    f"{type(self).__name__}.load_state_dict: the state is not one of these "
+                    f"parameters: {name}: expected {expected.get(name, 'nothing')}, "
+                    f"got {got.get(name, 'nothing')}"
+                )
+        self.steps = int(state["steps"])
+        for name, slot in slots.items():
+            slot[...] = get_xp(slot).asarray(np.asarray(state[name], slot.dtype))
+
+    def _named_slots(self):
+        for i, slots in enumerate(self.slots):
+            for name, slot in zip(self.slot_names, slots, strict=True):
+                yield f"{i}.{name}", slot
+
+
+class Adam(Optimizer):
+    r"""Adam: steps scaled by running estimates of the gradient's mean and size.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        What is learnt.
+    lr : float
+        α, the learning rate.
     betas : pair of float
         β₁ and β₂, the shares that the two running averages keep, each in [0, 1).
     eps : float
         ε, which keeps the division finite.
-
-    Attributes
-    ----------
-    steps : int
-        t, how many steps have been taken.
 
     Notes
     -----
@@ -68,6 +164,8 @@ class Adam:
     array([0.9, 1.1])
     """
 
+    slot_names = ("m", "v")
+
     def __init__(
         self,
         parameters: Iterable[Parameter],
@@ -75,116 +173,152 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ):
-        self.parameters = list(parameters)
-        if not self.parameters:
-            raise ValueError("Adam: expected at least one parameter, got none")
-        for parameter in self.parameters:
-            if not isinstance(parameter, Parameter):
-                raise TypeError(f"Adam: expected Parameters, got {type(parameter).__name__}")
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ValueError(f"Adam: lr: expected a number of at least 0, got {lr!r}")
+        super().__init__(parameters, lr)
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam: betas: expected two numbers in [0, 1), got {betas!r}")
-        if not eps > 0:
-            raise ValueError(f"Adam: eps: expected a positive number, got {eps!r}")
-        self.lr, self.betas, self.eps = float(lr), tuple(betas), float(eps)
-        self.steps = 0
-        self.moments = [(_zeros(p), _zeros(p)) for p in self.parameters]
-        self._table = None
+        _check_eps("Adam", eps)
+        self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to zero."""
-        table = self._all_at_once()
-        if table is not None:
-            table.clear_gradients()
-            return
-        for parameter in self.parameters:
-            parameter.zero_grad()
+    def update(self, theta, g, m, v) -> None:
+        (beta1, beta2), t, xp = self.betas, self.steps, get_xp(theta)
+        m[...] = beta1 * m + (1 - beta1) * g
+        v[...] = beta2 * v + (1 - beta2) * g * g
+        m_hat = m / (1 - beta1**t)
+        v_hat = v / (1 - beta2**t)
+        theta -= self.lr * m_hat / (xp.sqrt(v_hat) + self.eps)
 
-    def step(self) -> None:
-        """Change every parameter by one step along its gathered gradient."""
-        self.steps += 1
-        table = self._all_at_once()
-        if table is not None:
-            table.step(*self._scalars())
-            return
-        for parameter, (m, v) in zip(self.parameters, self.moments, strict=True):
-            self._update(parameter, m, v)
 
-    def _all_at_once(self):
-        """Return the table for the kernel that works on all parameters, or None without one."""
-        if not kernels.usable(self.parameters[0].data):
-            return None
-        tensors = [
-            (p.data, p.grad, *moments)
-            for p, moments in zip(self.parameters, self.moments, strict=True)
-        ]
-        if self._table is None or self._table.key != kernels.AdamTable.key_of(tensors):
-            usable = kernels.usable(*(array for four in tensors for array in four))
-            self._table = kernels.AdamTable(tensors) if usable else None
-        return self._table
+class SGD(Optimizer):
+    r"""Gradient descent, with momentum if it is asked for.
 
-    def _scalars(self):
-        """Return rate, β₁, β₂ and ε' of ``rate · m / (√v + ε') = α m̂ / (√v̂ + ε)``."""
-        beta1, beta2 = self.betas
-        correction = math.sqrt(1 - beta2**self.steps)
-        rate = self.lr * correction / (1 - beta1**self.steps)
-        return rate, beta1, beta2, self.eps * correction
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    lr : float
+        α, the learning rate.
+    momentum : float
+        μ in [0, 1), the share of the last step's direction that is kept; 0 keeps no slot.
 
-    def _update(self, parameter, m, v):
-        rate, beta1, beta2, eps = self._scalars()
-        xp = get_xp(parameter.data, parameter.grad, m)
-        theta, g, m, v = (a.reshape(-1) for a in (parameter.data, parameter.grad, m, v))
+    Notes
+    -----
+    .. math::
+        v \leftarrow \mu v + g, \qquad \theta \leftarrow \theta - \alpha v.
 
-        def update(a, b):
-            new = workspace("adam", (b - a,), g.dtype) if xp is np else xp.empty_like(g)
-            for average, beta in ((m, beta1), (v, beta2)):
-                xp.multiply(g[a:b], 1 - beta, out=new)
-                if average is v:
-                    new *= g[a:b]
-                average[a:b] *= beta
-                average[a:b] += new
-            xp.sqrt(v[a:b], out=new)
-            new += eps
-            xp.divide(m[a:b], new, out=new)
-            new *= rate
-            theta[a:b] -= new
+    References
+    ----------
+    Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
 
-        for_slices(update, theta.size, _SLICE, xp)
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parameter = Parameter(np.array([1.0]))
+    >>> sgd = SGD([parameter], lr=0.1, momentum=0.5)
+    >>> for _ in range(2):
+    ...     parameter.grad[...] = 1.0
+    ...     sgd.step()
+    >>> parameter.data  # 1 - 0.1 - 0.15
+    array([0.75])
+    """
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of the moments and the count of steps as NumPy arrays."""
-        state = {"steps": np.array(self.steps, np.int64)}
-        for i, (m, v) in enumerate(self.moments):
-            state[f"{i}.m"], state[f"{i}.v"] = np.array(asnumpy(m)), np.array(asnumpy(v))
-        return state
+    def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-2, momentum: float = 0.0):
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD: momentum: expected a number in [0, 1), got {momentum!r}")
+        self.momentum = float(momentum)
+        self.slot_names = ("v",) if momentum else ()
+        super().__init__(parameters, lr)
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take up where the optimiser that gave `state` was.
+    def update(self, theta, g, v=None) -> None:
+        if v is not None:
+            v[...] = self.momentum * v + g
+            g = v
+        theta -= self.lr * g
 
-        Raises
-        ------
-        ValueError
-            If the state is not one of these parameters.  Nothing is changed then.
-        """
-        expected = {"steps": ()}
-        for i, parameter in enumerate(self.parameters):
-            expected[f"{i}.m"] = expected[f"{i}.v"] = tuple(parameter.shape)
-        got = {name: tuple(array.shape) for name, array in state.items()}
-        if got != expected:
-            wrong = [name for name in {**expected, **got} if got.get(name) != expected.get(name)]
-            raise ValueError(
-                f"Adam.load_state_dict: the state is not one of these parameters: {wrong[0]}: "
-                f"expected {expected.get(wrong[0], 'nothing')}, got {got.get(wrong[0], 'nothing')}"
-            )
-        self.steps = int(state["steps"])
-        for i, moments in enumerate(self.moments):
-            for array, name in zip(moments, ("m", "v"), strict=True):
-                array[...] = get_xp(array).asarray(np.asarray(state[f"{i}.{name}"], array.dtype))
+
+class RMSprop(Optimizer):
+    r"""RMSprop: steps scaled by a running estimate of the gradient's size.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    lr : float
+        α, the learning rate.
+    decay : float
+        ρ in [0, 1), the share that the running average keeps.
+    eps : float
+        ε, which keeps the division finite.
+
+    Notes
+    -----
+    .. math::
+        v \leftarrow \rho v + (1 - \rho)\, g^2, \qquad
+        \theta \leftarrow \theta - \alpha\, g / (\sqrt{v} + \epsilon).
+
+    References
+    ----------
+    Tieleman, Hinton, lecture 6.5 of *Neural Networks for Machine Learning*, 2012.  Arjovsky,
+    Chintala, Bottou, *Wasserstein GAN*, 2017, train their critic with it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parameter = Parameter(np.array([1.0, 1.0]))
+    >>> rmsprop = RMSprop([parameter], lr=0.1, decay=0.75)
+    >>> parameter.grad += [5.0, -0.001]
+    >>> rmsprop.step()
+    >>> parameter.data.round(4)
+    array([0.8, 1.2])
+    """
+
+    slot_names = ("v",)
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-2,
+        decay: float = 0.99,
+        eps: float = 1e-8,
+    ):
+        super().__init__(parameters, lr)
+        if not 0 <= decay < 1:
+            raise ValueError(f"RMSprop: decay: expected a number in [0, 1), got {decay!r}")
+        _check_eps("RMSprop", eps)
+        self.decay, self.eps = float(decay), float(eps)
+
+    def update(self, theta, g, v) -> None:
+        v[...] = self.decay * v + (1 - self.decay) * g * g
+        theta -= self.lr * g / (get_xp(v).sqrt(v) + self.eps)
+
+
+@accelerated
+def update_all(thetas, gradients, slots, optimizer) -> None:
+    """Update all parameters in place; Adam has fast versions of the whole list."""
+    for theta, g, own in zip(thetas, gradients, slots, strict=True):
+        optimizer.update(theta, g, *own)
+
+
+@accelerated
+def zero_all(gradients) -> None:
+    """Set all gradients to zero."""
+    for g in gradients:
+        g.fill(0)
 
 
 def _zeros(parameter):
     return get_xp(parameter.data).zeros_like(parameter.data)
+
+
+def _check_eps(name, eps):
+    if not eps > 0:
+        raise ValueError(f"{name}: eps: expected a positive number, got {eps!r}")
+
+
+def _described(name, array):
+    """Say what an array of a state is, in the words of what is expected."""
+    if name != "steps":
+        return f"{'real numbers' if array.dtype.kind == 'f' else array.dtype} {array.shape}"
+    if array.shape == () and array.dtype.kind in "iu":
+        return "a count" if array >= 0 else str(array)
+    return f"{array.dtype} {array.shape}"
 
 
 def linear_decay(

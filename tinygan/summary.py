@@ -10,7 +10,7 @@ from tinygan.convolution.tally import counting
 from tinygan.layer import Backward, Layer, Sequential
 from tinygan.machine.arrays import asarray, backend_of
 
-__all__ = ["Summary", "held_bytes", "summarise", "summary"]
+__all__ = ["Summary", "held_bytes", "summarize", "summary"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Summary:
     multiply_adds : int
         Of the convolutions in one forward pass of one sample, by the definition.
     bytes_fixed, bytes_per_sample : int
-        What a call holds until it is walked back: so much, and so much more for each sample.
+        What a call holds until its backward: so much, and so much more for each sample.
     bytes_state : int
         Parameters, their gradients and Adam's two moments.
     """
@@ -69,7 +69,7 @@ class Summary:
         lines += [
             f"a training step holds {_size(self.bytes_state)} of state "
             "(parameters, gradients, Adam's moments)",
-            f"and {_size(self.bytes_per_sample)} a sample (what the ways back remember)",
+            f"and {_size(self.bytes_per_sample)} a sample (what backward passes remember)",
         ]
         return "\n".join(lines)
 
@@ -105,14 +105,14 @@ def summary(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     ---------------------------------------------------------------------------------
     total                                                          224         55,296
     a training step holds 3.6 kB of state (parameters, gradients, Adam's moments)
-    and 11.3 kB a sample (what the ways back remember)
+    and 11.3 kB a sample (what backward passes remember)
     """
-    result = summarise(network, input_shape)
+    result = summarize(network, input_shape)
     print(result)
     return result
 
 
-def summarise(network: Layer, input_shape: tuple[int, ...]) -> Summary:
+def summarize(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     """Return what `summary` prints."""
     parameters = network.parameters()
     array = parameters[0].data if parameters else np.zeros(1, np.float32)
@@ -123,9 +123,9 @@ def summarise(network: Layer, input_shape: tuple[int, ...]) -> Summary:
             x = np.random.default_rng(0).standard_normal((batch, *input_shape))
             x = asarray(x.astype(array.dtype), backend_of(array))
             rows: list[Row] = []
-            ways_back: list = []
-            _visit(network, x, -1, rows, ways_back)
-            held[batch] = held_bytes(ways_back)
+            backwards: list = []
+            _visit(network, x, -1, rows, backwards)
+            held[batch] = held_bytes(backwards)
     finally:
         for name, value in network.buffers().items():
             value[...] = buffers[name]
@@ -141,7 +141,7 @@ def summarise(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     )
 
 
-def _visit(layer, x, depth, rows, ways_back):
+def _visit(layer, x, depth, rows, backwards):
     """Run `layer` on `x` and note what it is and costs; a Sequential is noted layer by layer.
 
     A Residual's addition is left out: it changes neither shapes nor costs.
@@ -150,18 +150,18 @@ def _visit(layer, x, depth, rows, ways_back):
         if depth >= 0:
             rows.append(Row(depth, type(layer).__name__, tuple(x.shape[1:]), 0, 0))
         for inner in layer:
-            x = _visit(inner, x, depth + 1, rows, ways_back)
+            x = _visit(inner, x, depth + 1, rows, backwards)
         return x
     with counting() as counts:
         y, backward = layer(x)
-    ways_back.append(backward)
+    backwards.append(backward)
     learnt = sum(parameter.size for parameter in layer.parameters())
     rows.append(Row(max(depth, 0), repr(layer), tuple(y.shape[1:]), learnt, sum(counts) // len(x)))
     return y
 
 
 def held_bytes(remembered) -> int:
-    """Return the bytes of all arrays inside `remembered`: ways back, caches, lists of them.
+    """Return the bytes of all arrays inside `remembered`: backward passes, caches, lists of them.
 
     Memory that several arrays share is counted once.
     """

@@ -52,7 +52,7 @@ class Linear(Layer):
 
 
 # %%
-# Whoever *uses* the layer calls it, and gets the way back together with the result.
+# Whoever *uses* the layer calls it, and gets the output together with its backward pass.
 
 rng = np.random.default_rng(0)
 layer = Linear(3, 2, rng)
@@ -108,7 +108,8 @@ assert not report.ok
 # -------------
 # Two layers and a curve between them can already play the part of a *discriminator*: say how likely
 # it is that a point :math:`x` is real.  Here the real points lie on a ring and the others in its
-# middle.  A network is its layers in sequence; its way back is the chain rule, last layer first.
+# middle.  A network is its layers in sequence; its backward pass is the chain rule, from the last
+# layer to the first.
 
 angle = rng.uniform(0, 2 * np.pi, 200)
 radius = np.repeat([2.0, 0.6], 100) + 0.2 * rng.standard_normal(200)
@@ -170,5 +171,5 @@ assert right_side > 0.95
 #
 # .. dropdown:: Hint
 #
-#    What a call remembers is freed while its way back is walked, so that memory falls on the way
-#    through a deep network.  A second walk has nothing to walk on; read what the error says.
+#    What a call remembers is freed during its backward pass, so that memory falls on the way
+#    through a deep network.  A second call finds nothing left; read what the error says.

@@ -141,7 +141,7 @@ dx = dx_padded[:, 1:10, 1:10]
 assert np.allclose(dw, convolve_grad_weight(x, dy, 2, 1, (4, 4)))
 assert np.allclose(dx, convolve_grad_input(dy, w, 2, 1, (9, 9)))
 assert check_gradients(Conv2d(3, 5, 4, stride=2, padding=1), x).ok
-print("all three faces of the convolution agree")
+print("all three operations of the convolution agree")
 
 # %%
 # Was it worth it?
@@ -217,4 +217,4 @@ assert rate["one matrix product"] > 100 * rate["six loops in Python"]
 # .. dropdown:: Hint
 #
 #    ``w[::-1, ::-1]``.  A learnt kernel does not care which way round it is stored, as long as all
-#    three faces agree on it; stored weights from elsewhere do care.
+#    three operations agree on it; stored weights from elsewhere do care.

@@ -38,8 +38,8 @@ plt.show()
 
 # %%
 # The gradient of :math:`y = C\,x` with respect to :math:`x` is :math:`dx = C^T dy`: that is what
-# ``Conv2d`` computes on its way back.  A transposed convolution computes the same thing on its way
-# *forward*, :math:`y = C^T x`, and so needs :math:`C` itself on its way back.  What defines a
+# ``Conv2d`` computes in its backward pass.  A transposed convolution computes it in its *forward*
+# pass, :math:`y = C^T x`, and so needs :math:`C` itself in its backward pass.  What defines a
 # transpose is
 #
 # .. math:: \langle C\,x,\; v \rangle = \langle x,\; C^T v \rangle

@@ -54,7 +54,7 @@ assert normal[-1] > 1e3 * plain[-1]
 # %%
 # Forward, one line at a time
 # ---------------------------
-# Give every intermediate value a name; the way back needs them.
+# Give every intermediate value a name; the backward pass needs them.
 
 rng = np.random.default_rng(0)
 M, eps = 12, 1e-5

@@ -22,8 +22,8 @@ from tinygan import (
     bce_with_logits,
     check_gradients,
     minimax,
+    mse,
     non_saturating,
-    squared_error,
 )
 
 
@@ -50,7 +50,7 @@ print("from the score:   ", bce_with_logits(score, 1.0))
 assert float(bce_with_logits(score, 1.0)[0]) == 200.0
 
 # %%
-# Every loss in tinygan returns itself *and* its gradient, ready for the way back:
+# Every loss in tinygan returns itself *and* its gradient, ready for the backward pass:
 
 rng = np.random.default_rng(0)
 scores = rng.standard_normal((8,))
@@ -159,7 +159,7 @@ figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for name, loss in {
     "minimax": minimax,
     "non-saturating": non_saturating,
-    "least squares": lambda p: squared_error(p, 1.0),
+    "least squares": lambda p: mse(p, 1.0),
 }.items():
     axis.plot(s, [-loss(np.array([v]))[1][0] for v in s], label=name)
 
@@ -189,7 +189,7 @@ plt.show()
 #    :math:`t_0 > 0` there is a place where more :math:`p_G` raises the score: what does that tell
 #    the generator?
 #
-# **3.**  Repeat ``descend`` with ``squared_error``.  Why does it overshoot at first?
+# **3.**  Repeat ``descend`` with ``mse``.  Why does it overshoot at first?
 #
 # .. dropdown:: Hint
 #

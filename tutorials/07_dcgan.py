@@ -73,7 +73,7 @@ batches = Batches(drawn, batch_size=32, seed=0, flip=True)
 
 x = next(batches)
 z = dcgan.draw_noise(32, noise_size, rng)
-fake, fake_backward = G(z)  # the way back is kept for later
+fake, fake_backward = G(z)  # its backward pass is called later
 
 adam_D.zero_grad()
 score, score_backward = D(x)
@@ -226,10 +226,9 @@ plt.show()
 # .. dropdown:: Hint
 #
 #    Count the forward passes through G.  Here :math:`D`'s half does not walk ``fake_backward`` at
-#    all, so the same pictures and the same way back serve both halves.
+#    all, so the same pictures and the same backward pass serve both halves.
 #
-# **3.**  Replace ``non_saturating`` by ``minimax`` with ``generator_loss="minimax"``.  Does it
-# learn?
+# **3.**  Replace ``non_saturating`` by ``minimax`` with ``objective=Minimax()``.  Does it learn?
 #
 # .. dropdown:: Hint
 #

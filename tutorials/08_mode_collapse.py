@@ -17,7 +17,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam, Conv2d, LeakyReLU, ReLU, Reshape, Sequential
+from tinygan import Adam, Conv2d, GaussianNoise, LeakyReLU, ReLU, Reshape, Sequential
 from tinygan.data import Batches, faces
 from tinygan.metrics import AttributeProbe, diversity
 from tinygan.models import dcgan
@@ -61,10 +61,10 @@ def play(activation, noise, seed, steps=1200):
     rng = np.random.default_rng(seed)
     G, D = network((16, 64, 64, 2), activation, rng), network((2, 64, 64, 1), activation, rng)
     adam_G, adam_D = (Adam(n.parameters(), lr=2e-3, betas=(0.5, 0.999)) for n in (G, D))
+    augment = GaussianNoise(noise, rng) if noise else None
     for _ in range(steps):
-        added = noise * rng.standard_normal((2, 64, 2), dtype=np.float32) if noise else None
         z = dcgan.draw_noise(64, 16, rng)
-        dcgan.train_step(G, D, adam_G, adam_D, draw_points(64, rng), z, instance_noise=added)
+        dcgan.train_step(G, D, adam_G, adam_D, draw_points(64, rng), z, augment=augment)
     return G.predict(dcgan.draw_noise(1000, 16, 99))
 
 

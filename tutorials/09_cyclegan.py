@@ -14,7 +14,7 @@ as they are drawn, the *true* translation of any bag is known, and can be compar
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam, check_objective, frozen, l1, squared_error
+from tinygan import Adam, check_objective, frozen, l1, mse
 from tinygan.data import UnpairedBatches, bags
 from tinygan.metrics import translation_error
 from tinygan.models import cyclegan
@@ -101,8 +101,8 @@ print("G(x):", G.predict(x).shape, " D_Y(G(x)):", D_Y.predict(G.predict(x)).shap
 #     + \lambda_3 \mathcal{L}_{cyc} . \tag{6}
 #
 # Now in code.  The two directions are the same with the letters exchanged.  Each generator is
-# called three times, and each call owns its way back.  ``fake`` is used twice, by the discriminator
-# and on the way home, so its gradient is the sum of both.
+# called three times, and each call owns its backward pass.  ``fake`` is used twice, by the
+# discriminator and on the way home, so its gradient is the sum of both.
 
 
 def generators_learn(G, F, D_X, D_Y, x, y):
@@ -112,7 +112,7 @@ def generators_learn(G, F, D_X, D_Y, x, y):
         fake, fake_backward = there(a)
         with frozen(D):  # its gradient flows, its weights stay
             score, score_backward = D(fake)
-        loss_gan, dscore = squared_error(score, 1.0)  # (2)
+        loss_gan, dscore = mse(score, 1.0)  # (2)
         again, again_backward = home(fake)
         loss_cyc, dagain = l1(again, a)  # (5)
         dfake = score_backward(1.0 * dscore) + again_backward(10.0 * dagain)
@@ -255,7 +255,7 @@ for name in ("G(y) - y", "G(x) - x"):
             fake, fake_backward = G(x)
             with frozen(D_Y):
                 score, score_backward = D_Y(fake)
-            fake_backward(score_backward(squared_error(score, 1.0)[1]), input_gradient=False)
+            fake_backward(score_backward(mse(score, 1.0)[1]), input_gradient=False)
             picture = y if name == "G(y) - y" else x
             same, same_backward = G(picture)
             same_backward(5.0 * l1(same, picture)[1], input_gradient=False)
@@ -294,7 +294,7 @@ assert moved_bug < moved
 #    Nothing ties G(x) to x any more, except the identity loss.  Compare the mean difference between
 #    two translations with that between two true backpacks.
 #
-# **2.**  Why does ``fake`` collect *two* gradients before its way back is walked?
+# **2.**  Why does ``fake`` collect *two* gradients before its backward pass is called?
 #
 # .. dropdown:: Hint
 #

@@ -129,7 +129,7 @@ assert errors["0, ±3/4, ±3/2"] < errors["0, ±1, ±2"]
 # ----------
 # One layer of the DCGAN's discriminator, 4×4 with stride 2.  The stride is divided into its phases
 # first: even and odd rows of the image meet even and odd rows of the kernel, so it becomes 2×2 with
-# stride 1 over four times the channels, and 25 products do for 64.  All three faces of the
+# stride 1 over four times the channels, and 25 products do for 64.  All three operations of the
 # convolution, each by each algorithm, measured while this page was built:
 
 x = rng.standard_normal((16, 32, 32, 64), dtype=np.float32)

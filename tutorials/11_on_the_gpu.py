@@ -16,7 +16,7 @@ import numpy as np
 from tinygan import Conv2d, LeakyReLU, asarray, asnumpy, get_xp
 from tinygan.machine.arrays import cupy_status, resolve_backend
 from tinygan.models import dcgan
-from tinygan.summary import summarise
+from tinygan.summary import summarize
 
 # %%
 # What is there
@@ -67,7 +67,7 @@ assert np.allclose(on_host, on_device, atol=1e-4)
 batch = 128
 network = dcgan.discriminator(64, width=64, rng=0)
 shape, names, intensities = (64, 64, 3), [], []
-for row, layer in zip(summarise(network, shape).rows, network, strict=True):
+for row, layer in zip(summarize(network, shape).rows, network, strict=True):
     moved = 4 * (batch * np.prod(shape) + row.parameters + batch * np.prod(row.shape))
     operations = batch * (2 * row.multiply_adds if row.multiply_adds else np.prod(row.shape))
     names.append(type(layer).__name__)

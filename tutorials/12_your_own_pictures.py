@@ -159,9 +159,10 @@ plt.show()
 
 from tinygan.models import dcgan  # noqa: E402
 from tinygan.runs.checkpoint import load_network  # noqa: E402
-from tinygan.runs.folder import find_run  # noqa: E402
+from tinygan.runs.load import open_run  # noqa: E402
 
-options, checkpoint = find_run(run, "dcgan")
+opened = open_run(run, "dcgan")
+options, checkpoint = opened.options, opened.checkpoint.path
 G = dcgan.generator(32, noise_size=32, width=8, activation="leaky_relu")
 load_network(checkpoint, G, "G")
 pictures = G.predict(dcgan.draw_noise(4, 32, rng))

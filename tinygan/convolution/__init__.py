@@ -28,6 +28,7 @@ from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
 from tinygan.fast import cuda as kernels
+from tinygan.fast import mode
 
 __all__ = [
     "convolve",
@@ -55,7 +56,7 @@ def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
     stride, padding : int or pair of int
         Step between windows, and how far they reach over the border, along height and width.
     algorithm : {"auto", "naive", "im2col", "winograd"}
-        ``"auto"`` is what `using_algorithm` says and, outside of it, the fastest for the shape.
+        ``"auto"`` is what `tinygan.plain` or `using_algorithm` say, elsewhere the fastest one.
         ``"winograd"`` has no form for some shapes and is then the same as ``"im2col"``.
 
     Returns
@@ -192,7 +193,7 @@ def convolve_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="aut
         As `convolve`.
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    _check("convolve_backward", x.shape, w.shape, dy.shape, stride, padding, faces=2)
+    _check("convolve_backward", x.shape, w.shape, dy.shape, stride, padding, operations=2)
     module = _module(algorithm, x.shape, w.shape, stride, padding, x, w, dy)
     if hasattr(module, "convolve_backward"):
         return module.convolve_backward(x, w, dy, stride, padding)
@@ -225,7 +226,9 @@ def convolve_transposed_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, alg
         As `convolve`.
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    _check("convolve_transposed_backward", dy.shape, w.shape, x.shape, stride, padding, faces=2)
+    _check(
+        "convolve_transposed_backward", dy.shape, w.shape, x.shape, stride, padding, operations=2
+    )
     module = _module(algorithm, dy.shape, w.shape, stride, padding, x, w, dy)
     if hasattr(module, "convolve_transposed_backward"):
         return module.convolve_transposed_backward(x, w, dy, stride, padding)
@@ -255,10 +258,10 @@ def using_algorithm(algorithm: str):
 
 
 def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
-    """Return the module that computes all three faces of this convolution."""
+    """Return the module that computes all three operations of this convolution."""
     _check_algorithm(algorithm)
     if algorithm == "auto":
-        algorithm = _default.get()
+        algorithm = mode() if mode() != "auto" else _default.get()
     if algorithm == "naive":
         return naive
     if algorithm == "winograd":
@@ -281,16 +284,13 @@ def _check_algorithm(algorithm):
 
 def _pair(name, value, least):
     pair = (value, value) if not hasattr(value, "__len__") else tuple(value)
-    try:
-        whole = len(pair) == 2 and all(int(v) == v and v >= least for v in pair)
-    except (TypeError, ValueError):
-        whole = False
-    if not whole:
+    whole = all(hasattr(v, "__index__") and not isinstance(v, bool) and v >= least for v in pair)
+    if len(pair) != 2 or not whole:
         raise ValueError(f"{name}: expected one or two integers of at least {least}, got {value!r}")
     return int(pair[0]), int(pair[1])
 
 
-def _check(name, x_shape, w_shape, dy_shape, stride, padding, faces=1):
+def _check(name, x_shape, w_shape, dy_shape, stride, padding, operations=1):
     """Raise a ValueError unless the shapes belong to one convolution; count its multiply–adds."""
     if len(x_shape) != 4 or len(w_shape) != 4:
         raise ValueError(
@@ -311,4 +311,4 @@ def _check(name, x_shape, w_shape, dy_shape, stride, padding, faces=1):
     expected = (x_shape[0], rows, columns, w_shape[3])
     if dy_shape is not None and tuple(dy_shape) != expected:
         raise ValueError(f"{name}: expected dy of shape {expected}, got {tuple(dy_shape)}")
-    count(faces * math.prod(expected[:3]), math.prod(w_shape))
+    count(operations * math.prod(expected[:3]), math.prod(w_shape))

@@ -12,7 +12,7 @@ _counters: ContextVar[list | None] = ContextVar("tinygan.convolution tally", def
 def counting():
     """Within the scope, gather the multiply–adds of each convolution that runs, in a list.
 
-    The numbers are those of the definition, whichever algorithm runs: each of the three faces
+    The numbers are those of the definition, whichever algorithm runs: each of the three operations
     multiplies every kernel entry once for every output pixel.
     """
     counts: list[int] = []

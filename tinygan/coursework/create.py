@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
+
+from tinygan.files import new_folder
 
 __all__ = ["create"]
 
@@ -30,14 +30,8 @@ def create(directory) -> Path:
         If there is something at `directory`.  Nothing is written then.
     """
     directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(
-            f"{directory}: expected a new or an empty folder, something is there already"
-        )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # written beside it and renamed, so that there is never half a course
-    part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
+    with new_folder(directory) as part:  # so that there is never half a course
+        mode = part.stat().st_mode
         shutil.copytree(
             TEMPLATE,
             part,
@@ -45,19 +39,14 @@ def create(directory) -> Path:
             ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
             copy_function=_copy,
         )
-        part.chmod(0o755)
-        if directory.exists():
-            directory.rmdir()
-        os.replace(part, directory)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+        part.chmod(mode)  # copytree has copied the template's
     return directory
 
 
 def _copy(source, target):
     """Copy a file's bytes, to be written to; scripts to be run (wheels may lose that)."""
     shutil.copyfile(source, target)
-    script = Path(source).parent.name == "autograder"
-    Path(target).chmod(0o755 if script else 0o644)
+    if Path(source).parent.name == "autograder":  # whoever may read it may run it
+        mode = Path(target).stat().st_mode
+        Path(target).chmod(mode | (mode & 0o444) >> 2)
     return target

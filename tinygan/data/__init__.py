@@ -4,6 +4,9 @@ Everything here is plain NumPy on the host; who trains moves the batches.  Image
 bytes ``(N, H, W, C)`` and leave as float32 in [−1, 1].
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from tinygan.data.batches import Batches, UnpairedBatches
 from tinygan.data.drawing import DrawnImages
 from tinygan.data.drawn_bags import BAG_CATEGORIES, bags
@@ -14,6 +17,7 @@ from tinygan.errors import DataError
 
 __all__ = [
     "BAG_CATEGORIES",
+    "DRAWN_SETS",
     "FACE_CATEGORIES",
     "Batches",
     "DataError",
@@ -26,3 +30,12 @@ __all__ = [
     "save_grid",
     "to_uint8",
 ]
+
+DRAWN_SETS: dict[str, tuple[Callable[..., DrawnImages], ...]] = {
+    "faces": (faces,),
+    "bags": (partial(bags, domain="handbag"), partial(bags, domain="backpack")),
+}
+"""The drawn data sets: name → a maker a domain, called as ``maker(count, image_size, seed=…,
+channels=…, start=…)``.  Where there are two, image i of one is the true translation of image i of
+the other.  A new one needs a line here and nothing else.
+"""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
+from tinygan.files import replaced, write_text
 
 __all__ = ["DiskCache", "cache_directory", "cache_key"]
 
@@ -65,7 +65,7 @@ class DiskCache:
         """
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         count, skipped = 0, []
-        with _replacing(self.array_path) as file:
+        with replaced(self.array_path) as beside, open(beside, "r+b") as file:
             _write_header(file, (0, *shape))
             for decoded, failed in chunks:
                 count += len(decoded)
@@ -76,24 +76,10 @@ class DiskCache:
             _write_header(
                 file, (count, *shape)
             )  # NumPy pads headers: any count takes the same room
-            with _replacing(self.notes_path) as notes:
-                notes.write(json.dumps(skipped).encode())
+            file.flush()
+            write_text(self.notes_path, json.dumps(skipped))
 
 
 def _write_header(file, shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path):
-    """Open a temporary file beside `path` that takes its place only if all goes well."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            yield file
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise

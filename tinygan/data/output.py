@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinygan import files
 from tinygan.errors import DataError
 
 __all__ = ["check_new", "new_folder"]
@@ -36,15 +35,5 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
 
     On an error, or Ctrl-C, it is removed with all that is in it.
     """
-    path = check_new(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}-{secrets.token_hex(4)}"
-    temporary.mkdir()
-    try:
+    with files.new_folder(check_new(path)) as temporary:
         yield temporary
-        if path.exists():  # empty, as was checked; rmdir refuses if that has changed
-            path.rmdir()
-        os.rename(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

@@ -6,18 +6,16 @@ import sys
 import time
 from pathlib import Path
 
-from tinygan.data import DataError, save_grid
+from tinygan.data import DRAWN_SETS, save_grid
 from tinygan.errors import UserError
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_json
-from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
-from tinygan.runs.checkpoint import read_info
-from tinygan.runs.folder import find_checkpoint, read_config
 from tinygan.runs.report import write_report
-from tinygan.train.command import Parser, natural, positive_int
+from tinygan.runs.run import Run, load
+from tinygan.systems.options import Parser, whole
 
 FORMAT = "tinygan measures 1"
 
@@ -26,9 +24,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
     """Measure the run that `argv` names, and return the exit status."""
     try:
         settings = _parser(prog).parse_args(argv)
-        settings.backend = resolve_backend(settings.backend)
         print(evaluate(settings, say=lambda text: print(f"{text} …", file=sys.stderr)))
-    except (UserError, BackendError, DataError, ImportError) as error:
+    except (UserError, ImportError) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -39,52 +36,45 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def evaluate(settings, say) -> str:
     """Measure, write ``measures.json`` and the sheets of neighbours; return the tables."""
-    run, checkpoint = find(Path(settings.run))
-    info = read_info(checkpoint)
-    subjects = subjects_of(
-        info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
-    )
-    features = _features(settings, info["options"]["image_size"])
+    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    folder = folder_of(run)
+    subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
+    features = _features(settings, run.options.image_size, run.options.backend)
     results = []
     for i, subject in enumerate(subjects):
         result = measure_subject(subject, features, settings.seed, say)
         sheet = f"neighbours-{i + 1}.png" if len(subjects) > 1 else "neighbours.png"
-        save_grid(neighbour_sheet(subject, result.pop("neighbours")), run / sheet, columns=10)
+        save_grid(neighbour_sheet(subject, result.pop("neighbours")), folder / sheet, columns=10)
         results.append({**result, "neighbours": sheet})
     value = {
         "format": FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "checkpoint": checkpoint.name,
-        "step": info["step"],
+        "checkpoint": run.checkpoint.name,
+        "step": run.step,
         "data": settings.data or settings.dataset or "the run's own",
         "seed": settings.seed,
         "results": results,
     }
     try:
-        write_json(run / "measures.json", value)
+        write_json(folder / "measures.json", value)
     except OSError as error:
-        raise UserError(f"{run}: cannot be written: {error.strerror or error}") from None
-    write_report(run)
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    write_report(folder, given_panels=run.system.panels)
     tables = "\n\n".join(table(result) for result in results)
-    return f"{checkpoint}, step {info['step']}\n\n{tables}\n\nwritten to {run / 'measures.json'}"
+    written = f"written to {folder / 'measures.json'}"
+    return f"{run.checkpoint}, step {run.step}\n\n{tables}\n\n{written}"
 
 
-def find(path: Path) -> tuple[Path, Path]:
-    """Return a run's folder and the checkpoint to measure."""
-    if path.is_file():
-        run = path.parent.parent
-        read_config(run)
-        return run, path
-    read_config(path)
-    checkpoint = find_checkpoint(path)
-    if checkpoint is None:
-        raise UserError(f"{path}: this run has no checkpoint yet")
-    return path, checkpoint
+def folder_of(run: Run) -> Path:
+    """Return a run's folder; a UserError if its checkpoint stands alone."""
+    if run.path is None:
+        raise UserError(f"{run.checkpoint}: is in no run folder; name one")
+    return run.path
 
 
-def _features(settings, image_size: int):
+def _features(settings, image_size: int, backend: str):
     if settings.onnx is None:
-        return RandomFeatures(image_size, backend=settings.backend)
+        return RandomFeatures(image_size, backend=backend)
     try:
         return OnnxFeatures(settings.onnx, tuple(settings.onnx_values))
     except ValueError as error:
@@ -99,6 +89,14 @@ def _parser(prog: str) -> Parser:
         "translations are. The data's other half is the floor, the untrained network the ceiling.",
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data",
@@ -107,11 +105,11 @@ def _parser(prog: str) -> Parser:
         "fresh ones if it was trained on drawn pictures)",
     )
     source.add_argument(
-        "--dataset", choices=["faces", "bags"], help="compare with drawn pictures instead"
+        "--dataset", choices=list(DRAWN_SETS), help="compare with drawn pictures instead"
     )
     parser.add_argument(
         "--count",
-        type=positive_int,
+        type=whole(1),
         default=1000,
         metavar="N",
         help="pictures on each side, at most half of the data (default: %(default)s)",
@@ -129,7 +127,7 @@ def _parser(prog: str) -> Parser:
         metavar=("BLACK", "WHITE"),
         help="what it expects for black and white (default: -1 1)",
     )
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default: 0")
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     return parser
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from tinygan.data import DrawnImages, ImageFolder, faces
+from tinygan.data import DrawnImages
 from tinygan.errors import UserError
-from tinygan.machine.arrays import asarray, asnumpy
-from tinygan.runs.checkpoint import load_network
-from tinygan.train.dcgan_system import build_generator, load_images, noise
+from tinygan.runs.run import Run
+from tinygan.systems.draws import Draws
+from tinygan.systems.system import System
+from tinygan.systems.translates import Translates
 
-__all__ = ["FRESH", "Subject", "at_most", "dcgan_subjects", "subjects_of"]
+S = TypeVar("S", bound=System)
 
-_AT_ONCE = 64
-FRESH = 2**30  # number of the first drawn picture that no run is trained on
+__all__ = ["Subject", "at_most", "subjects_of"]
 
 
 @dataclass(frozen=True)
@@ -49,59 +49,48 @@ class Subject:
 
 
 def subjects_of(
-    options: dict, system: str, checkpoint: Path, data: str | None, dataset: str | None, settings
+    run: Run, count: int, data: str | None = None, dataset: str | None = None, seed: int = 0
 ) -> list[Subject]:
-    """Return what is to be measured of a run.
+    """Return what is to be measured of a run: what it draws, or its translations.
 
     Parameters
     ----------
-    options : dict
-        Of the run.
-    system : {"dcgan", "cyclegan"}
-    checkpoint : Path
+    run : Run
+    count : int
+        Images of each set, at most half of the data.
     data, dataset : str or None
         A folder, or the name of a drawn set, to compare with instead of the run's own data.
-    settings
-        With `count`, `seed` and `backend`.
+    seed : int
+        Of the noise.
     """
-    if system == "dcgan":
-        return dcgan_subjects(options, checkpoint, data, dataset, settings)
-    if system == "cyclegan":
-        from tinygan.evaluate.translations import cyclegan_subjects
+    trained = run.system
+    if isinstance(trained, Draws):
+        untrained = _untrained(trained)
+        [found] = trained.material(2 * count, data, dataset)
+        z = trained.noise(at_most(count, len(found.real) // 2), np.random.default_rng(seed))
+        sets = {"untrained": untrained.draw(z), "trained": trained.draw(z)}
+        return [Subject(found.title, found.real, found.training, sets, found.drawn)]
+    if not isinstance(trained, Translates):
+        raise UserError(f"{run.checkpoint}: a {trained.name} neither draws nor translates images")
+    subjects, before = [], _untrained(trained)
+    for found in trained.material(count, data, dataset):
+        if found.inputs is None:
+            raise UserError(f"{run.checkpoint}: a {trained.name} names nothing to translate")
+        number = at_most(min(count, len(found.inputs)), len(found.real) // 2)
+        inputs = found.inputs[:number]
+        truth = found.truth[:number] if found.truth is not None else None
+        sets = {"left alone": inputs} if trained.factor == 1 else {}
+        sets["untrained"] = before.translate(inputs, found.direction)
+        sets["trained"] = trained.translate(inputs, found.direction)
+        subjects.append(Subject(found.title, found.real, found.training, sets, truth=truth))
+    return subjects
 
-        return cyclegan_subjects(options, checkpoint, data, dataset, settings)
-    raise UserError(f"{checkpoint}: no measures are known for a {system}")
 
-
-def dcgan_subjects(options, checkpoint, data, dataset, settings) -> list[Subject]:
-    """Return the one subject of a DCGAN: pictures from noise."""
-    size, channels = options["image_size"], options["channels"]
-    if dataset not in (None, "faces"):
-        raise UserError(f"--dataset {dataset}: a dcgan is measured on faces")
-    training = load_images(options)[0]
-    drawn = None
-    if dataset == "faces" or (data is None and not options["data"]):
-
-        def drawn(count, start):
-            return faces(count, size, options["seed"], channels, start=FRESH + start)
-
-        images = drawn(2 * settings.count, 0).images
-    elif data is not None:
-        images = ImageFolder(data, size, channels, crop=options["crop"]).images
-    else:
-        images = training
-    count = settings.count = at_most(settings.count, len(images) // 2)
-    z = noise(options, count, np.random.default_rng(settings.seed))
-    sets = {}
-    for name in ("untrained", "trained"):
-        G = build_generator(options, options["seed"])
-        if name == "trained":
-            load_network(checkpoint, G, "G")
-        G.to(settings.backend)
-        parts = (z[i : i + _AT_ONCE] for i in range(0, count, _AT_ONCE))
-        made = [asnumpy(G.predict(asarray(part, settings.backend))) for part in parts]
-        sets[name] = np.concatenate(made)
-    return [Subject("pictures from noise", images, training, sets, drawn)]
+def _untrained(system: S) -> S:
+    """Return a system as it was before its first step."""
+    untrained = type(system)(system.options)
+    untrained.to(system.options.backend)
+    return untrained
 
 
 def at_most(wanted: int, there: int) -> int:

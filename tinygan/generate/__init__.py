@@ -1,1 +1,1 @@
-"""Pictures from a trained DCGAN: the command ``python -m tinygan.generate``."""
+"""Pictures from a run that draws them: the command ``python -m tinygan.generate``."""

@@ -13,13 +13,20 @@ import numpy as np
 
 from tinygan.layer import Layer, Residual, Sequential
 from tinygan.layers import (
+    AvgPool2d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GaussianNoise,
+    GroupNorm,
     InstanceNorm2d,
     LeakyReLU,
+    Linear,
+    MaxPool2d,
+    PixelShuffle,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -27,7 +34,16 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.losses import bce, bce_with_logits, l1, minimax, non_saturating, squared_error
+from tinygan.losses import (
+    bce,
+    bce_with_logits,
+    hinge,
+    hinge_generator,
+    l1,
+    minimax,
+    mse,
+    non_saturating,
+)
 from tinygan.models import dcgan
 
 __all__ = ["LAYERS", "LOSSES", "LayerCase", "LossCase"]
@@ -65,7 +81,8 @@ def _small_network() -> Sequential:
     return Sequential(
         ReflectionPad2d(1),
         Conv2d(3, 4, 3, rng=1),
-        InstanceNorm2d(4, activation=ReLU()),
+        InstanceNorm2d(4),
+        ReLU(),
         Residual(Conv2d(4, 4, 3, padding=1, rng=2), BatchNorm2d(4), LeakyReLU(0.2)),
         ConvTranspose2d(4, 2, 4, stride=2, padding=1, rng=3),
         Tanh(),
@@ -104,33 +121,52 @@ LAYERS = [
         lambda: ConvTranspose2d(2, 3, (3, 4), (1, 2), (1, 0), (0, 1), rng=0),
         (2, 4, 3, 2),
     ),
+    LayerCase(
+        "transposed to a size",
+        lambda: ConvTranspose2d(2, 3, 3, 2, 1, output_size=(8, 7), rng=0),
+        (2, 4, 4, 2),
+    ),
+    LayerCase("conv same", lambda: Conv2d(2, 3, (3, 5), padding="same", rng=0), (2, 6, 5, 2)),
+    LayerCase("linear", lambda: Linear(5, 4, rng=0), (3, 5)),
+    LayerCase("linear of pixels", lambda: Linear(5, 4, bias=False, rng=0), (3, 2, 2, 5)),
     LayerCase("batch norm", lambda: BatchNorm2d(3), (4, 5, 6, 3)),
     LayerCase("batch norm of vectors", lambda: BatchNorm2d(5), (8, 1, 1, 5)),
     LayerCase("instance norm", lambda: InstanceNorm2d(3), (3, 5, 6, 3)),
     LayerCase("instance norm affine", lambda: InstanceNorm2d(3, affine=True), (3, 5, 6, 3)),
-    LayerCase("batch norm relu", lambda: BatchNorm2d(3, activation=ReLU()), (4, 5, 6, 3)),
-    LayerCase("batch norm leaky", lambda: BatchNorm2d(3, activation=LeakyReLU(0.2)), (4, 5, 6, 3)),
+    LayerCase("batch norm without weights", lambda: BatchNorm2d(3, affine=False), (4, 5, 6, 3)),
+    LayerCase("batch norm relu", lambda: Sequential(BatchNorm2d(3), ReLU()), (4, 5, 6, 3)),
+    LayerCase("batch norm leaky", lambda: Sequential(BatchNorm2d(3), LeakyReLU(0.2)), (4, 5, 6, 3)),
     LayerCase(
-        "batch norm leaky steep", lambda: BatchNorm2d(3, activation=LeakyReLU(1.5)), (3, 4, 4, 3)
+        "batch norm leaky steep", lambda: Sequential(BatchNorm2d(3), LeakyReLU(1.5)), (3, 4, 4, 3)
     ),
-    LayerCase("instance norm relu", lambda: InstanceNorm2d(3, activation=ReLU()), (3, 5, 6, 3)),
+    LayerCase("instance norm relu", lambda: Sequential(InstanceNorm2d(3), ReLU()), (3, 5, 6, 3)),
     LayerCase(
         "instance norm affine leaky",
-        lambda: InstanceNorm2d(3, affine=True, activation=LeakyReLU(0.2)),
+        lambda: Sequential(InstanceNorm2d(3, affine=True), LeakyReLU(0.2)),
         (3, 5, 6, 3),
     ),
+    LayerCase("group norm", lambda: GroupNorm(2, 6), (3, 4, 5, 6)),
+    LayerCase("group norm without weights", lambda: GroupNorm(3, 3, affine=False), (2, 4, 5, 3)),
     LayerCase("relu", ReLU, (2, 5, 5, 3)),
     LayerCase("leaky relu", lambda: LeakyReLU(0.2), (2, 5, 5, 3)),
     LayerCase("leaky relu steep", lambda: LeakyReLU(1.5), (2, 5, 5, 3)),
+    LayerCase("prelu", PReLU, (2, 5, 5, 3)),
+    LayerCase("prelu of channels", lambda: PReLU(3), (2, 5, 5, 3)),
     LayerCase("tanh", Tanh, (2, 5, 5, 3)),
     LayerCase("sigmoid", Sigmoid, (2, 5, 5, 3)),
     LayerCase("reflection pad", lambda: ReflectionPad2d(3), (2, 4, 5, 3)),
     LayerCase("reflection pad pairs", lambda: ReflectionPad2d((2, 1)), (2, 3, 2, 3)),
     LayerCase("upsample", lambda: Upsample(2), (2, 3, 4, 3)),
     LayerCase("upsample pairs", lambda: Upsample((1, 3)), (2, 3, 4, 3)),
+    LayerCase("pixel shuffle", lambda: PixelShuffle(2), (2, 3, 4, 8)),
+    LayerCase("max pool", lambda: MaxPool2d(2), (2, 5, 6, 3)),
+    LayerCase("max pool overlapping", lambda: MaxPool2d(3, 2, 1), (2, 5, 6, 3)),
+    LayerCase("avg pool", lambda: AvgPool2d((2, 3)), (2, 5, 6, 3)),
+    LayerCase("avg pool overlapping", lambda: AvgPool2d(3, 2, 1), (2, 5, 6, 3)),
     LayerCase("reshape", lambda: Reshape(2, 2, 6), (3, 4, 3, 2)),
     LayerCase("reshape to numbers", Reshape, (3, 1, 1, 1)),
     LayerCase("flatten", Flatten, (3, 2, 2, 4)),
+    LayerCase("gaussian noise", lambda: GaussianNoise(0.1, rng=5), (2, 5, 5, 3)),
     LayerCase("dropout", lambda: Dropout(0.3, rng=5), (2, 5, 5, 3)),
     LayerCase(
         "residual",
@@ -159,6 +195,9 @@ LOSSES = [
     LossCase("bce_with_logits of real labels", lambda s: bce_with_logits(s, 1.0)),
     LossCase("minimax", minimax),
     LossCase("non_saturating", non_saturating),
-    LossCase("squared_error", lambda p: squared_error(p, 1.0)),
+    LossCase("mse", lambda p: mse(p, 1.0)),
     LossCase("l1", lambda p: l1(p, 3.5)),
+    LossCase("hinge of real", lambda s: hinge(s, 1.0)),
+    LossCase("hinge of generated", lambda s: hinge(s, -1.0)),
+    LossCase("hinge of the generator", hinge_generator),
 ]

@@ -226,6 +226,6 @@ LIKES: dict[str, Like] = {
     ),
     "bce": _loss(losses.bce, 0.1, 0.9),
     "bce_with_logits": _loss(losses.bce_with_logits, -2, 2),
-    "squared_error": _loss(losses.squared_error, -2, 2),
+    "mse": _loss(losses.mse, -2, 2),
     "l1": _loss(losses.l1, -2, 2),
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from tinygan.files import replaced
 from tinygan.gradcheck.report import GradientReport
 
 __all__ = ["plot_report"]
@@ -60,9 +60,8 @@ def plot_report(report: GradientReport, path) -> Path:
         for axis in axes:
             axis.set_xlabel(columns_are, fontsize=8)
     figure.suptitle(_title(report), fontsize=10)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format=path.suffix.lstrip(".") or "png", dpi=110)
-    os.replace(part, path)
+    with replaced(path) as beside:
+        figure.savefig(beside, format=path.suffix.lstrip(".") or "png", dpi=110)
     return path
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from pathlib import Path
 
 import pytest
+
+from tinygan.files import write_json
 
 __all__ = ["Scores"]
 
@@ -77,10 +77,7 @@ class Scores:
         }
         if self._note:
             results["output"] = self._note
-        part = self._path.with_name(self._path.name + ".part")
-        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self._path)
+        write_json(self._path, results)
 
 
 def _printable(text, limit=20000):

@@ -46,7 +46,7 @@ def pytest_addoption(parser):
     add("--tinygan-cheats", choices=("withhold", "flag", "allow"), default="withhold",
         help="what a forbidden import or a numerical derivative does to points")  # fmt: skip
     add("--tinygan-with", action="append", default=[], metavar="FILE",
-        help="a file of the teacher's that lies beside the submission's when it is imported")  # fmt: skip
+        help="a file of the teacher's to lie beside the submission")  # fmt: skip
     add("--tinygan-seed", type=int, default=0, metavar="N",
         help="of the fixture seed, for numbers that differ from student to student")  # fmt: skip
 

@@ -95,13 +95,20 @@ class Student:
                         "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
                         "PYTHONIOENCODING": "utf-8:backslashreplace"}  # fmt: skip
         environment |= dict([self._token.split("=")])
-        command = [sys.executable, "-m", "tinygan.grading.worker", str(there), str(back)]
+        command = [sys.executable, "-m", "tinygan.grading.worker", there, back, home / path.name]
+        command += [self.user or 0, self.limits.processes]
         with open(self._output, "wb") as file:
             self._process = subprocess.Popen(
-                [*command, str(home / path.name), str(self.user or 0), str(self.limits.processes)], stdin=subprocess.DEVNULL, stdout=file,
-                stderr=subprocess.STDOUT, cwd=home, env=environment, pass_fds=(there, back),
-                start_new_session=True, preexec_fn=self._lower,
-            )  # fmt: skip
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=home,
+                env=environment,
+                pass_fds=(there, back),
+                start_new_session=True,
+                preexec_fn=self._lower,
+            )
         os.close(there), os.close(back)
 
     def _lower(self):

@@ -29,12 +29,19 @@ def images(layer, x, channels: int | None = None, like=None) -> None:
 
     `like` is the data of a parameter: `x` must be of the same library and dtype.
     """
+    _batch(layer, x, "(N, H, W, {})", lambda axes: axes == 4, channels, like)
+
+
+def features(layer, x, channels: int | None = None, like=None) -> None:
+    """Check that `x` is a batch ``(N, …, C)`` of any number of axes from two on."""
+    _batch(layer, x, "(N, …, {})", lambda axes: axes >= 2, channels, like)
+
+
+def _batch(layer, x, shape, fits, channels, like):
     xp = get_xp(x=x) if like is None else get_xp(x=x, parameters=like)
-    if x.ndim != 4 or (channels is not None and x.shape[3] != channels):
-        wanted = "C" if channels is None else channels
-        raise ValueError(
-            f"{layer!r}: expected x of shape (N, H, W, {wanted}), got {tuple(x.shape)}"
-        )
+    if not fits(x.ndim) or (channels is not None and x.shape[-1] != channels):
+        wanted = shape.format("C" if channels is None else channels)
+        raise ValueError(f"{layer!r}: expected x of shape {wanted}, got {tuple(x.shape)}")
     if x.dtype.kind != "f":
         raise TypeError(
             f"{layer!r}: expected x of a floating-point dtype, got {x.dtype} "

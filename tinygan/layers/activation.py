@@ -5,18 +5,22 @@ Each remembers only its output, which the next layer remembers anyway.
 
 from __future__ import annotations
 
-from tinygan.fast import cuda as kernels
-from tinygan.fast.cpu.slices import elementwise
-from tinygan.layer import Layer
+from tinygan.fast import accelerated
+from tinygan.initialize import normal
+from tinygan.layer import Layer, Parameter
+from tinygan.layers import _check
 from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "LeakyReLU",
+    "PReLU",
     "ReLU",
     "Sigmoid",
     "Tanh",
     "leaky_relu",
     "leaky_relu_backward",
+    "prelu",
+    "prelu_backward",
     "relu",
     "relu_backward",
     "sigmoid",
@@ -26,116 +30,70 @@ __all__ = [
 ]
 
 
+@accelerated
 def relu(x):
-    """Return ``max(x, 0)`` and what `relu_backward` needs."""
-    if kernels.usable(x):
-        y = kernels.relu(x)
-        return y, y
-    y = elementwise(lambda out, x: fill_leaky_relu(out, x, 0), x)
+    """Return ``y = max(x, 0)`` and what `relu_backward` needs."""
+    y = get_xp(x).maximum(x, 0)
     return y, y
 
 
+@accelerated
 def relu_backward(dy, y):
     """Return ``dx``: dy where x > 0, else 0.  ``y > 0`` says where that is."""
-    if kernels.usable(dy, y):
-        return kernels.relu_backward(dy, y)
-    return elementwise(lambda out, dy, y: fill_leaky_relu_backward(out, dy, y, 0), dy, y)
+    return (y > 0) * dy
 
 
+@accelerated
 def leaky_relu(x, negative_slope):
     """Return x where x > 0, else ``negative_slope · x``, and what the gradient needs."""
-    if kernels.usable(x):
-        y = kernels.leaky_relu(x, negative_slope)
-        return y, (y, negative_slope)
-    y = elementwise(lambda out, x: fill_leaky_relu(out, x, negative_slope), x)
+    y = get_xp(x).where(x > 0, x, negative_slope * x)
     return y, (y, negative_slope)
 
 
+@accelerated
 def leaky_relu_backward(dy, cache):
     """Return ``dx``: dy where x > 0, else ``negative_slope · dy``."""
     y, negative_slope = cache
-    if kernels.usable(dy, y):
-        return kernels.leaky_relu_backward(dy, y, negative_slope)
-    return elementwise(
-        lambda out, dy, y: fill_leaky_relu_backward(out, dy, y, negative_slope), dy, y
-    )
+    return get_xp(dy, y).where(y > 0, dy, negative_slope * dy)
 
 
-def fill_leaky_relu(out, x, negative_slope) -> None:
-    """Write the leaky ReLU of a slice `x` to `out`; a slope of 0 makes it a ReLU."""
-    xp = get_xp(x)
-    if negative_slope:
-        xp.multiply(x, negative_slope, out=out)
-    else:
-        out[...] = 0  # NumPy's maximum of an array and a number takes three times as long
-    # with a slope of at most 1 the larger of x and slope·x is the one that is wanted
-    (xp.maximum if negative_slope <= 1 else xp.minimum)(x, out, out=out)
-
-
-def fill_leaky_relu_backward(out, dy, y, negative_slope) -> None:
-    """Write the gradient of a slice to `out`: ``y > 0`` exactly where x > 0, with any slope."""
-    get_xp(y).greater(y, 0, out=out)
-    if negative_slope:  # 1 or the slope without a branch: np.where takes five times as long
-        out *= 1 - negative_slope
-        out += negative_slope
-    out *= dy
-
-
+@accelerated
 def tanh(x):
     """Return ``tanh(x)`` and what `tanh_backward` needs."""
-    if kernels.usable(x):
-        y = kernels.tanh(x)
-        return y, y
-    xp = get_xp(x)
-    y = elementwise(lambda out, x: xp.tanh(x, out=out), x)
+    y = get_xp(x).tanh(x)
     return y, y
 
 
+@accelerated
 def tanh_backward(dy, y):
     """Return ``dx = (1 − y²) dy``."""
-    if kernels.usable(dy, y):
-        return kernels.tanh_backward(dy, y)
-
-    def fill(out, dy, y):
-        get_xp(y).multiply(y, y, out=out)
-        out -= 1
-        out *= dy
-        get_xp(y).negative(out, out=out)
-
-    return elementwise(fill, dy, y)
+    return (1 - y * y) * dy
 
 
+@accelerated
 def sigmoid(x):
-    """Return ``1 / (1 + exp(−x))`` and what `sigmoid_backward` needs.
-
-    Computed as ``(1 + tanh(x/2)) / 2``, the same function, which overflows nowhere.
-    """
-    if kernels.usable(x):
-        y = kernels.sigmoid(x)
-        return y, y
-    xp = get_xp(x)
-
-    def fill(out, x):
-        xp.multiply(x, 0.5, out=out)
-        xp.tanh(out, out=out)
-        out += 1
-        out *= 0.5
-
-    y = elementwise(fill, x)
+    """Return ``y = 1 / (1 + exp(−x))``, written so that it overflows nowhere, and the cache."""
+    y = (1 + get_xp(x).tanh(x / 2)) / 2
     return y, y
 
 
+@accelerated
 def sigmoid_backward(dy, y):
     """Return ``dx = y (1 − y) dy``."""
-    if kernels.usable(dy, y):
-        return kernels.sigmoid_backward(dy, y)
+    return y * (1 - y) * dy
 
-    def fill(out, dy, y):
-        get_xp(y).subtract(1, y, out=out)
-        out *= y
-        out *= dy
 
-    return elementwise(fill, dy, y)
+def prelu(x, a):
+    """Return x where x > 0, else ``a · x``, and what the gradient needs."""
+    return get_xp(x, a).where(x > 0, x, a * x), (x, a)
+
+
+def prelu_backward(dy, cache):
+    """Return ``dx``, dy or ``a · dy``, and ``da``, the sum of ``x · dy`` where x ≤ 0."""
+    x, a = cache
+    xp = get_xp(dy, x)
+    da = xp.where(x > 0, 0, x * dy).reshape(-1, x.shape[-1]).sum(axis=0)
+    return xp.where(x > 0, dy, a * dy), da if a.size > 1 else da.sum(keepdims=True)
 
 
 class ReLU(Layer):
@@ -206,6 +164,60 @@ class LeakyReLU(Layer):
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.negative_slope:g})"
+
+
+class PReLU(Layer):
+    r"""The leaky ReLU whose slope is learnt: x where x > 0, else :math:`a x`.
+
+    Parameters
+    ----------
+    channels : int
+        One slope for each channel; 1: one for all of them.
+    negative_slope : float
+        The initial a.
+
+    Attributes
+    ----------
+    weight : Parameter
+        a, of shape ``(channels,)``.
+
+    Notes
+    -----
+    :math:`dx = dy` where :math:`x > 0` and :math:`a\,dy` elsewhere; :math:`da = \sum x\,dy` over
+    the elements of a channel where :math:`x \le 0`.  a may become negative, so the input is
+    remembered and not the output.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, *Delving Deep into Rectifiers*, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = PReLU()
+    >>> y, backward = layer(np.array([[-2.0, 4.0]], np.float32))
+    >>> y.tolist(), backward(np.ones_like(y)).tolist(), layer.weight.grad.tolist()
+    ([[-0.5, 4.0]], [[0.25, 1.0]], [-2.0])
+    """
+
+    def __init__(self, channels: int = 1, negative_slope: float = 0.25):
+        self.channels = _check.count(channels, "PReLU: channels")
+        self.weight = Parameter(normal((channels,), std=0.0, mean=negative_slope))
+
+    def forward(self, x):
+        _check.features(self, x, self.channels if self.channels > 1 else None, self.weight.data)
+        y, cache = prelu(x, self.weight.data)
+        return y, (*cache, self.weight.frozen)
+
+    def backward(self, dy, cache):
+        x, a, weight_frozen = cache
+        dx, da = prelu_backward(dy, (x, a))
+        if not weight_frozen:
+            self.weight.grad += da
+        return dx
+
+    def __repr__(self) -> str:
+        return f"PReLU({self.channels})"
 
 
 class Tanh(Layer):

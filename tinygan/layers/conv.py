@@ -15,13 +15,65 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
-from tinygan.fast.cpu.slices import add_channels, sum_channels
-from tinygan.initialise import normal
+from tinygan.fast import accelerated
+from tinygan.initialize import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
 
+__all__ = ["Conv2d", "ConvTranspose2d", "add_channels", "sum_channels"]
 
-class Conv2d(Layer):
+
+@accelerated
+def add_channels(y, b):
+    """Return ``y + b``, `b` of shape ``(C,)`` added to every pixel; `y` may be written over."""
+    return y + b
+
+
+@accelerated
+def sum_channels(dy):
+    """Return the sum over all pixels, ``(N, H, W, C) -> (C,)``: the gradient of b."""
+    return dy.sum(axis=(0, 1, 2))
+
+
+class _Conv(Layer):
+    """What both convolutions share: sizes, weight and bias, and what is refused."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, bias, rng,
+                 dilation, groups):  # fmt: skip
+        name = type(self).__name__
+        self.in_channels = _check.count(in_channels, f"{name}: in_channels")
+        self.out_channels = _check.count(out_channels, f"{name}: out_channels")
+        self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = _check.pair(stride, f"{name}: stride", 1)
+        self.padding = _check.pair(padding, f"{name}: padding", 0)
+        for option, value, what in (
+            ("dilation", dilation, "windows without gaps"),
+            ("groups", groups, "every output channel made of all input channels"),
+        ):
+            if value not in (1, (1, 1)):
+                raise ValueError(f"{name}: {option}: tinygan has only {what}: 1, got {value!r}")
+        self.weight = Parameter(normal(self._weight_shape(), rng=rng))
+        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+
+    def _add_bias(self, y):
+        return y if self.bias is None else add_channels(y, self.bias.data)
+
+    def _frozen(self) -> tuple[bool, bool]:
+        """Whether the gradients of weight and bias are not wanted, as of now."""
+        return self.weight.frozen, self.bias is None or self.bias.frozen
+
+    def _text(self, extra: str = "") -> str:
+        text = f"{self.in_channels}, {self.out_channels}"
+        text += f", kernel_size={_check.pair_text(self.kernel_size)}"
+        if self.stride != (1, 1):
+            text += f", stride={_check.pair_text(self.stride)}"
+        if self.padding != (0, 0):
+            text += f", padding={_check.pair_text(self.padding)}"
+        text += extra + ("" if self.bias is not None else ", bias=False")
+        return f"{type(self).__name__}({text})"
+
+
+class Conv2d(_Conv):
     r"""Convolution of images with a learnt kernel.
 
     Parameters
@@ -30,12 +82,17 @@ class Conv2d(Layer):
         C and O, the channels of the input and of the output.
     kernel_size : int or pair of int
         (KH, KW), the height and width of the window.
-    stride, padding : int or pair of int
-        The step of the window, and the rows and columns of zeros put around the image.
+    stride : int or pair of int
+        The step of the window.
+    padding : int, pair of int or "same"
+        The rows and columns of zeros put around the image; ``"same"``: as many as keep its size,
+        for odd windows that move by 1.
     bias : bool
         Whether a learnt number is added to each output channel.
     rng : int, numpy.random.Generator or None
         Where the initial weights, N(0, 0.02²), are drawn from.
+    dilation, groups : 1
+        Others are refused.
 
     Attributes
     ----------
@@ -80,18 +137,21 @@ class Conv2d(Layer):
     (16, 32, 32, 64)
     """
 
-    def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, *, rng=None
-    ):
-        self.in_channels = _check.count(in_channels, "Conv2d: in_channels")
-        self.out_channels = _check.count(out_channels, "Conv2d: out_channels")
-        self.kernel_size = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
-        self.stride = _check.pair(stride, "Conv2d: stride", 1)
-        self.padding = _check.pair(padding, "Conv2d: padding", 0)
-        self.weight = Parameter(
-            normal((*self.kernel_size, self.in_channels, self.out_channels), rng=rng)
-        )
-        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, *,
+                 rng=None, dilation=1, groups=1):  # fmt: skip
+        if padding == "same":
+            sizes = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
+            if any(k % 2 == 0 for k in sizes) or _check.pair(stride, "Conv2d: stride", 1) != (1, 1):
+                raise ValueError(
+                    "Conv2d: padding='same': expected an odd kernel_size and stride 1, "
+                    f"got kernel_size {kernel_size!r} and stride {stride!r}"
+                )
+            padding = tuple(k // 2 for k in sizes)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
+                         dilation, groups)  # fmt: skip
+
+    def _weight_shape(self):
+        return (*self.kernel_size, self.in_channels, self.out_channels)
 
     def forward(self, x):
         w = self.weight.data
@@ -103,10 +163,8 @@ class Conv2d(Layer):
                     f"{self!r}: the window does not fit: expected a {name} of at least "
                     f"{kernel - 2 * self.padding[axis]}, got x of shape {x.shape}"
                 )
-        y = convolve(x, w, self.stride, self.padding)
-        if self.bias is not None:
-            add_channels(y, self.bias.data)
-        return y, (None if self.weight.frozen else x, x.shape[1:3], *_frozen(self))
+        y = self._add_bias(convolve(x, w, self.stride, self.padding))
+        return y, (None if self.weight.frozen else x, x.shape[1:3], *self._frozen())
 
     def backward(self, dy, cache, input_gradient=True):
         x, input_size, weight_frozen, bias_frozen = cache
@@ -124,10 +182,10 @@ class Conv2d(Layer):
         return dx
 
     def __repr__(self) -> str:
-        return f"Conv2d({_options(self)})"
+        return self._text()
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(_Conv):
     r"""Transposed convolution: the adjoint of `Conv2d`, which enlarges images.
 
     Parameters
@@ -144,8 +202,12 @@ class ConvTranspose2d(Layer):
         different sizes to the same one; this says which of them is meant.  Smaller than `stride`.
     bias : bool
         Whether a learnt number is added to each output channel.
+    output_size : int or pair of int, optional
+        The output's (H, W), instead of `output_padding`.
     rng : int, numpy.random.Generator or None
         Where the initial weights, N(0, 0.02²), are drawn from.
+    dilation, groups : 1
+        Others are refused.
 
     Attributes
     ----------
@@ -192,50 +254,52 @@ class ConvTranspose2d(Layer):
     (16, 64, 64, 3)
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        bias=True,
-        *,
-        rng=None,
-    ):
-        self.in_channels = _check.count(in_channels, "ConvTranspose2d: in_channels")
-        self.out_channels = _check.count(out_channels, "ConvTranspose2d: out_channels")
-        self.kernel_size = _check.pair(kernel_size, "ConvTranspose2d: kernel_size", 1)
-        self.stride = _check.pair(stride, "ConvTranspose2d: stride", 1)
-        self.padding = _check.pair(padding, "ConvTranspose2d: padding", 0)
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
+                 output_padding=0, bias=True, *, output_size=None, rng=None, dilation=1,
+                 groups=1):  # fmt: skip
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
+                         dilation, groups)  # fmt: skip
         self.output_padding = _check.pair(output_padding, "ConvTranspose2d: output_padding", 0)
         if any(o >= s for o, s in zip(self.output_padding, self.stride, strict=True)):
             raise ValueError(
                 f"ConvTranspose2d: output_padding: expected less than the stride "
                 f"{_check.pair_text(self.stride)}, got {_check.pair_text(self.output_padding)}"
             )
-        self.weight = Parameter(
-            normal((*self.kernel_size, self.out_channels, self.in_channels), rng=rng)
-        )
-        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+        self.output_size = None
+        if output_size is not None:
+            self.output_size = _check.pair(output_size, "ConvTranspose2d: output_size", 1)
+            if any(self.output_padding):
+                raise ValueError("ConvTranspose2d: give output_size or output_padding, not both")
+
+    def _weight_shape(self):
+        return (*self.kernel_size, self.out_channels, self.in_channels)
+
+    def _size(self, x):
+        """Return the output's ``(H, W)``."""
+        least = [
+            (n - 1) * s - 2 * p + k
+            for n, s, p, k in zip(
+                x.shape[1:3], self.stride, self.padding, self.kernel_size, strict=True
+            )
+        ]
+        if self.output_size is None:
+            return tuple(n + o for n, o in zip(least, self.output_padding, strict=True))
+        sizes = zip(self.output_size, least, self.stride, strict=True)
+        if not all(0 <= size - n < s for size, n, s in sizes):
+            most = tuple(n + s - 1 for n, s in zip(least, self.stride, strict=True))
+            raise ValueError(
+                f"{self!r}: x of shape {tuple(x.shape)} gives outputs from {tuple(least)} to {most}"
+            )
+        return self.output_size
 
     def forward(self, x):
         w = self.weight.data
         _check.images(self, x, self.in_channels, like=w)
-        size = tuple(
-            (x.shape[1 + axis] - 1) * self.stride[axis]
-            - 2 * self.padding[axis]
-            + self.kernel_size[axis]
-            + self.output_padding[axis]
-            for axis in (0, 1)
-        )
+        size = self._size(x)
         if min(size) < 1:
             raise ValueError(f"{self!r}: nothing is left of the output: its size would be {size}")
-        y = convolve_grad_input(x, w, self.stride, self.padding, size)
-        if self.bias is not None:
-            add_channels(y, self.bias.data)
-        return y, (None if self.weight.frozen else x, *_frozen(self))
+        y = self._add_bias(convolve_grad_input(x, w, self.stride, self.padding, size))
+        return y, (None if self.weight.frozen else x, *self._frozen())
 
     def backward(self, dy, cache, input_gradient=True):
         x, weight_frozen, bias_frozen = cache
@@ -253,20 +317,9 @@ class ConvTranspose2d(Layer):
         return dx
 
     def __repr__(self) -> str:
-        extra = f", output_padding={_check.pair_text(self.output_padding)}"
-        return f"ConvTranspose2d({_options(self, extra if any(self.output_padding) else '')})"
-
-
-def _frozen(layer) -> tuple[bool, bool]:
-    """Whether the gradients of weight and bias are not wanted, as of now."""
-    return layer.weight.frozen, layer.bias is None or layer.bias.frozen
-
-
-def _options(layer, extra: str = "") -> str:
-    text = f"{layer.in_channels}, {layer.out_channels}"
-    text += f", kernel_size={_check.pair_text(layer.kernel_size)}"
-    if layer.stride != (1, 1):
-        text += f", stride={_check.pair_text(layer.stride)}"
-    if layer.padding != (0, 0):
-        text += f", padding={_check.pair_text(layer.padding)}"
-    return text + extra + ("" if layer.bias is not None else ", bias=False")
+        extra = ""
+        if any(self.output_padding):
+            extra = f", output_padding={_check.pair_text(self.output_padding)}"
+        if self.output_size is not None:
+            extra = f", output_size={_check.pair_text(self.output_size)}"
+        return self._text(extra)

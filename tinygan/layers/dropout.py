@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.fast.cpu.slices import elementwise
+from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.machine.arrays import get_xp
 
 __all__ = ["Dropout", "dropout", "dropout_backward"]
 
 
+@accelerated
 def dropout(x, mask, scale):
-    """Return ``x`` where `mask` is true, times `scale`, else 0; and what the gradient needs."""
-    return dropout_backward(x, (mask, scale)), (mask, scale)
+    """Return ``y = scale · mask · x`` and what the gradient needs."""
+    return x * mask * scale, (mask, scale)
 
 
+@accelerated
 def dropout_backward(dy, cache):
-    """Return ``dx = scale · mask · dy``: the same map, for it is linear and diagonal."""
+    """Return ``dx = scale · mask · dy``."""
     mask, scale = cache
-
-    def fill(out, dy, mask):
-        get_xp(dy).multiply(dy, mask, out=out)
-        out *= scale
-
-    return elementwise(fill, dy, mask)
+    return dy * mask * scale
 
 
 class Dropout(Layer):

@@ -1,75 +1,144 @@
-"""Batch and instance normalisation: one computation over different groups of pixels.
+"""Batch, instance and group normalisation: one computation over different groups of pixels.
 
-The computation itself is in `tinygan.fast.cpu.normalise`.
+It is four functions of arrays ``(G, M, C)``, G groups of M pixels with C channels: the moments; the
+normalisation; the two sums of the backward pass; the gradient from these sums.  Between them
+machines that share a batch may merge what they have.  Where an activation follows, `Sequential`
+has the last three compute it in the same passes over memory.
 """
 
 from __future__ import annotations
 
-from tinygan.fast import cuda as kernels
-from tinygan.fast.cpu.normalise import moments, normalise, normalise_backward
-from tinygan.initialise import normal
+from tinygan.fast import accelerated, run_as_one
+from tinygan.initialize import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.layers.activation import LeakyReLU, ReLU
+from tinygan.layers.activation import LeakyReLU, ReLU, leaky_relu, leaky_relu_backward
+from tinygan.machine.arrays import get_xp
 
-__all__ = ["BatchNorm2d", "InstanceNorm2d"]
+__all__ = [
+    "BatchNorm2d",
+    "GroupNorm",
+    "InstanceNorm2d",
+    "moments",
+    "move_running",
+    "normalize",
+    "normalize_backward",
+    "normalize_sums",
+]
+
+
+@accelerated
+def moments(x):
+    """Return mean and (biased) variance over each group's pixels: ``(G, M, C) -> 2 × (G, C)``."""
+    mean = x.mean(axis=1)
+    return mean, ((x - mean[:, None]) ** 2).mean(axis=1)
+
+
+@accelerated
+def move_running(running_mean, running_var, mean, var, count, momentum):
+    """Move the running statistics, in place, towards those of a batch of `count` values."""
+    running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+    running_var[...] = (1 - momentum) * running_var + momentum * (var * (count / (count - 1)))
+
+
+@accelerated
+def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
+    """Return ``y = a(γ · (x − mean) / √(var + eps) + β)`` and what the gradient needs.
+
+    `mean` and `var` are ``(G, C)``, `gamma` and `beta` ``(C,)`` or None.  The activation a is the
+    leaky ReLU of `negative_slope` (0: a ReLU), or with None there is none.
+    """
+    rstd = 1 / get_xp(x).sqrt(var + eps)
+    scale = rstd if gamma is None else rstd * gamma
+    u = (x - mean[:, None]) * scale[:, None]
+    if beta is not None:
+        u = u + beta
+    y = None if negative_slope is None else leaky_relu(u, negative_slope)[0]
+    return u if y is None else y, (x, mean, rstd, scale, y, negative_slope)
+
+
+@accelerated
+def normalize_sums(dy, cache, keep=True):
+    """Return ``Σ du`` and ``Σ du x̂`` over each group's pixels, ``(G, C)``: dβ and dγ of a group.
+
+    du is the gradient behind the activation; without one it is dy.  A fast version may return it
+    as a third value, if `keep`, to save `normalize_backward` the work; here that is None.
+    """
+    x, mean, rstd, *_ = cache
+    du = _behind_activation(dy, cache)
+    xhat = (x - mean[:, None]) * rstd[:, None]
+    return du.sum(axis=1), (du * xhat).sum(axis=1), None
+
+
+@accelerated
+def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
+    """Return ``dx = γ rstd (du − Σ du / M − x̂ Σ du x̂ / M)``.
+
+    `du`, if `normalize_sums` gave one, may be written over.  Sums over several machines enter as
+    their mean over the machines.
+    """
+    x, mean, rstd, scale, *_ = cache
+    M = x.shape[1]
+    du = _behind_activation(dy, cache) if du is None else du
+    xhat = (x - mean[:, None]) * rstd[:, None]
+    return scale[:, None] * (du - sum_du[:, None] / M - xhat * sum_du_xhat[:, None] / M)
+
+
+def _behind_activation(dy, cache):
+    *_, y, negative_slope = cache
+    return dy if y is None else leaky_relu_backward(dy, (y, negative_slope))
 
 
 class _Norm(Layer):
-    """What both normalisations share: channels, eps, weight and bias, and an activation."""
+    """What the normalisations share: channels, eps, weight and bias, and the steps of a pass."""
 
-    def __init__(self, channels, eps, affine, activation, rng):
+    def __init__(self, channels, eps, affine, weight_std, rng):
         name = type(self).__name__
         self.channels = _check.count(channels, f"{name}: channels")
         if not eps > 0:
             raise ValueError(f"{name}: eps: expected a positive number, got {eps}")
-        if activation is not None and type(activation) not in (ReLU, LeakyReLU):
-            raise TypeError(
-                f"{name}: activation: expected None, a ReLU() or a LeakyReLU(), got {activation!r}"
-                "; any other is a layer of its own behind this one"
-            )
         self.eps = float(eps)
-        std = 0.0 if rng is None else 0.02
-        self.weight = Parameter(normal((channels,), std, mean=1.0, rng=rng)) if affine else None
+        drawn = {"std": weight_std, "rng": rng if weight_std else 0}
+        self.weight = Parameter(normal((channels,), mean=1.0, **drawn)) if affine else None
         self.bias = Parameter(normal((channels,), std=0.0)) if affine else None
-        self.activation = activation
 
-    def forward(self, x):
+    def forward(self, x, negative_slope=None):
         _check.images(self, x, self.channels, like=self._like())
         grouped = self._groups(x)
         if grouped.shape[1] < 2:
             raise ValueError(
-                f"{self!r}: expected more than one value a channel to normalise over, "
-                f"got x of shape {x.shape}"
+                f"{self!r}: expected more than one value a channel to normalize over, "
+                f"got x of shape {tuple(x.shape)}"
             )
         mean, var = moments(grouped)
         self._remember(mean, var, grouped.shape[1])
-        y, cache = self._normalise(grouped, mean, var)
-        wants = self.weight is not None and not (self.weight.frozen and self.bias.frozen)
-        return y.reshape(x.shape), (cache, wants)
+        y, cache = self._normalize(grouped, mean, var, negative_slope)
+        wants = [p is not None and not p.frozen for p in (self.weight, self.bias)]
+        return y.reshape(x.shape), (cache, *wants)
 
     def backward(self, dy, cache, input_gradient=True):
-        cache, wants = cache
-        if not (wants or input_gradient):
+        cache, wants_gamma, wants_beta = cache
+        if not (wants_gamma or wants_beta or input_gradient):
             return None
-        dx, dgamma, dbeta = normalise_backward(
-            dy.reshape(cache[0].shape), cache, input_gradient=input_gradient
-        )
-        if wants:
-            self.weight.grad += dgamma
-            self.bias.grad += dbeta
-        return None if dx is None else dx.reshape(dy.shape)
+        grouped = dy.reshape(cache[0].shape)
+        sum_du, sum_du_xhat, du = normalize_sums(grouped, cache, keep=input_gradient)
+        if wants_gamma:
+            self.weight.grad += _over_groups(sum_du_xhat)
+        if wants_beta:
+            self.bias.grad += _over_groups(sum_du)
+        if not input_gradient:
+            return None
+        return normalize_backward(grouped, cache, sum_du, sum_du_xhat, du).reshape(dy.shape)
 
-    def predict(self, x):
-        return self.forward(x)[0]
+    def predict(self, x, negative_slope=None):
+        return self.forward(x, negative_slope)[0]
 
-    def _normalise(self, grouped, mean, var):
+    def _normalize(self, grouped, mean, var, negative_slope):
         gamma, beta = (p if p is None else p.data for p in (self.weight, self.bias))
-        slope = None if self.activation is None else getattr(self.activation, "negative_slope", 0.0)
-        return normalise(grouped, mean, var, gamma, beta, self.eps, slope)
+        return normalize(grouped, mean, var, gamma, beta, self.eps, negative_slope)
 
     def _groups(self, x):
-        """See `x` as ``(G, M, C)``: G groups of M pixels that are normalised together."""
+        """See `x` as ``(G, M, C)``: G groups of M pixels that are normalized together."""
         raise NotImplementedError
 
     def _like(self):
@@ -78,10 +147,9 @@ class _Norm(Layer):
     def _remember(self, mean, var, count):
         pass
 
-    def _text(self, *options) -> str:
-        if self.activation is not None:
-            options = (*options, f"activation={self.activation!r}")
-        return f"{type(self).__name__}({', '.join([str(self.channels), *options])})"
+
+def _over_groups(sums):
+    return sums[0] if len(sums) == 1 else sums.sum(axis=0)
 
 
 class BatchNorm2d(_Norm):
@@ -95,15 +163,16 @@ class BatchNorm2d(_Norm):
         Added to the variance, so that a constant channel does not divide by zero.
     momentum : float
         The share of the newest batch in the running statistics that `predict` uses.
-    activation : ReLU, LeakyReLU or None
-        Applied to the result, ``y = a(…)``, in the same pass over memory: what a layer of its own
-        behind this one would do, sooner.
+    affine : bool
+        Whether a learnt γ and β follow.
+    weight_std : float
+        The initial γ is drawn from N(1, weight_std²); with 0 it is 1.
     rng : int, numpy.random.Generator or None
-        Where the initial γ, N(1, 0.02²), is drawn from; None: it is 1.
+        Where it is drawn from.
 
     Attributes
     ----------
-    weight, bias : Parameter
+    weight, bias : Parameter or None
         γ and β of shape ``(C,)``; β is 0 at first.
     running_mean, running_var : ndarray
         Buffers of shape ``(C,)``, moved by every call (not by `predict`).  The variance among them
@@ -114,35 +183,23 @@ class BatchNorm2d(_Norm):
     ValueError
         If `x` is not of shape ``(N, H, W, channels)``, or has one value a channel only.
     TypeError
-        If `x` is not of the parameters' dtype and library, or `activation` is something else.
+        If `x` is not of the parameters' dtype and library.
 
     Notes
     -----
-    Over the M = N·H·W values :math:`x_i` of a channel,
+    Over the M = N·H·W values :math:`x_i` of a channel, with the biased variance,
 
     .. math::
-        \mu = \tfrac1M \sum_i x_i, \quad \sigma^2 = \tfrac1M \sum_i (x_i - \mu)^2, \quad
-        \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad
-        u_i = \gamma \hat x_i + \beta, \quad y_i = a(u_i),
-
-    where a is the activation, if there is one (else :math:`y = u`).  Its gradient comes first,
-    :math:`du_i = dy_i\, a'(u_i)`.  As the slopes of a leaky ReLU are not negative,
-    :math:`y_i > 0` exactly where :math:`u_i > 0`: the output, which the next layer remembers
-    anyway, is all that it takes, and u is never stored.
-
-    Then the normalisation's own: :math:`d\beta = \sum_i du_i` and
-    :math:`d\gamma = \sum_i du_i \hat x_i`.  Each x moves the loss in three ways: through its own
-    :math:`\hat x`, through μ and through σ.  With :math:`d\hat x_i = \gamma\, du_i`, the second
-    gives :math:`-\tfrac1M \sum_j d\hat x_j` and the third, as
-    :math:`\partial \sigma / \partial x_i = (x_i - \mu) / (M \sigma)`, gives
-    :math:`-\hat x_i \tfrac1M \sum_j d\hat x_j \hat x_j`; together
+        \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad
+        y_i = \gamma \hat x_i + \beta, \qquad
+        d\beta = \sum_i dy_i, \qquad d\gamma = \sum_i dy_i \hat x_i,
 
     .. math::
-        dx_i = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Big( du_i
-        - \tfrac1M \sum_j du_j - \hat x_i\, \tfrac1M \sum_j du_j \hat x_j \Big).
+        dx_i = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Big( dy_i
+        - \tfrac1M \sum_j dy_j - \hat x_i\, \tfrac1M \sum_j dy_j \hat x_j \Big),
 
-    A constant du gives dx = 0, for the mean takes a constant out again: never check this gradient
-    with a dy of ones.
+    which :doc:`/derivations/normalisation` derives.  A constant dy gives dx = 0: never check this
+    gradient with a dy of ones.
 
     References
     ----------
@@ -158,17 +215,12 @@ class BatchNorm2d(_Norm):
     array([-1.,  1.], dtype=float32)
     >>> float(abs(backward(np.ones_like(y))).max())
     0.0
-
-    With its activation, one layer:
-
-    >>> BatchNorm2d(64, activation=LeakyReLU(0.2))
-    BatchNorm2d(64, activation=LeakyReLU(0.2))
     """
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(self, channels, eps=1e-5, momentum=0.1, activation=None, *, rng=None):
-        super().__init__(channels, eps, True, activation, rng)
+    def __init__(self, channels, *, eps=1e-5, momentum=0.1, affine=True, weight_std=0.0, rng=None):
+        super().__init__(channels, eps, affine, weight_std, rng)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
         self.momentum = float(momentum)
@@ -178,26 +230,21 @@ class BatchNorm2d(_Norm):
     def _groups(self, x):
         return x.reshape(1, -1, self.channels)
 
+    def _like(self):
+        return self.running_mean
+
     def _remember(self, mean, var, count):
         running = self.running_mean, self.running_var
-        if kernels.usable(mean, var, *running):
-            kernels.move_running(*running, mean, var, count, self.momentum)
-            return
-        for running, new in (
-            (self.running_mean, mean[0]),
-            (self.running_var, var[0] * (count / (count - 1))),
-        ):
-            running *= 1 - self.momentum
-            running += self.momentum * new
+        move_running(*running, mean[0], var[0], count, self.momentum)
 
-    def predict(self, x):
-        _check.images(self, x, self.channels, like=self.weight.data)
-        grouped = self._groups(x)
+    def predict(self, x, negative_slope=None):
+        _check.images(self, x, self.channels, like=self._like())
         mean, var = self.running_mean[None], self.running_var[None]
-        return self._normalise(grouped, mean, var)[0].reshape(x.shape)
+        return self._normalize(self._groups(x), mean, var, negative_slope)[0].reshape(x.shape)
 
     def __repr__(self) -> str:
-        return self._text()
+        affine = "" if self.weight is not None else ", affine=False"
+        return f"BatchNorm2d({self.channels}{affine})"
 
 
 class InstanceNorm2d(_Norm):
@@ -205,16 +252,10 @@ class InstanceNorm2d(_Norm):
 
     Parameters
     ----------
-    channels : int
-        C, the channels of the input.
-    eps : float
-        Added to the variance.
+    channels, eps, weight_std, rng
+        As for `BatchNorm2d`.
     affine : bool
-        Whether a learnt γ and β follow, as in `BatchNorm2d`.
-    activation : ReLU, LeakyReLU or None
-        Applied to the result in the same pass over memory, as in `BatchNorm2d`.
-    rng : int, numpy.random.Generator or None
-        As for `BatchNorm2d`, if `affine`.
+        Whether a learnt γ and β follow.
 
     Attributes
     ----------
@@ -225,8 +266,6 @@ class InstanceNorm2d(_Norm):
     ------
     ValueError
         If `x` is not of shape ``(N, H, W, channels)``, or has one pixel an image only.
-    TypeError
-        If `activation` is something else.
 
     Notes
     -----
@@ -246,11 +285,120 @@ class InstanceNorm2d(_Norm):
     array([-1.,  1., -1.,  1.])
     """
 
-    def __init__(self, channels, eps=1e-5, affine=False, activation=None, *, rng=None):
-        super().__init__(channels, eps, affine, activation, rng)
+    def __init__(self, channels, *, eps=1e-5, affine=False, weight_std=0.0, rng=None):
+        super().__init__(channels, eps, affine, weight_std, rng)
 
     def _groups(self, x):
         return x.reshape(x.shape[0], -1, self.channels)
 
     def __repr__(self) -> str:
-        return self._text(*(["affine=True"] if self.weight is not None else []))
+        affine = ", affine=True" if self.weight is not None else ""
+        return f"InstanceNorm2d({self.channels}{affine})"
+
+
+class GroupNorm(_Norm):
+    r"""Group normalisation: groups of neighbouring channels of each image, normalized together.
+
+    Parameters
+    ----------
+    groups : int
+        How many, a divisor of `channels`.
+    channels, eps, affine, weight_std, rng
+        As for `BatchNorm2d`.
+
+    Notes
+    -----
+    The equations of `BatchNorm2d` over the M = H·W·C/groups numbers of one group, but for γ and β,
+    which are one for each channel: :math:`d\hat x = \gamma\,dy` passes on where there dy does.
+
+    References
+    ----------
+    Wu, He, *Group Normalization*, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, backward = GroupNorm(1, 2)(np.array([1, 3], np.float32).reshape(1, 1, 1, 2))
+    >>> y.ravel().round(3)
+    array([-1.,  1.], dtype=float32)
+    """
+
+    def __init__(self, groups, channels, *, eps=1e-5, affine=True, weight_std=0.0, rng=None):
+        super().__init__(channels, eps, affine, weight_std, rng)
+        self.groups = _check.count(groups, "GroupNorm: groups")
+        if channels % groups:
+            raise ValueError(
+                f"GroupNorm: groups: expected a divisor of the {channels} channels, got {groups}"
+            )
+
+    def forward(self, x):
+        _check.images(self, x, self.channels, like=self._like())
+        grouped = self._groups(x)
+        if grouped.shape[1] < 2:
+            raise ValueError(
+                f"{self!r}: expected more than one value a group to normalize over, "
+                f"got x of shape {tuple(x.shape)}"
+            )
+        xhat, cache = normalize(grouped, *moments(grouped), None, None, self.eps)
+        xhat = self._ungroup(xhat, x.shape)
+        if self.weight is None:
+            return xhat, (cache, None, None, False, False)
+        gamma = self.weight.data
+        wants = not self.weight.frozen, not self.bias.frozen
+        return gamma * xhat + self.bias.data, (cache, gamma, xhat if wants[0] else None, *wants)
+
+    def backward(self, dy, cache):
+        cache, gamma, xhat, wants_gamma, wants_beta = cache
+        if wants_gamma:
+            self.weight.grad += (dy * xhat).sum(axis=(0, 1, 2))
+        if wants_beta:
+            self.bias.grad += dy.sum(axis=(0, 1, 2))
+        dxhat = self._groups(dy if gamma is None else gamma * dy)
+        dx = normalize_backward(dxhat, cache, *normalize_sums(dxhat, cache))
+        return self._ungroup(dx, dy.shape)
+
+    def predict(self, x):
+        return self.forward(x)[0]
+
+    def _groups(self, x):
+        n, h, w, c = x.shape
+        parts = x.reshape(n, h * w, self.groups, c // self.groups).transpose(0, 2, 1, 3)
+        return parts.reshape(n * self.groups, -1, 1)
+
+    def _ungroup(self, grouped, shape):
+        n, h, w, c = shape
+        parts = grouped.reshape(n, self.groups, h * w, c // self.groups)
+        return parts.transpose(0, 2, 1, 3).reshape(shape)
+
+    def __repr__(self) -> str:
+        affine = "" if self.weight is not None else ", affine=False"
+        return f"GroupNorm({self.groups}, {self.channels}{affine})"
+
+
+class _WithActivation(Layer):
+    """A normalisation and the activation behind it, as `Sequential` runs the two."""
+
+    def __init__(self, norm, activation, negative_slope):
+        self.norm, self.activation, self.negative_slope = norm, activation, negative_slope
+
+    def forward(self, x):
+        return self.norm.forward(x, self.negative_slope)
+
+    def backward(self, dy, cache, input_gradient=True):
+        return self.norm.backward(dy, cache, input_gradient)
+
+    def predict(self, x):
+        return self.norm.predict(x, self.negative_slope)
+
+    def __repr__(self) -> str:
+        return f"{self.norm!r}, {self.activation!r}"
+
+
+@run_as_one(BatchNorm2d, ReLU)
+@run_as_one(BatchNorm2d, LeakyReLU)
+@run_as_one(InstanceNorm2d, ReLU)
+@run_as_one(InstanceNorm2d, LeakyReLU)
+def _with_activation(norm, activation):
+    slope = getattr(activation, "negative_slope", 0.0)
+    # y > 0 tells on which side of the kink u was only where the slope is not negative
+    return _WithActivation(norm, activation, slope) if slope >= 0 else None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 
-from tinygan.fast import cuda as kernels
+from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.layers import _check
 from tinygan.machine.arrays import get_xp
 
 __all__ = [
     "Flatten",
+    "PixelShuffle",
     "ReflectionPad2d",
     "Reshape",
     "Upsample",
+    "pixel_shuffle",
+    "pixel_shuffle_backward",
     "reflection_pad",
     "reflection_pad_backward",
     "upsample",
@@ -21,61 +24,60 @@ __all__ = [
 ]
 
 
+@accelerated
 def reflection_pad(x, padding):
     """Return `x` with ``padding = (ph, pw)`` mirrored rows and columns on each side."""
-    if kernels.usable(x):
-        return kernels.reflection_pad(x, padding), padding
-    ph, pw = padding
-    n, h, w, c = x.shape
-    y = get_xp(x).empty((n, h + 2 * ph, w + 2 * pw, c), x.dtype)
-    middle = y[:, ph : ph + h]
-    middle[:, :, pw : pw + w] = x
-    for j in range(pw):  # column pw−1−j mirrors column pw+1+j, the border itself is not repeated
-        middle[:, :, pw - 1 - j] = middle[:, :, pw + 1 + j]
-        middle[:, :, pw + w + j] = middle[:, :, pw + w - 2 - j]
-    for i in range(ph):
-        y[:, ph - 1 - i] = y[:, ph + 1 + i]
-        y[:, ph + h + i] = y[:, ph + h - 2 - i]
-    return y, padding
+    xp, (_, h, w, _) = get_xp(x), x.shape
+    rows, columns = _mirrored(xp, h, padding[0]), _mirrored(xp, w, padding[1])
+    return x[:, rows][:, :, columns], padding
 
 
+@accelerated
 def reflection_pad_backward(dy, padding):
-    """Return ``dx``: each pixel gathers the gradient of all its mirror images."""
-    if kernels.usable(dy):
-        return kernels.reflection_pad_backward(dy, padding)
-    ph, pw = padding
-    h, w = dy.shape[1] - 2 * ph, dy.shape[2] - 2 * pw
-    rows = dy[:, ph : ph + h].copy()
-    for i in range(ph):
-        rows[:, 1 + i] += dy[:, ph - 1 - i]
-        rows[:, h - 2 - i] += dy[:, ph + h + i]
-    dx = rows[:, :, pw : pw + w].copy()
-    for j in range(pw):
-        dx[:, :, 1 + j] += rows[:, :, pw - 1 - j]
-        dx[:, :, w - 2 - j] += rows[:, :, pw + w + j]
-    return dx
+    """Return ``dx``: each pixel gathers the gradient of all its mirror images.
+
+    Row and column indices are matrices R and C of zeros and ones, y = R x Cᵀ, so dx = Rᵀ dy C.
+    """
+    xp, (n, height, width, c) = get_xp(dy), dy.shape
+    h, w = height - 2 * padding[0], width - 2 * padding[1]
+    R = xp.eye(h, dtype=dy.dtype)[_mirrored(xp, h, padding[0])]
+    C = xp.eye(w, dtype=dy.dtype)[_mirrored(xp, w, padding[1])]
+    rows = xp.matmul(R.T, dy.reshape(n, height, width * c)).reshape(n, h, width, c)
+    return xp.matmul(C.T, rows)
 
 
+def _mirrored(xp, size, padding):
+    """Return the index that each place of a padded axis shows: 2 1 | 0 1 2 3 | 2 1."""
+    places = abs(xp.arange(-padding, size + padding))
+    return size - 1 - abs(size - 1 - places)
+
+
+@accelerated
 def upsample(x, scale):
     """Return `x` with every pixel repeated ``scale = (sh, sw)`` times."""
-    sh, sw = scale
-    n, h, w, c = x.shape
-    y = get_xp(x).empty((n, h, sh, w, sw, c), x.dtype)
-    y[...] = x[:, :, None, :, None, :]
-    return y.reshape(n, h * sh, w * sw, c), scale
+    xp, (sh, sw) = get_xp(x), scale
+    return xp.repeat(xp.repeat(x, sh, axis=1), sw, axis=2), scale
 
 
+@accelerated
 def upsample_backward(dy, scale):
     """Return ``dx``: each pixel gathers the gradient of all its copies."""
-    sh, sw = scale
+    (sh, sw), (n, h, w, c) = scale, dy.shape
+    return dy.reshape(n, h // sh, sh, w // sw, sw, c).sum(axis=(2, 4))
+
+
+def pixel_shuffle(x, r):
+    """Turn every ``r²`` channels into r × r pixels: ``(N, H, W, r²C) -> (N, rH, rW, C)``."""
+    n, h, w, c = x.shape
+    blocks = x.reshape(n, h, w, c // r**2, r, r)
+    return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, h * r, w * r, c // r**2), r
+
+
+def pixel_shuffle_backward(dy, r):
+    """Return ``dx``, the same numbers where they came from."""
     n, h, w, c = dy.shape
-    blocks = dy.reshape(n, h // sh, sh, w // sw, sw, c)
-    dx = blocks[:, :, 0, :, 0].copy()
-    for i in range(sh):
-        for j in range(sw):
-            if i or j:
-                dx += blocks[:, :, i, :, j]
-    return dx
+    blocks = dy.reshape(n, h // r, r, w // r, r, c)
+    return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(n, h // r, w // r, c * r**2)
 
 
 class ReflectionPad2d(Layer):
@@ -164,6 +166,52 @@ class Upsample(Layer):
 
     def __repr__(self) -> str:
         return f"Upsample({_check.pair_text(self.scale)})"
+
+
+class PixelShuffle(Layer):
+    r"""Enlarge images by dealing channels out to pixels: ``(N, H, W, r²C) -> (N, rH, rW, C)``.
+
+    Parameters
+    ----------
+    scale : int
+        r, the factor of height and width.
+
+    Notes
+    -----
+    :math:`y_{n,\,rh+i,\,rw+j,\,c} = x_{n,h,w,\,cr^2+ir+j}`: each number moves to one place, and
+    its gradient moves back.
+
+    References
+    ----------
+    Shi et al., *Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+    Convolutional Neural Network*, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, backward = PixelShuffle(2)(np.arange(4.0).reshape(1, 1, 1, 4))
+    >>> y[0, :, :, 0]
+    array([[0., 1.],
+           [2., 3.]])
+    """
+
+    def __init__(self, scale: int = 2):
+        self.scale = _check.count(scale, "PixelShuffle: scale")
+
+    def forward(self, x):
+        _check.images(self, x)
+        if x.shape[3] % self.scale**2:
+            raise ValueError(
+                f"{self!r}: expected channels in multiples of {self.scale**2}, "
+                f"got x of shape {tuple(x.shape)}"
+            )
+        return pixel_shuffle(x, self.scale)
+
+    def backward(self, dy, cache):
+        return pixel_shuffle_backward(dy, cache)
+
+    def __repr__(self) -> str:
+        return f"PixelShuffle({self.scale})"
 
 
 class Reshape(Layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygan.data import faces
-from tinygan.initialise import normal
+from tinygan.initialize import normal
 from tinygan.layer import Sequential
 from tinygan.layers import Conv2d, LeakyReLU
 from tinygan.machine.arrays import asarray, asnumpy, get_xp

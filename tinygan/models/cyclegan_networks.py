@@ -9,11 +9,12 @@ Translation using Cycle-Consistent Adversarial Networks*, 2017.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from tinygan.layer import Residual, Sequential
+from tinygan.layer import Layer, Residual, Sequential
 from tinygan.layers import (
     BatchNorm2d,
     Conv2d,
@@ -30,7 +31,18 @@ from tinygan.layers import (
 __all__ = ["generator", "patch_discriminator"]
 
 NORMS = {"instance": InstanceNorm2d, "batch": BatchNorm2d}
-UPSAMPLINGS = ("transposed", "resize")
+
+
+def _transposed(wide, half, bias, rng):
+    how = {"stride": 2, "padding": 1, "output_padding": 1}
+    return [ConvTranspose2d(wide, half, 3, **how, bias=bias, rng=rng)]
+
+
+def _resize(wide, half, bias, rng):
+    return [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias, rng=rng)]
+
+
+UPSAMPLINGS = {"transposed": _transposed, "resize": _resize}
 
 
 def generator(
@@ -38,8 +50,8 @@ def generator(
     width: int = 64,
     downsamplings: int = 2,
     residual_blocks: int = 6,
-    norm: str = "instance",
-    upsampling: str = "transposed",
+    norm: str | Callable[[int], Layer] = "instance",
+    upsampling: str | Callable[..., list[Layer]] = "transposed",
     dropout: float = 0.0,
     rng=None,
 ) -> Sequential:
@@ -60,10 +72,12 @@ def generator(
         among them; ``downsamplings=3`` builds the literal reading.
     residual_blocks : int
         6 for pictures of 128 pixels, 9 for 256, in Zhu et al.
-    norm : {"instance", "batch"}
-    upsampling : {"transposed", "resize"}
+    norm : {"instance", "batch"} or callable
+        A callable makes the layer from its number of channels: ``partial(GroupNorm, 8)``.
+    upsampling : {"transposed", "resize"} or callable
         Transposed convolutions, or the repetition of pixels followed by a convolution, which
-        leaves no checkerboard.
+        leaves no checkerboard; or ``(in_channels, out_channels, bias, rng) -> list of layers``
+        that double height and width.
     dropout : float
         The probability of a zero between the two convolutions of a residual block.
     rng : int, numpy.random.Generator or None
@@ -85,36 +99,34 @@ def generator(
     >>> sum(parameter.size for parameter in G.parameters())
     7837699
     """
-    if upsampling not in UPSAMPLINGS:
-        raise ValueError(f"upsampling: expected one of {UPSAMPLINGS}, got {upsampling!r}")
+    enlarge = _choose("upsampling", upsampling, UPSAMPLINGS)
     rng = np.random.default_rng(rng)
     norm, bias = _norm(norm, rng)
     conv = partial(Conv2d, rng=rng)
     wide = width
-    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide, activation=ReLU())]
+    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide), ReLU()]
     for _ in range(downsamplings):
         layers += [conv(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
-        layers += [norm(2 * wide, activation=ReLU())]
+        layers += [norm(2 * wide), ReLU()]
         wide *= 2
     for _ in range(residual_blocks):
-        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide, activation=ReLU())]
+        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide), ReLU()]
         block += [Dropout(dropout, rng=rng)] if dropout else []
         block += [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide)]
         layers += [Residual(*block)]
     for _ in range(downsamplings):
         half = wide // 2
-        if upsampling == "transposed":
-            how = {"stride": 2, "padding": 1, "output_padding": 1}
-            layers += [ConvTranspose2d(wide, half, 3, **how, bias=bias, rng=rng)]
-        else:
-            layers += [Upsample(2), ReflectionPad2d(1), conv(wide, half, 3, bias=bias)]
-        layers += [norm(half, activation=ReLU())]
+        layers += [*enlarge(wide, half, bias, rng), norm(half), ReLU()]
         wide = half
     return Sequential(*layers, ReflectionPad2d(3), conv(width, channels, 7), Tanh())
 
 
 def patch_discriminator(
-    channels: int = 3, width: int = 64, layers: int = 3, norm: str = "instance", rng=None
+    channels: int = 3,
+    width: int = 64,
+    layers: int = 3,
+    norm: str | Callable[[int], Layer] = "instance",
+    rng=None,
 ) -> Sequential:
     """Build D_X (or D_Y), which scores every patch of a picture for how real it looks.
 
@@ -131,7 +143,8 @@ def patch_discriminator(
     layers : int
         How many convolutions of stride 2.  The paper's discriminator of four convolutional layers
         has two, the published one three.
-    norm : {"instance", "batch"}
+    norm : {"instance", "batch"} or callable
+        As for `generator`.
     rng : int, numpy.random.Generator or None
         Where the initial weights are drawn from.
 
@@ -161,12 +174,21 @@ def patch_discriminator(
     for stride in [2] * (layers - 1) + [1]:
         before, wide = wide, min(2 * wide, 8 * width)
         network += [conv(before, wide, stride=stride, bias=bias)]
-        network += [norm(wide, activation=LeakyReLU(0.2))]
+        network += [norm(wide), LeakyReLU(0.2)]
     return Sequential(*network, conv(wide, 1))
 
 
 def _norm(norm, rng):
-    """Return the layer and whether convolutions before it have a bias (an affine norm has one)."""
-    if norm not in NORMS:
-        raise ValueError(f"norm: expected one of {tuple(NORMS)}, got {norm!r}")
-    return partial(NORMS[norm], rng=rng), norm == "instance"
+    """Return what makes a norm, and whether convolutions before it have a bias."""
+    make = _choose("norm", norm, NORMS)
+    if make is norm:
+        return make, True
+    return partial(make, weight_std=0.02, rng=rng), norm == "instance"  # "batch" brings its own
+
+
+def _choose(option, value, choices):
+    if callable(value):
+        return value
+    if value not in choices:
+        raise ValueError(f"{option}: expected one of {tuple(choices)}, got {value!r}")
+    return choices[value]

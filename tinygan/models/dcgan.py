@@ -10,21 +10,19 @@ Networks*, 2016, in the 4×4 form that has become usual.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from tinygan import losses
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
-from tinygan.losses import bce_with_logits
-from tinygan.machine.arrays import get_xp
-from tinygan.optim import Adam
+from tinygan.objectives import NonSaturating, Objective
+from tinygan.optim import Optimizer
 
 __all__ = ["discriminator", "draw_noise", "generator", "train_step"]
 
 IMAGE_SIZES = (16, 32, 64, 128, 256)
-GENERATOR_LOSSES = {"non_saturating": losses.non_saturating, "minimax": losses.minimax}
 
 
 def generator(
@@ -32,7 +30,7 @@ def generator(
     channels: int = 3,
     noise_size: int = 200,
     width: int = 64,
-    activation: str = "relu",
+    activation: str | Callable[[], Layer] = "relu",
     negative_slope: float = 0.2,
     rng=None,
 ) -> Sequential:
@@ -53,8 +51,8 @@ def generator(
         The length of z.
     width : int
         Channels of the largest hidden layer.
-    activation : {"relu", "leaky_relu"}
-        The paper's first experiment uses ReLU, the others leaky ReLU.
+    activation : {"relu", "leaky_relu"} or callable
+        The paper's first experiment uses ReLU, the others leaky ReLU.  A callable makes the layer.
     negative_slope : float
         Of the leaky ReLU.
     rng : int, numpy.random.Generator or None
@@ -76,20 +74,18 @@ def generator(
     3576704
     """
     _check_sizes(image_size, channels)
-    if activation not in ("relu", "leaky_relu"):
+    activations = {"relu": ReLU, "leaky_relu": partial(LeakyReLU, negative_slope)}
+    if not callable(activation) and activation not in activations:
         raise ValueError(f"activation: expected 'relu' or 'leaky_relu', got {activation!r}")
-
-    def act() -> Layer:
-        return ReLU() if activation == "relu" else LeakyReLU(negative_slope)
-
+    act = activations.get(activation, activation)
     rng = np.random.default_rng(rng)
     conv = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
-    norm = partial(BatchNorm2d, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
     wide = width * image_size // 8
-    layers = [Reshape(1, 1, noise_size), conv(noise_size, wide), norm(wide, activation=act())]
+    layers = [Reshape(1, 1, noise_size), conv(noise_size, wide), norm(wide), act()]
     while wide > width:
         layers += [conv(wide, wide // 2, stride=2, padding=1)]
-        layers += [norm(wide // 2, activation=act())]
+        layers += [norm(wide // 2), act()]
         wide //= 2
     return Sequential(*layers, conv(width, channels, stride=2, padding=1), Tanh())
 
@@ -138,12 +134,12 @@ def discriminator(
     _check_sizes(image_size, channels)
     rng = np.random.default_rng(rng)
     conv = partial(Conv2d, kernel_size=4, bias=False, rng=rng)
-    norm = partial(BatchNorm2d, rng=rng)
+    norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)
     layers = [conv(channels, width, stride=2, padding=1), LeakyReLU(negative_slope)]
     wide, size = width, image_size // 2
     while size > 4:
         layers += [conv(wide, 2 * wide, stride=2, padding=1)]
-        layers += [norm(2 * wide, activation=LeakyReLU(negative_slope))]
+        layers += [norm(2 * wide), LeakyReLU(negative_slope)]
         wide, size = 2 * wide, size // 2
     return Sequential(*layers, conv(wide, 1), Reshape())
 
@@ -179,88 +175,78 @@ def draw_noise(count: int, noise_size: int, rng, distribution: str = "uniform") 
 def train_step(
     G: Layer,
     D: Layer,
-    adam_G: Adam,
-    adam_D: Adam,
+    opt_G: Optimizer,
+    opt_D: Optimizer,
     x,
     z,
     *,
-    label_smoothing: float = 0.9,
-    generator_loss: str = "non_saturating",
-    instance_noise=None,
+    objective: Objective = NonSaturating(label_smoothing=0.9),
+    augment: Layer | None = None,
 ) -> dict:
     r"""Play one round: D learns to tell x from G(z), then G learns to pass for x.
 
     Parameters
     ----------
     G, D : Layer
-    adam_G, adam_D : Adam
+    opt_G, opt_D : Optimizer
         Over the parameters of G and of D.
     x : ndarray
         A batch of real pictures, ``(N, H, W, C)`` in [−1, 1].
     z : ndarray
         Noise, ``(N, noise_size)``.
-    label_smoothing : float
-        The target for real pictures in D's loss, instead of 1.
-    generator_loss : {"non_saturating", "minimax"}
-        −log D(G(z)) or log(1 − D(G(z))).
-    instance_noise : pair of ndarray, optional
-        Noise added to the real and to the generated pictures before D sees them, each of the
-        shape of `x`.
+    objective : Objective
+        The losses, see `tinygan.objectives`.
+    augment : Layer, optional
+        Everything that D sees passes through it first, as through a `GaussianNoise`.
 
     Returns
     -------
     dict
         ``loss_D = loss_D_real + loss_D_fake``, ``loss_G``, and the means ``D_real`` of D(x) and
-        ``D_fake`` of D(G(z)) before D's update; scalars on the backend of `x`.
+        ``D_fake`` of D(G(z)), as probabilities, before D's update; scalars on the backend of `x`.
 
     Notes
     -----
-    D minimises :math:`-\tfrac1m \sum_i \log D(x^i) + \log(1 - D(G(z^i)))`, the negative of the
-    paper's total cost.  Real and generated pictures go through D as separate batches, since batch
-    normalisation would otherwise let each see the other's statistics.
+    With the default objective D minimises
+    :math:`-\tfrac1m \sum_i \log D(x^i) + \log(1 - D(G(z^i)))`, the negative of the paper's total
+    cost.  Real and generated pictures go through D as separate batches, since batch normalisation
+    would otherwise let each see the other's statistics.
 
     References
     ----------
     DeepFake Generation … DCGAN, section II.C; adding noise to D's input, section IV.
     """
-    noise_real, noise_fake = instance_noise if instance_noise is not None else (None, None)
+    augment = augment if augment is not None else Sequential()  # which changes nothing
     fake, fake_backward = G(z)
-    seen_fake = _add(fake, noise_fake)
+    seen_real, _ = augment(x)
+    seen_fake, seen_backward = augment(fake)
 
     # D: maximise log D(x) + log(1 − D(G(z)))
-    adam_D.zero_grad()
-    score_real, real_backward = D(_add(x, noise_real))
-    loss_D_real, dscore = bce_with_logits(score_real, label_smoothing)
-    real_backward(dscore, input_gradient=False)
-    score_fake, score_backward = D(seen_fake)
-    loss_D_fake, dscore = bce_with_logits(score_fake, 0.0)
+    opt_D.zero_grad()
+    score_real, score_backward = D(seen_real)
+    loss_D_real, dscore = objective.discriminator(score_real, real=True)
     score_backward(dscore, input_gradient=False)
-    adam_D.step()
+    score_fake, score_backward = D(seen_fake)
+    loss_D_fake, dscore = objective.discriminator(score_fake, real=False)
+    score_backward(dscore, input_gradient=False)
+    opt_D.step()
 
     # G: maximise D(G(z)) of the D that has just learnt
-    adam_G.zero_grad()
+    opt_G.zero_grad()
     with frozen(D):
         score, score_backward = D(seen_fake)
-    loss_G, dscore = GENERATOR_LOSSES[generator_loss](score)
-    fake_backward(score_backward(dscore), input_gradient=False)
-    adam_G.step()
+    loss_G, dscore = objective.generator(score)
+    fake_backward(seen_backward(score_backward(dscore)), input_gradient=False)
+    opt_G.step()
 
     return {
         "loss_D": loss_D_real + loss_D_fake,
         "loss_D_real": loss_D_real,
         "loss_D_fake": loss_D_fake,
         "loss_G": loss_G,
-        "D_real": _probability(score_real).mean(),
-        "D_fake": _probability(score_fake).mean(),
+        "D_real": objective.probability(score_real).mean(),
+        "D_fake": objective.probability(score_fake).mean(),
     }
-
-
-def _add(x, noise):
-    return x if noise is None else x + noise
-
-
-def _probability(score):
-    return (get_xp(score).tanh(score * 0.5) + 1) * 0.5
 
 
 def _check_sizes(image_size, channels):

@@ -87,8 +87,15 @@ class ImagePool:
         Raises
         ------
         ValueError
-            If the state holds more pictures than this pool can.  Nothing is changed then.
+            If the state holds more pictures than this pool can, or no seed and count.  Nothing is
+            changed then.
         """
+        numbers = np.asarray(state.get("state"))
+        if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or not _in_range(numbers):
+            raise ValueError(
+                "ImagePool.load_state_dict: state: expected the seed and the count of calls, "
+                f"got {state.get('state')!r}"
+            )
         images = [asarray(np.array(image), backend) for image in state.get("images", ())]
         if len(images) > self.size:
             raise ValueError(
@@ -96,7 +103,11 @@ class ImagePool:
                 f"got {len(images)}"
             )
         self.images = images
-        self.seed, self.calls = (int(number) for number in state["state"])
+        self.seed, self.calls = (int(number) for number in numbers)
 
     def __repr__(self) -> str:
         return f"ImagePool({self.size}, seed={self.seed})"
+
+
+def _in_range(numbers) -> bool:
+    return all(0 <= int(number) < 2**63 for number in numbers)

@@ -1,44 +1,121 @@
 """Checkpoints: everything a run needs to continue bit for bit, in one safetensors file.
 
-The file holds the networks' parameters and buffers (``G.0.weight``), the optimisers' moments and
-counts of steps (``adam_G/0.m``), what else the system remembers (``extra/…``), and in its header
-a JSON text with the number of the step and the configuration.  Nothing in it is code, and nothing
-that reads it runs any.
+Format 2.  The name of each array begins with its section:
+
+=========================================  ======================================================
+``networks/G.3.weight``                    parameters and buffers, by network and dotted name
+``averages/G.3.weight``                    optional: running averages of the same
+``optimizers/adam_G/G.3.weight/m``         what an optimizer keeps for each parameter: Adam's m, v
+``optimizers/adam_G/steps``                its count of steps
+``extra/pool_X.images``                    optional: what else the system remembers
+=========================================  ======================================================
+
+The header holds ``format`` and, as ``tinygan``, a JSON text: ``system``, ``step``, ``options``,
+``data``, ``score``, ``best``, the ``version`` of tinygan that wrote it, and each optimizer's kind
+and numbers (``lr``, ``betas``), which are there to be read: options decide when a run goes on.
+An optional section may be absent; one that is not listed here is an error.  Later versions add
+sections, not formats.  Format 1 is read, see `tinygan.runs.format_1`, and never rewritten.
+
+Nothing in a checkpoint is code, and nothing that reads it runs any.  Names, shapes and types are
+compared with what is expected before any array is read.
 
 Random numbers and the order of the data need no state: they are functions of the seed and of the
 number of the step.
-
-A checkpoint is written beside its place, flushed to the disk and only then moved there, which the
-file system does in one go: whoever looks sees the whole file or none.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+import tinygan
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
+from tinygan.layer import Layer
+from tinygan.runs import format_1
 from tinygan.systems.system import System
 
 __all__ = [
+    "Best",
+    "Checkpoint",
     "checkpoint_path",
     "checkpoint_paths",
     "load_network",
     "load_system",
-    "read_info",
+    "read_checkpoint",
     "save_checkpoint",
+    "state_arrays",
 ]
 
-FORMAT = "tinygan checkpoint 1"
+FORMAT = "tinygan checkpoint 2"
+SECTIONS = ("networks", "averages", "optimizers", "extra")
+
 _NAME = re.compile(r"step-(\d{6,})\.safetensors")
+_MOST_HEADER = 16 << 20  # bytes; the largest network's header is a hundredth of it
+_MOST_STEPS = 2**53
+_DEEPEST = 16  # levels of nesting in the header's JSON
+_FLOATS = {"F16": 2, "F32": 4, "F64": 8}
+_KINDS = {"float32": "F32", "float64": "F64", "float16": "F16", "bool": "BOOL"}
+_KINDS |= {f"int{8 * n}": f"I{8 * n}" for n in (1, 2, 4, 8)}
+_KINDS |= {f"uint{8 * n}": f"U{8 * n}" for n in (1, 2, 4, 8)}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The checkpoint of a run whose pictures were nearest to the data."""
+
+    step: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's header says, checked.
+
+    Attributes
+    ----------
+    path : Path
+    format : {1, 2}
+    system : str
+        The name of what was trained.
+    step : int
+        How many steps were done.
+    options, data : dict
+        The run's, as ``config.json`` has them.
+    score : float or None
+        How far the pictures are from the data.
+    best : Best or None
+        Of the run's checkpoints so far.
+    version : str or None
+        The tinygan that wrote it.
+    system_file : dict or None
+        The user's own file that the system is from: its name, class and SHA-256.
+    shapes : dict of str to (str, tuple of int)
+        Type and shape of each array, by the name it has in the file.
+    """
+
+    path: Path
+    format: int
+    system: str
+    step: int
+    options: dict[str, Any]
+    data: dict[str, Any]
+    score: float | None
+    best: Best | None
+    version: str | None
+    system_file: dict[str, Any] | None
+    shapes: dict[str, tuple[str, tuple[int, ...]]]
 
 
 def checkpoint_paths(folder: Path) -> list[tuple[int, Path]]:
@@ -55,6 +132,9 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}.safetensors"
 
 
+# --- writing ----------------------------------------------------------------------------------
+
+
 def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path:
     """Write the state of `system` after `step` steps.
 
@@ -64,7 +144,7 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
     system : System
     step : int
     info : dict
-        What else to note in the header, as JSON can hold it.
+        What else to note in the header: ``options``, ``data``, ``score``, ``best``.
 
     Raises
     ------
@@ -75,9 +155,11 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
     """
     arrays = state_arrays(system)
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if not _finite(array):
             raise DivergedError(f"{name} holds NaN or infinite values after step {step}", step)
-    text = json.dumps({"system": system.name, "step": step, **info})
+    optimizers = {name: _described(one) for name, one in system.optimizers.items()}
+    header = {"version": tinygan.__version__, "system": system.name, "step": step}
+    text = json.dumps({**header, **info, "optimizers": optimizers})
     path = checkpoint_path(folder, step)
     with replaced(path) as beside:
         try:
@@ -90,96 +172,304 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
 def state_arrays(system: System) -> dict[str, np.ndarray]:
     """Return copies of everything that changes while `system` is trained, by name."""
     arrays = {}
-    for name, network in system.networks.items():
-        arrays |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    for name, optimiser in system.optimisers.items():
-        arrays |= {f"{name}/{key}": value for key, value in optimiser.state_dict().items()}
+    for section in ("networks", "averages"):
+        for name, network in getattr(system, section, {}).items():
+            state = network.state_dict()
+            arrays |= {f"{section}/{name}.{key}": value for key, value in state.items()}
+    for name, own in _optimizer_names(system).items():
+        state = system.optimizers[name].state_dict()
+        arrays |= {own[key]: value for key, value in state.items()}
     arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
-def read_info(path: Path) -> dict:
-    """Return what is noted in a checkpoint's header.
+def _optimizer_names(system: System) -> dict[str, dict[str, str]]:
+    """Return, for each optimizer, its own name for an array (``3.m``) → the checkpoint's."""
+    known = {
+        id(parameter): f"{name}.{key}"
+        for name, network in system.networks.items()
+        for key, parameter in network.named_parameters().items()
+    }
+    names = {}
+    for name, optimizer in system.optimizers.items():
+        whose = [known.get(id(p), str(i)) for i, p in enumerate(optimizer.parameters)]
+        names[name] = own = {}
+        for key in optimizer.state_dict():
+            number, _, slot = key.partition(".")
+            place = f"{whose[int(number)]}/{slot}" if slot else key
+            own[key] = f"optimizers/{name}/{place}"
+    return names
+
+
+def _described(optimizer) -> dict:
+    """Return an optimizer's kind and its numbers: rate, decays."""
+    numbers = {
+        name: value
+        for name, value in vars(optimizer).items()
+        if not name.startswith("_")
+        and (isinstance(value, int | float) or _is_tuple_of_numbers(value))
+    }
+    return {"kind": type(optimizer).__name__, **numbers}
+
+
+def _is_tuple_of_numbers(value) -> bool:
+    return isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a checkpoint's header.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, cut short, or not a checkpoint of tinygan.
+        If the file is missing, cut short, or not a checkpoint that this tinygan can read.
     """
     with _opened(path) as file:
         metadata = file.metadata() or {}
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path}: not a checkpoint of this tinygan: expected the format {FORMAT!r}, "
-            f"got {metadata.get('format', 'none')!r}"
-        )
-    try:
-        info = json.loads(metadata["tinygan"])
-        kinds = {"step": int, "system": str, "options": dict}
-        wrong = [name for name, kind in kinds.items() if not isinstance(info[name], kind)]
-        if wrong:
-            raise TypeError(wrong[0])
-    except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: its header is damaged ({error!r})") from None
-    return info
+        formats = {format_1.FORMAT: 1, FORMAT: 2}
+        found = metadata.get("format", "none")
+        if found not in formats:
+            raise CheckpointError(
+                f"{path}: not a checkpoint of this tinygan ({tinygan.__version__}): expected the "
+                f"format {FORMAT!r} or 1, got {found!r}{_written_by(metadata)}"
+            )
+        try:
+            info = _checked(json.loads(metadata["tinygan"], parse_constant=_not_json))
+        except RecursionError:
+            raise CheckpointError(f"{path}: its header is damaged: nested too deeply") from None
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{path}: its header is damaged ({error!r})") from None
+        shapes = {}
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            view = file.get_slice(name)
+            shapes[name] = view.get_dtype(), tuple(view.get_shape())
+        if formats[found] == 2:
+            _check_sections(path, shapes, info["version"])
+    return Checkpoint(Path(path), formats[found], shapes=shapes, **info)
 
 
-def load_system(path: Path, system: System) -> dict:
-    """Set the state of `system` from a checkpoint, and return what is noted in its header.
+def load_system(path: Path, system: System) -> Checkpoint:
+    """Set the state of `system` from a checkpoint, and return what its header says.
 
     Raises
     ------
     CheckpointError
         If it is not a checkpoint of such a system.  Nothing is changed then.
     """
-    info = read_info(path)
-    if info["system"] != system.name:
+    checkpoint = read_checkpoint(path)
+    if checkpoint.system != system.name:
         raise CheckpointError(
-            f"{path}: expected a checkpoint of a {system.name}, got one of a {info['system']}"
+            f"{path}: expected a checkpoint of a {system.name}, got one of a {checkpoint.system}"
         )
-    with _opened(path) as file:
-        names = set(file.keys())
-        expected = {name: array.shape for name, array in state_arrays(system).items()}
-        fixed = {name for name in expected if not name.startswith("extra/")}
-        for name in sorted(fixed ^ {n for n in names if not n.startswith("extra/")}):
-            state = "is missing" if name in fixed else "is unknown"
-            raise CheckpointError(f"{path}: a checkpoint of another network: {name} {state}")
-        for name in sorted(fixed):
-            shape = tuple(file.get_slice(name).get_shape())
-            if shape != expected[name]:
-                raise CheckpointError(
-                    f"{path}: a checkpoint of another network: "
-                    f"{name}: expected shape {expected[name]}, got {shape}"
-                )
-        try:
-            system.load_extra_arrays(_part(file, names, "extra/"))
-        except ValueError as error:
-            raise CheckpointError(f"{path}: {error}") from None
-        for name, network in system.networks.items():
-            network.load_state_dict(_part(file, names, f"{name}."))
-        for name, optimiser in system.optimisers.items():
-            optimiser.load_state_dict(_part(file, names, f"{name}/"))
-    return info
+    own = _optimizer_names(system)
+    names = {name: name for name in _expected_networks(system.networks)}
+    names |= {new: new for names_ in own.values() for new in names_.values()}
+    if checkpoint.format == 1:
+        names = format_1.old_names(system.networks, own)
+    expected = _expected_networks(system.networks)
+    for name, optimizer in system.optimizers.items():
+        expected |= {own[name][key]: array for key, array in optimizer.state_dict().items()}
+    _check_names(checkpoint, names)
+    for new, array in expected.items():
+        _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
+    extra = _check_extra(checkpoint, system.extra_shapes())
+    arrays = _read(checkpoint, names)
+    for name in own:
+        if not 0 <= int(arrays[own[name]["steps"]]) < _MOST_STEPS:
+            raise CheckpointError(f"{path}: {names[own[name]['steps']]}: no count of steps")
+    try:
+        system.load_extra_arrays(_read(checkpoint, extra))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    for name, network in system.networks.items():
+        network.load_state_dict(_part(arrays, f"networks/{name}."))
+    for name, optimizer in system.optimizers.items():
+        optimizer.load_state_dict({key: arrays[new] for key, new in own[name].items()})
+    return checkpoint
 
 
-def load_network(path: Path, network, name: str) -> None:
+def load_network(path: Path, network: Layer, name: str) -> None:
     """Set one network from a checkpoint: the one called `name` there."""
-    with _opened(path) as file:
+    checkpoint = read_checkpoint(path)
+    expected = _expected_networks({name: network})
+    names = {new: new for new in expected}
+    if checkpoint.format == 1:
+        names = format_1.old_names({name: network}, {})
+    prefix = f"{name}." if checkpoint.format == 1 else f"networks/{name}."
+    _check_names(checkpoint, names, prefix)
+    for new, array in expected.items():
+        _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
+    network.load_state_dict(_part(_read(checkpoint, names), f"networks/{name}."))
+
+
+def _expected_networks(networks: Mapping[str, Layer]) -> dict[str, Any]:
+    """Return an array like each one that is due, by its name."""
+    expected = {}
+    for name, network in networks.items():
+        for key, parameter in network.named_parameters().items():
+            expected[f"networks/{name}.{key}"] = parameter.data
+        for key, array in network.buffers().items():
+            expected[f"networks/{name}.{key}"] = array
+    return expected
+
+
+def _check_names(checkpoint: Checkpoint, names: dict[str, str], prefix: str = "") -> None:
+    """Compare the names in the file with those due, sections aside that are optional."""
+    due = set(names.values())
+    there = {
+        name
+        for name in checkpoint.shapes
+        if name.startswith(prefix) and not name.startswith(("extra/", "averages/"))
+    }
+    for name in sorted(due ^ there):
+        state = "is missing" if name in due else "is unknown"
+        raise CheckpointError(f"{checkpoint.path}: a checkpoint of another network: {name} {state}")
+
+
+def _check_array(checkpoint: Checkpoint, name: str, dtype, shape: tuple[int, ...]) -> None:
+    kind, found = checkpoint.shapes[name]
+    if found != shape:
+        raise CheckpointError(
+            f"{checkpoint.path}: a checkpoint of another network: "
+            f"{name}: expected shape {shape}, got {found}"
+        )
+    due = _KINDS.get(np.dtype(dtype).name)
+    if kind != due and not (kind in _FLOATS and due in _FLOATS):
+        raise CheckpointError(f"{checkpoint.path}: {name}: expected numbers {due}, got {kind}")
+
+
+def _check_extra(checkpoint: Checkpoint, due: dict[str, tuple[int, ...]]) -> dict[str, str]:
+    """Return the names of the section ``extra``; each array is at most as long as is due."""
+    names = {}
+    for name, (kind, shape) in checkpoint.shapes.items():
+        if not name.startswith("extra/"):
+            continue
+        key = name.removeprefix("extra/")
+        if key not in due:
+            raise CheckpointError(f"{checkpoint.path}: unknown array: {name}")
+        longest = due[key]
+        fits = len(shape) == len(longest) and shape[1:] == longest[1:]
+        if not fits or shape[:1] > longest[:1] or kind not in _KINDS.values():
+            raise CheckpointError(
+                f"{checkpoint.path}: {name}: expected at most the shape {longest}, "
+                f"got {shape} of {kind}"
+            )
+        names[key] = name
+    return names
+
+
+def _check_sections(path: Path, shapes, version: str | None) -> None:
+    for name in shapes:
+        section = name.partition("/")[0]
+        if section not in SECTIONS:
+            raise CheckpointError(
+                f"{path}: its section {section!r} is unknown to this tinygan "
+                f"({tinygan.__version__}); it needs tinygan {version or 'of a later version'}"
+            )
+
+
+def _read(checkpoint: Checkpoint, names: dict[str, str]) -> dict[str, np.ndarray]:
+    """Return the arrays of a file that was checked: name → its name there."""
+    with _opened(checkpoint.path) as file:
         try:
-            network.load_state_dict(_part(file, set(file.keys()), f"{name}."))
-        except ValueError as error:
-            raise CheckpointError(f"{path}: a checkpoint of another network: {error}") from None
+            arrays = {new: file.get_tensor(name) for new, name in names.items()}
+        except (SafetensorError, OSError) as error:  # another process has replaced it meanwhile
+            raise CheckpointError(f"{checkpoint.path}: cannot be read: {error}") from None
+    for new, array in arrays.items():
+        if not _finite(array):
+            raise CheckpointError(f"{checkpoint.path}: {names[new]} holds NaN or infinite values")
+    return arrays
 
 
-def _part(file, names, prefix):
-    return {n.removeprefix(prefix): file.get_tensor(n) for n in names if n.startswith(prefix)}
+def _finite(array: np.ndarray) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _checked(info) -> dict[str, Any]:
+    """Return the fields of a `Checkpoint` from the header's JSON; ValueError if one is wrong."""
+    if not isinstance(info, dict):
+        raise ValueError("expected an object")
+    _check_depth(info)
+    system, step, options = info["system"], info["step"], info["options"]
+    data, score, best = info.get("data"), info.get("score"), info.get("best")
+    version, file = info.get("version"), info.get("system_file")
+    if not isinstance(system, str):
+        raise ValueError(f"system: expected a name, got {system!r}")
+    if not isinstance(options, dict) or not isinstance(data, dict | None):
+        raise ValueError("options, data: expected objects")
+    if not isinstance(file, dict | None):
+        raise ValueError(f"system_file: expected an object, got {file!r:.50}")
+    if not isinstance(version, str | None):
+        raise ValueError(f"version: expected a text, got {version!r}")
+    if best is not None:
+        if not isinstance(best, dict):
+            raise ValueError(f"best: expected an object, got {best!r}")
+        best = Best(_count(best["step"]), _number(best["score"]))
+    return {
+        "system": system,
+        "step": _count(step),
+        "options": options,
+        "data": data or {},
+        "score": None if score is None else _number(score),
+        "best": best,
+        "version": version,
+        "system_file": file,
+    }
+
+
+def _count(value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_STEPS:
+        raise ValueError(f"step: expected a whole number of at least 0, got {value!r:.50}")
+    return value
+
+
+def _number(value) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"score: expected a number, got {value!r:.50}")
+    if not math.isfinite(value):
+        raise ValueError(f"score: expected a finite number, got {value!r:.50}")
+    return float(value)
+
+
+def _check_depth(value, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, depth + 1)
+
+
+def _not_json(text: str):
+    raise ValueError(f"{text} is no number")
+
+
+def _written_by(metadata: dict[str, str]) -> str:
+    try:
+        version = json.loads(metadata["tinygan"])["version"]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return ""
+    return f"; tinygan {version} wrote it" if isinstance(version, str) else ""
 
 
 @contextmanager
-def _opened(path):
+def _opened(path: Path) -> Iterator[Any]:
     if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > _MOST_HEADER:
+            raise CheckpointError(
+                f"{path}: cannot be read as a checkpoint; it is no safetensors file, or its "
+                f"header of {length} bytes is damaged"
+            )
         file = safe_open(path, framework="numpy")
     except (SafetensorError, OSError) as error:
         raise CheckpointError(

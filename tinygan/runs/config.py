@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import tinygan
 from tinygan.machine import parallel
+from tinygan.systems.options import stored
 from tinygan.systems.system import System
 
 __all__ = ["describe_run"]
@@ -27,8 +28,9 @@ def describe_run(system: System, total_steps: int, before: dict | None = None) -
     return {
         "system": system.name,
         "created": (before or {}).get("created", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
-        "seed": system.options["seed"],
-        "options": system.options,
+        **({"system_file": system.file.described()} if system.file is not None else {}),
+        "seed": system.options.seed,
+        "options": stored(system.options),
         "total_steps": total_steps,
         "steps_per_epoch": system.steps_per_epoch,
         "data": system.data,

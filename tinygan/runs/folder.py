@@ -15,20 +15,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinygan.errors import CheckpointError, UserError
+from tinygan.errors import UserError
 from tinygan.files import BESIDE, read_json, write_json
-from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths, read_info
+from tinygan.runs.checkpoint import checkpoint_paths
 from tinygan.runs.metrics import MetricsFile
 
-__all__ = ["RunFolder", "find_checkpoint", "find_run", "read_config", "use_newest"]
+__all__ = ["RunFolder", "check_free", "default_path", "read_config"]
 
 FORMAT = "tinygan run 1"
 
@@ -195,84 +193,6 @@ def read_config(path: Path) -> dict:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise UserError(f"{file}: not the configuration of a run of this tinygan")
     return config
-
-
-def use_newest(
-    path: Path, use: Callable[[Path], dict]
-) -> tuple[Path | None, dict | None, list[CheckpointError]]:
-    """Find and use the newest checkpoint of a run that can be used.
-
-    Parameters
-    ----------
-    path : Path
-        The run's folder.
-    use : callable
-        What to do with a checkpoint's path; it raises a CheckpointError if that cannot be done.
-
-    Returns
-    -------
-    path : Path or None
-        None if the run has no checkpoint yet.
-    result : dict or None
-        What `use` returned.
-    errors : list of CheckpointError
-        Why newer ones could not be used.
-
-    Raises
-    ------
-    CheckpointError
-        If there are checkpoints but none can be used.
-    """
-    errors = []
-    for _, file in checkpoint_paths(path / "checkpoints"):
-        try:
-            return file, use(file), errors
-        except CheckpointError as error:
-            errors.append(error)
-    if errors:
-        raise CheckpointError(
-            f"none of the {len(errors)} checkpoints can be used; the newest: {errors[0]}"
-        )
-    return None, None, []
-
-
-def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
-    """Return the newest checkpoint of a run that can be read, or None if it has none yet.
-
-    `say` is called with a line for each newer one that cannot be read.
-    """
-    checkpoint, _, errors = use_newest(path, read_info)
-    for error in errors:
-        say(f"warning: {error}; an older checkpoint is used")
-    return checkpoint
-
-
-def find_run(path: Path, system: str, best: bool = False) -> tuple[dict, Path]:
-    """Return the options and the checkpoint to use of a run folder, or of one checkpoint file.
-
-    Of a folder it is the newest checkpoint, or with `best` the one that was nearest to the data.
-
-    Raises
-    ------
-    UserError
-        If there is none, or it is not one of `system`.
-    """
-    if path.is_file():
-        checkpoint = path
-    else:
-        found = read_config(path).get("system")
-        if found != system:
-            raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
-        checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
-        if checkpoint is None:
-            raise UserError(f"{path}: this run has no checkpoint yet")
-        noted = read_info(checkpoint).get("best") if best else None
-        if isinstance(noted, dict) and isinstance(noted.get("step"), int):
-            checkpoint = checkpoint_path(path / "checkpoints", noted["step"])
-    info = read_info(checkpoint)
-    if info["system"] != system:
-        raise UserError(f"{checkpoint}: expected a {system}'s checkpoint, got a {info['system']}'s")
-    return info["options"], checkpoint
 
 
 def _remove_empty(folders) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from tinygan.errors import UserError
+from tinygan.files import open_to_append
 
 __all__ = ["MetricsFile", "read_metrics"]
 
@@ -37,7 +38,7 @@ class MetricsFile:
                 f"{path}: expected the lines of steps 1 to {keep_steps}, as the checkpoint has "
                 f"them, found {len(self.rows)} of them; put the file back or start a new run"
             )
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+        self._file = open_to_append(path)
         self._file.truncate(end)
 
     def append(self, row: dict) -> None:

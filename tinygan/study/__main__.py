@@ -7,16 +7,15 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tinygan.data import DataError
+from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
-from tinygan.evaluate.__main__ import find
+from tinygan.evaluate.__main__ import folder_of
 from tinygan.evaluate.subjects import subjects_of
-from tinygan.files import replaced
-from tinygan.machine.arrays import BackendError, resolve_backend
-from tinygan.runs.checkpoint import read_info
+from tinygan.files import write_text
+from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
-from tinygan.train.command import Parser, natural, number, positive_int
+from tinygan.systems.options import Parser, number, whole
 
 _LEAST = 32  # pictures to draw the pairs from
 
@@ -32,9 +31,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -
             return 0
         if not settings.run:
             raise UserError("name a run folder, or --score with files of answers")
-        settings.backend = resolve_backend(settings.backend)
         print(write_study(settings))
-    except (UserError, BackendError, DataError) as error:
+    except UserError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -45,27 +43,26 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -
 
 def write_study(settings) -> str:
     """Write the page and return what to do with it."""
-    run, checkpoint = find(Path(settings.run))
-    out = Path(settings.out) if settings.out else run / "study.html"
+    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    folder = folder_of(run)
+    out = Path(settings.out) if settings.out else folder / "study.html"
     if out.exists() and not settings.force:
         raise UserError(f"--out {out}: is there already; --force replaces it")
-    info = read_info(checkpoint)
     total = settings.pairs + settings.practice
-    settings.count = max(_LEAST, total)
-    subjects = subjects_of(
-        info["options"], info["system"], checkpoint, settings.data, settings.dataset, settings
-    )
-    matching = settings.match or ("input" if info["system"] == "cyclegan" else "domain")
-    if matching == "input" and info["system"] != "cyclegan":
+    count = max(_LEAST, total)
+    subjects = subjects_of(run, count, settings.data, settings.dataset, settings.seed)
+    have_inputs = all("left alone" in subject.sets for subject in subjects)
+    matching = settings.match or ("input" if have_inputs else "domain")
+    if matching == "input" and not have_inputs:
         raise UserError("--match input: pictures from noise have no input; use --match domain")
     pairs = make_pairs(subjects, total, matching, settings.seed)
     content = {
-        "name": run.resolve().name,
+        "name": folder.resolve().name,
         "practice": settings.practice,
         "data": {
             "format": ANSWERS,
             "study": checksum(pairs),
-            "checkpoint": checkpoint.name,
+            "checkpoint": run.checkpoint.name,
             "practice": settings.practice,
             "seconds": settings.seconds,
             "pairs": [
@@ -78,8 +75,7 @@ def write_study(settings) -> str:
     )
     text = environment.get_template("page.html.jinja").render(content)
     try:
-        with replaced(out) as beside:
-            beside.write_text(text, encoding="utf-8")
+        write_text(out, text)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
     return (
@@ -100,15 +96,23 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="a run folder, or one of its checkpoints"
     )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")
-    source.add_argument("--dataset", choices=["faces", "bags"], help="take drawn ones")
+    source.add_argument("--dataset", choices=list(DRAWN_SETS), help="take drawn ones")
     parser.add_argument(
-        "--pairs", type=positive_int, default=40, metavar="N", help="default: %(default)s"
+        "--pairs", type=whole(1), default=40, metavar="N", help="default: %(default)s"
     )
     parser.add_argument(
         "--practice",
-        type=natural,
+        type=whole(0),
         default=5,
         metavar="N",
         help="pairs before these that are answered but do not count (default: %(default)s)",
@@ -129,7 +133,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("--out", metavar="FILE", help="default: study.html in the run folder")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.add_argument("--score", nargs="+", metavar="FILE", help="pool files of answers")
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default: 0")
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     return parser
 

@@ -1,72 +1,205 @@
-"""What is trained, as the loop, the run folder and the checkpoints see it.
+"""What can be trained, as everything else sees it.
 
-The DCGAN is one system, the CycleGAN another.  All that differs between them is behind this class:
-their networks, their data, one step, what their pictures look like.  Everything else in
-`tinygan.train` (the loop, resuming, plots, signals, the memory forecast) knows only what is here.
-
-To make another thing trainable, subclass `System`, and write a command for it like
-`tinygan.train.dcgan_command` (flags, defaults, presets); list it in ``tinygan.train.__main__``.
+A system is one GAN: its options, networks, optimizers, data, step, samples, curves, and what to
+advise.  The training loop, run folders, checkpoints, report and every command ask the system, and
+never its name.  To make another GAN trainable, subclass `System`, or `Draws` or `Translates` which
+say what it can do, in a file of your own: ``python -m tinygan.train my_gan.py:MyGAN``.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from tinygan.data import DrawnImages
+from tinygan.errors import UserError
 from tinygan.layer import Layer
-from tinygan.optim import Adam
+from tinygan.machine import memory
+from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
+from tinygan.machine.upload import Uploader
+from tinygan.optim import Optimizer
+from tinygan.summary import summarize
+from tinygan.systems.options import Options
 
-__all__ = ["System"]
+__all__ = ["Batches", "Material", "Panel", "System", "SystemFile", "refuse_above"]
+
+WEIGHTS = 100  # what a random number is for: (seed, purpose, step); the data's are small numbers
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of metrics and how to read it.
+
+    Attributes
+    ----------
+    title : str
+    lines : dict of str to str
+        What a curve is called → metric.
+    text : tuple of str
+        Paragraphs, for the report.
+    references : dict of str to float
+        Lines that a reader can compare with.
+    limits : (float, float) or None
+    """
+
+    title: str
+    lines: dict[str, str]
+    text: tuple[str, ...] = ()
+    references: dict[str, float] = field(default_factory=dict)
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class SystemFile:
+    """The file of a user's own system: its place, its text, and the system's class in it."""
+
+    path: Path
+    text: bytes
+    sha256: str
+    cls: str
+
+    def described(self) -> dict[str, str]:
+        """Return what a run notes of it."""
+        return {"name": self.path.name, "class": self.cls, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class Material:
+    """Images that a system's own are measured against; bytes ``(N, H, W, C)``.
+
+    Attributes
+    ----------
+    title : str
+    real : ndarray
+        What should be made, not trained on where that is possible.
+    training : ndarray
+        What was trained on.
+    drawn : callable or None
+        From ``(count, start)`` to drawn images with their attributes, for drawn data.
+    direction : str
+    inputs, truth : ndarray or None
+        To translate in this direction, and the true translation of each where it is known.
+    """
+
+    title: str
+    real: np.ndarray
+    training: np.ndarray
+    drawn: Callable[[int, int], DrawnImages] | None = None
+    direction: str = ""
+    inputs: np.ndarray | None = None
+    truth: np.ndarray | None = None
+
+
+class Batches(Protocol):
+    """What `System.batches` returns: an endless iterator; `tinygan.data` has such."""
+
+    waited_seconds: float
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+    def __next__(self) -> Any: ...
+    def __iter__(self) -> Iterator: ...
+    def close(self) -> None: ...
 
 
 class System:
     """Networks that are trained together, their data, and one step of training.
 
-    A step must be a function of the networks', the optimisers' and the extra arrays, and of the
-    number of the step: draw every random number from a generator seeded by ``(seed, purpose,
-    step)``.  Then a run that was resumed continues bit for bit.
+    ``MyGAN(options)`` has networks, on the host, with the weights that a run starts from.  `start`
+    adds what only training needs.  A subclass writes `build_networks`, `build_optimizers`,
+    `load_data`, `batches` and `step`, and whatever else it wants to say better than is said here.
+
+    A step must be a function of the networks, the optimizers, the extra arrays and its number:
+    draw every random number from ``self.random(purpose, step)``.  Then a run that was resumed
+    continues bit for bit.
 
     Attributes
     ----------
-    name : str
-        As in the command, ``"dcgan"``.
+    name, title : str
+        As in the command, ``"dcgan"``; and for the help, "a DCGAN: pictures from noise".
+    Options : type
+        The dataclass of its options.
     metric_names : tuple of str
         The keys of what `step` returns, in the order in which they stand in ``metrics.jsonl``.
     labels : dict of str to str
         The metrics that are shown while training, and what they are called there.
-    curves : dict of str to dict
-        The panels of ``losses.png``: title → {label of a curve: metric}.
-    options : dict
-        Every option, resolved, as JSON can hold it.  A system built from the same options is the
-        same system.  `seed`, `batch_size` and `backend` are among them.
+    panels : tuple of Panel
+        The charts of ``losses.png`` and the report.
+    advice : dict of str to str
+        What to try against the warnings "D is winning", "D has lost" and "mode collapse".
+    smaller : str
+        Which flags make the networks smaller.
+    file : SystemFile or None
+        Where the class is from, if it is a user's file.
+    options : Options
     networks : dict of str to Layer
-    optimisers : dict of str to Adam
+    optimizers : dict of str to Optimizer
     steps_per_epoch : int
     data : dict
         What the data is: kind, place, how many images, a checksum.  It is noted in
         ``config.json``, and a run is not resumed on other data.
     """
 
-    name: str
-    metric_names: tuple[str, ...]
-    labels: dict[str, str]
-    curves: dict[str, dict[str, str]]
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = "a system of your own"
+    Options: ClassVar[type[Options]] = Options
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    labels: ClassVar[dict[str, str]] = {}
+    panels: ClassVar[tuple[Panel, ...]] = ()
+    advice: ClassVar[dict[str, str]] = {}
+    smaller: ClassVar[str] = "--width"
+    file: ClassVar[SystemFile | None] = None
 
-    options: dict
+    options: Any
     networks: dict[str, Layer]
-    optimisers: dict[str, Adam]
+    optimizers: dict[str, Optimizer]
     steps_per_epoch: int
-    data: dict
+    data: dict[str, Any]
 
-    def batches(self, start_step: int):
-        """Return an iterator over batches from `start_step` (from 0) on.
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        if "name" not in vars(cls):  # never that of the system it is made of
+            cls.name = cls.__name__.lower()
 
-        It has ``waited_seconds``, the time its user spent waiting for it, and ``close()``.
-        """
+    def __init__(self, options: Any):
+        self.options = replace(options, backend=resolve_backend(options.backend))
+        bits = self.random(WEIGHTS).bit_generator
+        self.networks = self.build_networks(_Sparing(bits, self.smaller))
+
+    def start(self) -> None:
+        """Load the data and make the optimizers: all that training needs beside the networks."""
+        self.data = self.load_data()
+        with closing(self.batches(0)) as batches:  # says so if the data cannot fill a batch
+            self.steps_per_epoch = batches.steps_per_epoch
+        self.to(self.options.backend)
+        self.optimizers = self.build_optimizers()
+        self.upload = Uploader(self.options.backend)
+
+    # --- what a system writes -----------------------------------------------------------------
+
+    def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
+        """Return the networks by name, on the host, with initial weights drawn from `rng`."""
         raise NotImplementedError
 
-    def step(self, batch, step: int) -> dict:
+    def build_optimizers(self) -> dict[str, Optimizer]:
+        """Return the optimizers by name, over the parameters of the networks."""
+        raise NotImplementedError
+
+    def load_data(self) -> dict[str, Any]:
+        """Load what `batches` needs and return what it is, see `data`."""
+        raise NotImplementedError
+
+    def batches(self, start_step: int) -> Batches:
+        """Return an iterator over batches from `start_step` (from 0) on; any object is a batch."""
+        raise NotImplementedError
+
+    def step(self, batch: Any, step: int) -> dict[str, Any]:
         """Train on one batch.
 
         Parameters
@@ -84,33 +217,34 @@ class System:
         """
         raise NotImplementedError
 
+    # --- what it may write --------------------------------------------------------------------
+
     def save_samples(self, path: Path) -> np.ndarray | None:
         """Draw what the networks make now into a PNG; from the same noise or inputs each time.
 
         Returns
         -------
         ndarray or None
-            The pictures, on the host, if they should differ from one another as much as
-            `real_pictures` do; None if there is nothing to learn from that.
+            The images, on the host, if they should differ from one another as much as
+            `real_images` do; None if there is nothing to learn from that.
         """
-        raise NotImplementedError
-
-    def real_pictures(self, count: int) -> np.ndarray | None:
-        """Return `count` pictures of the data that `save_samples` should look like, if any."""
         return None
 
-    def scores(self, metrics: dict) -> tuple[float, float] | None:
-        """Return the mean probabilities that D gave real and generated pictures in a step.
+    def real_images(self, count: int) -> np.ndarray | None:
+        """Return `count` images of the data that `save_samples` should look like, if any."""
+        return None
 
-        Parameters
-        ----------
-        metrics : dict
-            Of the step, as numbers.
+    def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
+        """Return the mean probabilities that D gave real and generated images in a step.
 
-        Returns
-        -------
-        (float, float) or None
-            None if the system's discriminators give no probabilities.
+        `metrics` are the step's, as numbers.  None if D gives no probabilities.
+        """
+        return None
+
+    def score(self) -> float | None:
+        """Return how far the networks' images are from the data (lower is better), or None.
+
+        It is asked for at each checkpoint, and the checkpoint with the lowest is kept for good.
         """
         return None
 
@@ -121,18 +255,94 @@ class System:
         """
         return {}
 
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape that each of `extra_arrays` can have; the first axis may be shorter."""
+        return {name: array.shape for name, array in self.extra_arrays().items()}
+
     def load_extra_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Take up what `extra_arrays` returned; raise ValueError if it cannot be that."""
         if arrays:
             raise ValueError(f"unknown arrays: {', '.join(sorted(arrays))}")
 
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of one sample that goes into each network, for the memory forecast."""
+        return {}
+
     def step_bytes(self) -> int:
         """Return a forecast of the memory that a step takes, beyond what is held already."""
-        raise NotImplementedError
+        held, batch = 0, self.options.batch_size
+        for name, shape in self.input_shapes().items():
+            network = summarize(self.networks[name], shape)
+            held += network.bytes_fixed + batch * network.bytes_per_sample
+            # beside what backward passes remember: the gradients of the largest output and input,
+            # and a few batches of inputs (drawn, made, their gradients, prepared ahead)
+            largest = max(math.prod(row.shape) for row in network.rows)
+            held += 4 * batch * (largest + 3 * math.prod(shape))
+            if self.options.backend == "numpy":  # gradients, moments: fresh zeros are no memory yet
+                held += network.bytes_state * 3 // 4
+        return held
 
-    def score(self) -> float | None:
-        """Return how far the networks' pictures are from the data (lower is better), or None.
+    # --- what every system can do -------------------------------------------------------------
 
-        It is asked for at each checkpoint, and the checkpoint with the lowest is kept for good.
+    def random(self, *purpose: int) -> np.random.Generator:
+        """Return random numbers for a purpose, ``(a number of your own from 110 on, step)``."""
+        return np.random.default_rng((self.options.seed, *purpose))
+
+    def to(self, backend: str) -> System:
+        """Move the networks to ``"numpy"`` or ``"cupy"``; return the system."""
+        for network in self.networks.values():
+            network.to(backend)
+        return self
+
+    def predict(self, name: str, x: np.ndarray, at_once: int = 64) -> np.ndarray:
+        """Return what the network `name` makes of `x`, a few at a time; from host to host."""
+        network = self.networks[name]
+        some = network.parameters()[0].data
+        backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
+        parts = (x[i : i + at_once] for i in range(0, len(x), at_once))
+        return np.concatenate([asnumpy(network.predict(asarray(part, backend))) for part in parts])
+
+    def updated(self, optimizer: str) -> list[str]:
+        """Return the names, ``G.3.weight``, of the parameters that an optimizer updates, in order.
+
+        Raises
+        ------
+        ValueError
+            If one of them is in no network: it would be missing from checkpoints.
         """
-        return None
+        names = {
+            id(parameter): f"{network}.{name}"
+            for network, layer in self.networks.items()
+            for name, parameter in layer.named_parameters().items()
+        }
+        found = [names.get(id(p)) for p in self.optimizers[optimizer].parameters]
+        if None in found:
+            raise ValueError(
+                f"{self.name}: optimizers[{optimizer!r}]: its parameter {found.index(None)} is in "
+                f"none of the networks {', '.join(self.networks)}"
+            )
+        return [name for name in found if name is not None]
+
+
+def refuse_above(needed: float, what: str, advice: str) -> None:
+    """Raise a UserError if `needed` bytes of `what` are more than the memory that is available."""
+    free = memory.available_bytes("numpy")
+    if free is not None and needed > free:
+        raise UserError(
+            f"{what} alone would take about {needed / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are available: lower {advice}"
+        )
+
+
+class _Sparing(np.random.Generator):
+    """Draws weights, but refuses before networks are drawn that cannot fit into memory."""
+
+    def __init__(self, bits, advice: str):
+        super().__init__(bits)
+        self.drawn, self.advice = 0, advice
+
+    def standard_normal(self, size=None, dtype=np.float64, out=None):
+        self.drawn += math.prod(np.atleast_1d(size)) if size is not None else 1
+        # 16 bytes each: weight, gradient, and Adam's two moments
+        refuse_above(16 * self.drawn, "the networks and Adam's moments", self.advice)
+        return super().standard_normal(size, dtype, out)

@@ -92,8 +92,8 @@ class Alarms:
     ----------
     data : Variety
         Of as many pictures of the data as `look` will be given of the samples'.
-    system : str
-        Whose flags to advise.
+    advice : dict of str to str
+        What to try, by the kind of warning; see `System.advice`.
 
     Examples
     --------
@@ -103,9 +103,9 @@ class Alarms:
     [(100, 'D is winning')]
     """
 
-    def __init__(self, data: Variety, system: str = "dcgan"):
+    def __init__(self, data: Variety, advice: dict[str, str] | None = None):
         self.data = data
-        self._advice = ADVICE.get(system, {})
+        self._advice = advice or {}
         self._scores: deque = deque()
         self._sums = [0.0, 0.0]
         self._looks: deque = deque(maxlen=_OF)
@@ -173,37 +173,3 @@ MEANING = {
     ),
 }
 """What each kind of warning means, for people who meet it for the first time."""
-
-ADVICE = {
-    "dcgan": {
-        "D is winning": (
-            "If it does not pass by itself within an epoch or two, try: noise on D's input "
-            "(--instance-noise 0.1); label smoothing (--label-smoothing 0.9, not 1); a lower --lr; "
-            "--generator-loss non_saturating; leaky ReLU in G (--activation leaky_relu); more "
-            "data, as D can learn a small set by heart."
-        ),
-        "D has lost": (
-            "Try: a higher --lr, a larger --width, less --instance-noise; and look at whether the "
-            "data are what you think they are."
-        ),
-        "mode collapse": (
-            "Try: a lower --lr (the paper went from 0.001 to 0.0002); leaky ReLU in G "
-            "(--activation leaky_relu), which is what helped in the paper; --beta1 0.5; noise on "
-            "D's input (--instance-noise 0.1); a larger --batch-size; label smoothing "
-            "(--label-smoothing 0.9)."
-        ),
-    },
-    "cyclegan": {
-        "D is winning": (
-            "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
-            "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
-            "a larger --pool-size; more pictures, as D can learn few by heart."
-        ),
-        "D has lost": (
-            "Try: larger discriminators (--discriminator-layers 3, a higher "
-            "--discriminator-width); a higher --lambda-discriminator; and look at whether the two "
-            "folders are what you think they are."
-        ),
-    },
-}
-"""What to try against it, with the flags of each system."""

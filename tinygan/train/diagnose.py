@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 
 from tinygan.errors import DivergedError
+from tinygan.fast import apart
 from tinygan.layer import Backward, Layer
 from tinygan.machine.arrays import get_xp
 from tinygan.systems.system import System
@@ -45,7 +46,7 @@ def find_first_bad(system: System, start: int, steps: int) -> str | None:
 def watched(system: System):
     """Look at all outputs and gradients of the layers while entered; raise DivergedError.
 
-    Gives a function that looks at the parameters, the buffers and the optimisers' moments.
+    Gives a function that looks at the parameters, the buffers and the optimizers' moments.
     """
     names = {
         id(layer): f"{name}.{dotted} ({layer!r})"
@@ -77,14 +78,15 @@ def watched(system: System):
                 _check(parameter.data, f"{name}.{key}")
             for key, buffer in network.buffers().items():
                 _check(buffer, f"{name}.{key}")
-        for name, optimiser in system.optimisers.items():
-            for i, moments in enumerate(optimiser.moments):
-                for moment in moments:
-                    _check(moment, f"a moment of {name}'s parameter {i}")
+        for name, optimizer in system.optimizers.items():
+            for i, slots in enumerate(optimizer.slots):
+                for slot in slots:
+                    _check(slot, f"a moment of {name}'s parameter {i}")
 
     Layer.__call__, Backward.__call__ = watched_call, watched_walk_back
     try:
-        yield check_state
+        with apart():  # the same bits as two layers that run as one
+            yield check_state
     finally:
         Layer.__call__, Backward.__call__ = call, walk_back
 

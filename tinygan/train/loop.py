@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import save_checkpoint
+from tinygan.runs.checkpoint import Best, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.report import write_report
-from tinygan.systems.system import System
+from tinygan.systems.options import stored
+from tinygan.systems.system import Panel, System
 from tinygan.train.interrupt import Interrupt
+from tinygan.train.monitor import Monitor
 from tinygan.train.pending import Pending
 from tinygan.train.plots import plot_losses
 from tinygan.train.progress import Progress
-from tinygan.train.watch import Watch
 
 __all__ = ["Plan", "train"]
 
@@ -50,7 +54,11 @@ def train(
     plan: Plan,
     interrupt: Interrupt,
     start: int = 0,
-    best: dict | None = None,
+    best: Best | None = None,
+    *,
+    callbacks: Sequence[Callable[[System, dict], Any]] = (),
+    shown: Callable[[Path], None] = lambda path: None,
+    quiet: bool = False,
 ) -> int:
     """Train `system` up to ``plan.steps`` steps, writing into `run`; return the steps done.
 
@@ -64,8 +72,15 @@ def train(
     interrupt : Interrupt
         When it has noted a signal, the step is finished and a checkpoint is written.
     start : int
-    best : dict, optional
-        The ``step`` and ``score`` of the best checkpoint so far.
+    best : Best, optional
+        The best checkpoint so far.
+    callbacks : sequence of callable
+        Called with the system and the metrics of each step.  One that raises ends the run: a
+        checkpoint is written, and the exception goes on.
+    shown : callable
+        Called with the path of each sheet of samples.
+    quiet : bool
+        Print nothing.
 
     Raises
     ------
@@ -74,7 +89,7 @@ def train(
     OSError
         If something cannot be written.
     """
-    keeper = _Keeper(system, run, plan, start, best)
+    keeper = _Keeper(system, run, plan, start, best, quiet)
     with closing(system.batches(start)) as batches:
         try:
             for step in range(start, plan.steps):
@@ -82,9 +97,10 @@ def train(
                 done = step + 1
                 last = done == plan.steps or interrupt.signal is not None
                 if done % plan.sample_every == 0 or last:
-                    keeper.draw(done, last)
+                    shown(keeper.draw(done, last))
                 if done % plan.checkpoint_every == 0 or last:
                     keeper.save(done)
+                keeper.call(callbacks, done)
                 if last:
                     return done
         except DivergedError as error:
@@ -101,12 +117,14 @@ class _Keeper:
     On a GPU a step's metrics are fetched after the next step was started, so that it never idles.
     """
 
-    def __init__(self, system, run, plan, start, best):
+    def __init__(self, system, run, plan, start, best, quiet=False):
         self.system, self.run, self.plan, self.best = system, run, plan, best
-        self.progress = Progress(system.labels, plan.steps, start, system.options["batch_size"])
-        self.lag = 0 if system.options["backend"] == "numpy" else 1
+        options = system.options
+        self.progress = Progress(system.labels, plan.steps, start, options.batch_size, quiet=quiet)
+        self.lag = 0 if options.backend == "numpy" else 1
+        self.fresh: list[dict] = []
         self.pending: deque = deque()
-        self.watch = Watch(system, run.path / "watch.jsonl", run.metrics.rows)
+        self.monitor = Monitor(system, run.path / "watch.jsonl", run.metrics.rows)
         self.plotted = -math.inf
         self.clock = time.perf_counter()
 
@@ -136,41 +154,62 @@ class _Keeper:
         self.clock = now
         self.run.metrics.append(row)
         self.progress.update(row, waited)
-        self._warn(self.watch.step(row))
+        self.fresh.append(row)
+        self._warn(self.monitor.step(row))
 
     def _warn(self, warned) -> None:
         if warned is not None:
             self.progress.say(f"warning at step {warned.step}: {warned.text}")
 
-    def draw(self, done: int, last: bool) -> None:
+    def call(self, callbacks, done: int) -> None:
+        """Call the user's functions with the steps that were recorded since."""
+        rows, self.fresh = self.fresh, []
+        try:
+            for row in rows:
+                for callback in callbacks:
+                    callback(self.system, row)
+        except BaseException as error:
+            self.save(done)
+            self.report("stopped", f"a callback raised {type(error).__name__}: {error}")
+            raise
+
+    def draw(self, done: int, last: bool) -> Path:
         """Draw samples and, if it was not done just now, the curves and the report."""
         self.flush()
-        pictures = self.system.save_samples(self.run.samples / f"step-{done:06d}.png")
-        self._warn(self.watch.samples(done, pictures))
+        path = self.run.samples / f"step-{done:06d}.png"
+        images = self.system.save_samples(path)
+        self._warn(self.monitor.samples(done, images))
         if last or time.perf_counter() - self.plotted > _SECONDS_BETWEEN_PLOTS:
-            plot_losses(self.run.metrics.rows, self.system.curves, self.run.path / "losses.png")
+            plot_losses(self.run.metrics.rows, self._panels(), self.run.path / "losses.png")
             ended = "finished" if done == self.plan.steps else "stopped"
             self.report(ended if last else "training")
             self.plotted = time.perf_counter()
         self.clock = time.perf_counter()
+        return path
+
+    def _panels(self) -> tuple[Panel, ...]:
+        names = self.system.metric_names
+        return self.system.panels or (Panel("Metrics", {name: name for name in names}),)
 
     def report(self, state: str, error: str = "") -> None:
         """Write ``report.html`` anew."""
-        write_report(self.run.path, self.run.metrics.rows, state, error)
+        write_report(self.run.path, self.run.metrics.rows, state, error, self._panels())
 
     def save(self, done: int) -> None:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""
         self.flush()
         score = self.system.score()
-        if score is not None and (self.best is None or score < self.best["score"]):
-            self.best = {"step": done, "score": score}
+        if score is not None and (self.best is None or score < self.best.score):
+            self.best = Best(done, score)
         self.run.metrics.sync()
         info = {
-            "options": self.system.options,
+            "options": stored(self.system.options),
             "data": self.system.data,
             "score": score,
-            "best": self.best,
+            "best": self.best and asdict(self.best),
         }
+        if self.system.file is not None:
+            info["system_file"] = self.system.file.described()
         save_checkpoint(self.run.checkpoints, self.system, done, info)
-        self.run.prune(self.plan.keep, self.best and self.best["step"])
+        self.run.prune(self.plan.keep, self.best and self.best.step)
         self.clock = time.perf_counter()

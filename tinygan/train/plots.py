@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tinygan.files import replaced
+from tinygan.systems.system import Panel
 
 __all__ = ["plot_losses"]
 
 _POINTS = 1500  # more could not be told apart at the size of the figure
 
 
-def plot_losses(rows: list[dict], curves: dict[str, dict[str, str]], path: Path) -> None:
+def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
     """Draw metrics over the steps, one panel above the other.
 
     Parameters
     ----------
     rows : list of dict
         The rows of ``metrics.jsonl``.
-    curves : dict of str to dict
-        Title of a panel → {label of a curve: metric}.
+    panels : sequence of Panel
     path : Path
         The PNG; it is replaced in one go.
 
@@ -33,18 +34,18 @@ def plot_losses(rows: list[dict], curves: dict[str, dict[str, str]], path: Path)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 1 + 3.2 * len(curves)), layout="constrained")
+    figure = Figure(figsize=(8, 1 + 3.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     steps = np.array([row["step"] for row in rows])
-    for axes, (title, lines) in zip(
-        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves.items(), strict=True
+    for axes, panel in zip(
+        figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
     ):
-        for i, (label, name) in enumerate(lines.items()):
+        for i, (label, name) in enumerate(panel.lines.items()):
             values = np.array([row[name] for row in rows], float)
             x, y = _thinned(steps, values)
             axes.plot(x, y, color=f"C{i}", alpha=0.25, linewidth=0.8)
             axes.plot(x, _smoothed(y), color=f"C{i}", linewidth=1.6, label=label)
-        axes.set(title=title, xlabel="step", ylabel="loss")
+        axes.set(title=panel.title, xlabel="step", ylim=panel.limits)
         axes.grid(alpha=0.3)
         axes.legend(loc="upper right")
     with replaced(path) as beside:

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "duration"]
+from tinygan.runs.report.words import duration
+
+__all__ = ["Careful", "Progress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SMOOTHING = 0.1  # share of the newest step in the running mean of the seconds a step takes
@@ -27,14 +29,17 @@ class Progress:
     batch_size : int
     terminal : bool, optional
         Whether to draw a bar; by default, whether standard error is a terminal.
+    quiet : bool
+        Show nothing but what `say` is told.
     """
 
-    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None):
+    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None, quiet=False):
+        self.quiet = quiet
         self.labels, self.total, self.batch_size = labels, total, batch_size
         self._seconds: float | None = None
         self._begun = self._last = time.perf_counter()
         self._bar = None
-        if sys.stderr.isatty() if terminal is None else terminal:
+        if not quiet and (sys.stderr.isatty() if terminal is None else terminal):
             known = _columns(sys.stderr) > 0  # some terminals do not say how wide they are
             self._bar = tqdm(
                 total=total,
@@ -47,6 +52,8 @@ class Progress:
 
     def update(self, row: dict, waited: float) -> None:
         """Take note of one more step: its metrics, and the seconds waited for data so far."""
+        if self.quiet:
+            return
         now, seconds = time.perf_counter(), row["seconds"]
         if self._seconds is None or row["step"] < 5:  # the first steps also warm up
             self._seconds = seconds
@@ -85,19 +92,6 @@ def _columns(stream) -> int:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # no terminal after all
         return 0
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``.
-
-    Examples
-    --------
-    >>> duration(75), duration(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Careful:

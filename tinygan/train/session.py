@@ -1,271 +1,228 @@
-"""One session of training, from the command's words to its exit status."""
+"""A session of training: a run that is begun, or taken up again, and trained to its end."""
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tinygan.errors import DivergedError, UserError
+from tinygan.errors import UserError
+from tinygan.files import replaced
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
-from tinygan.runs.checkpoint import load_system
+from tinygan.runs.checkpoint import Best, load_system
 from tinygan.runs.config import describe_run
-from tinygan.runs.folder import (
-    RunFolder,
-    check_free,
-    default_path,
-    find_checkpoint,
-    read_config,
-    use_newest,
-)
+from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
+from tinygan.runs.load import use_newest
+from tinygan.systems.options import Options, load_options, read_toml, resolve, resumed, stored
 from tinygan.systems.system import System
-from tinygan.train import command as commands
-from tinygan.train.command import CHANGEABLE, Command
-from tinygan.train.diagnose import find_first_bad
+from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.loop import Plan, train
-from tinygan.train.memory import check_memory
-from tinygan.train.progress import Careful, duration
 
-__all__ = ["run_command"]
+__all__ = ["Callback", "Session", "begun", "build", "taken_up"]
+
+Say = Callable[[str], None]
+Callback = Callable[[System, dict[str, Any]], Any]
+"""Called after each step with the system and the line of ``metrics.jsonl``, a dict."""
 
 
-def run_command(command: Command, argv: list[str], prog: str) -> int:
-    """Train as `argv` asks, and return the exit status.
+@dataclass
+class Session:
+    """A run folder that is open, and the system that is trained into it.
 
-    0: all steps are done.  1: it had to stop (a full disk, numbers that diverged).  2: what was
-    asked for is not possible, nothing was changed.  128 + n: stopped by signal n.
+    Attributes
+    ----------
+    system : System
+        As it was after `start` steps.
+    run : RunFolder
+    interrupt : Interrupt
+    forecast : str
+        How much memory it will take, in words.
+    start : int
+    best : Best or None
+        The best checkpoint so far.
     """
-    warnings.showwarning = _show_warning
-    try:
-        given = commands.parse(command, argv, prog)
-        if "resume" in given:
-            return _resume(command, given)
-        return _start(command, given)
-    except (UserError, BackendError) as error:
-        complain(f"{prog}: error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        complain(f"{prog}: interrupted")
-        return 130
 
+    system: System
+    run: RunFolder
+    interrupt: Interrupt
+    forecast: str
+    start: int = 0
+    best: Best | None = None
+    shown: Callable[[Path], None] = field(default=lambda path: None)
 
-def _start(command: Command, given: dict) -> int:
-    options = _resolve(command, given)
-    command.check(options)
-    path = Path(given.get("out") or default_path(command.name, command.data_name(options)))
-    check_free(path)
-    system = _build(command, options)
-    forecast = _introduce(system, options, given.get("force", False))
-    with Interrupt() as interrupt:
-        run = RunFolder.create(path, describe_run(system, _total_steps(system)))
+    @property
+    def total(self) -> int:
+        return total_steps(self.system)
+
+    def train(self, callbacks: Sequence[Callback] = (), quiet: bool = False) -> int:
+        """Train to the end, or until a signal comes; return the steps done.
+
+        Raises
+        ------
+        MemoryError
+            Its message says what was forecast and which flag lowers it.
+        DivergedError, OSError
+        """
+        o = self.system.options
+        plan = Plan(self.total, o.sample_every, o.checkpoint_every, o.keep)
         try:
+            return train(
+                self.system,
+                self.run,
+                plan,
+                self.interrupt,
+                self.start,
+                self.best,
+                callbacks=callbacks,
+                shown=self.shown,
+                quiet=quiet,
+            )
+        except MemoryError as error:
+            raise MemoryError(
+                f"out of memory: {error}; the forecast was that {self.forecast}: {ADVICE}"
+            ) from error
+
+
+def total_steps(system: System) -> int:
+    o = system.options
+    return o.steps or o.epochs * system.steps_per_epoch
+
+
+@contextmanager
+def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iterator[Session]:
+    """Begin the run that was asked for; its folder is closed in the end.
+
+    Nothing is left of a run in which no step was finished.
+    """
+    options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
+    path = Path(given.get("out") or default_path(cls.name, options.data_name))
+    check_free(path)
+    system = build(cls, options)
+    forecast = _introduce(system, given.get("force", False), say)
+    with Interrupt() as interrupt:
+        run = RunFolder.create(path, describe_run(system, total_steps(system)))
+        copy = None
+        try:
+            copy = _keep_file(system, run)
             run.open_metrics(0)
-            return _train(command, system, run, interrupt, forecast, 0, None)
+            yield Session(system, run, interrupt, forecast)
         finally:
             run.close()
+            if copy is not None and not (run.metrics and run.metrics.rows):
+                copy.unlink(missing_ok=True)
             run.remove_if_unused()
 
 
-def _resume(command: Command, given: dict) -> int:
+@contextmanager
+def taken_up(
+    cls: type[System], given: dict[str, Any], say: Say, warn: Say
+) -> Iterator[Session | None]:
+    """Take up the run ``given["resume"]`` where it stopped; None if it has all its steps."""
     path = Path(given["resume"])
-    config = read_config(path)
-    if config.get("system") != command.name:
-        raise UserError(
-            f"--resume {path}: this is a run of {config.get('system')}, not of {command.name}: "
-            f"use python -m tinygan.train {config.get('system')}"
-        )
     run = RunFolder.reopen(path)
     try:
         config = read_config(path)  # nobody else changes it now
-        options = _merge(command, config, given, path)
-        command.check(options)
-        system = _build(command, options)
-        if _content(system.data) != _content(config.get("data", {})):
+        options = load_options(cls.Options, config.get("options"), path / "config.json")
+        system = build(cls, resumed(options, given, path))
+        if _content(system.data) != _content(config.get("data")):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
                 f"then {config.get('data')}, now {system.data}"
             )
-        forecast = _introduce(system, options, given.get("force", False))
-        checkpoint, info, errors = use_newest(path, partial(load_system, system=system))
-        start, best = (info["step"], info.get("best")) if checkpoint else (0, None)
-        total = _total_steps(system)
-        if start >= total:
-            say(f"{path} has its {total} steps; give a larger --steps or --epochs to go on")
-            return 0
+        forecast = _introduce(system, given.get("force", False), say)
+        _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
+        start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
+        if start >= total_steps(system):
+            say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
+            yield None
+            return
         run.open_metrics(start)
         for error in errors:
-            complain(f"warning: {error}; it is set aside, an older checkpoint is used")
+            warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
-        run.write_config(describe_run(system, _total_steps(system), config))
+        run.write_config(describe_run(system, total_steps(system), config))
+        _keep_file(system, run)
         say(f"continuing {path} after step {start}")
         with Interrupt() as interrupt:
-            return _train(command, system, run, interrupt, forecast, start, best)
+            yield Session(system, run, interrupt, forecast, start, best)
     finally:
         run.close()
 
 
-def _resolve(command: Command, given: dict) -> dict:
-    """Return all options: what was given, else the preset's, else the default."""
-    name = given.get("preset", None if given.get("data") else "quick")
-    if name is not None and name not in command.presets:
-        raise UserError(f"--preset {name}: no such preset; there are {', '.join(command.presets)}")
-    preset = command.presets[name].values if name is not None else {}
-    named = given.get("preset")
-    options = {**commands.DEFAULTS, **command.defaults, "preset": named}
-    for layer in (preset, given):
-        if layer.get("data") or layer.get("dataset"):
-            options |= {key: None for key in ("data", "dataset") if key in options}
-        if layer.get("steps") or layer.get("epochs"):
-            options |= {"steps": None, "epochs": None}
-        options |= {key: value for key, value in layer.items() if key not in _NOT_KEPT}
-    if options.get("data"):
-        options["data"] = str(Path(options["data"]).absolute())
-    if name is not None and named is None:
-        say(f"no --data given: preset {name} (see --preset)")
-    return options
-
-
-_NOT_KEPT = ("out", "resume", "force")
-
-
-def _merge(command: Command, config: dict, given: dict, path: Path) -> dict:
-    """Return a run's options with those that may change set anew."""
-    options = {**commands.DEFAULTS, **command.defaults, **config.get("options", {})}
-    for name, value in given.items():
-        if name in _NOT_KEPT:
-            continue
-        if name == "data":
-            value = str(Path(value).absolute())
-        if name not in CHANGEABLE and value != options.get(name):
-            raise UserError(
-                f"--resume {path}: --{name.replace('_', '-')} is {options.get(name)} in this run "
-                f"and cannot become {value}; start a new run for that"
-            )
-        if name in ("steps", "epochs"):
-            options |= {"steps": None, "epochs": None}
-        options[name] = value
-    return options
-
-
-def _build(command: Command, options: dict) -> System:
-    if options["threads"] is not None:
-        parallel.set_num_threads(options["threads"])
-    if options.get("tf32"):
+def build(cls: type[System], options: Options) -> System:
+    """Return a system that is ready to be trained; what is wrong with it is a UserError."""
+    if options.threads is not None:
+        parallel.set_num_threads(options.threads)
+    if options.tf32:
         allow_tf32()  # before CuPy computes anything
     try:
-        if resolve_backend(options["backend"]) == "cupy":
+        if resolve_backend(options.backend) == "cupy":
             limit_memory()
-        elif options.get("tf32"):
+        elif options.tf32:
             raise UserError("--tf32 is for a GPU, and this would train on numpy")
-        return command.build(options)
-    except BackendError:
+        system = cls(options)
+        system.start()
+    except (BackendError, UserError):
         raise
     except (ValueError, OSError) as error:
+        if cls.file is not None:
+            raise  # with its traceback: the author's own code
         raise UserError(str(error)) from error
     except MemoryError:
-        raise UserError(
-            "the networks or the data do not fit into memory; "
-            "lower --width, --image-size or --batch-size"
-        ) from None
+        raise UserError(f"the networks or the data do not fit into memory; {ADVICE}") from None
+    for name in system.optimizers:
+        system.updated(name)  # raises for parameters that no checkpoint would hold
+    return system
 
 
-def _introduce(system: System, options: dict, force: bool) -> str:
+def _introduce(system: System, force: bool, say: Say) -> str:
     """Say what will be trained on what; say and return how much memory that takes."""
     sizes = ", ".join(
         f"{name} {sum(p.size for p in network.parameters()):,} parameters"
         for name, network in system.networks.items()
     )
-    backend = system.options["backend"]
+    backend = system.options.backend
     where = backend if backend == "numpy" else f"{backend} ({describe_gpu()})"
-    say(f"{system.name} on {where}: {sizes}; {system.data['images']} images")
+    say(f"{system.name} on {where}: {sizes}; {system.data.get('images', '?')} images")
     forecast = check_memory(system, force)
     say(forecast)
     return forecast
 
 
-def _total_steps(system: System) -> int:
-    options = system.options
-    return options["steps"] or options["epochs"] * system.steps_per_epoch
+def _config(cls: type[System], path: str | None) -> dict[str, Any]:
+    """Return the options that ``--config`` names: of a .toml file, or of another run."""
+    if path is None:
+        return {}
+    if not Path(path).is_dir():
+        return read_toml(cls.Options, Path(path))
+    config = read_config(Path(path))
+    if config.get("system") != cls.name:
+        found = config.get("system")
+        raise UserError(f"--config {path}: expected a run of {cls.name}, got one of {found}")
+    options = load_options(cls.Options, config.get("options"), f"--config {path}")
+    return {**stored(options), "preset": None}
 
 
-def _train(
-    command: Command, system: System, run: RunFolder, interrupt, forecast: str, start: int, best
-) -> int:
-    options = system.options
-    plan = Plan(
-        _total_steps(system), options["sample_every"], options["checkpoint_every"], options["keep"]
-    )
-    say(f"writing to {run.path}")
-    go_on = f"python -m tinygan.train {system.name} --resume {run.path}"
-    begun = time.perf_counter()
-    try:
-        done = train(system, run, plan, interrupt, start, best)
-    except DivergedError as error:
-        complain(f"stopped, as the training diverged: {error}; {_last(run)}")
-        complain(_diagnosis(command, options, run, error.step))
-        return 1
-    except OSError as error:
-        complain(f"stopped: {error}; {_last(run)}; when that is mended: {go_on}")
-        return 1
-    except MemoryError as error:
-        complain(
-            f"stopped: out of memory: {error}; the forecast was that {forecast}: lower "
-            f"--batch-size, --width or --image-size; {_last(run)}"
-        )
-        return 1
-    except KeyboardInterrupt:
-        complain(f"stopped at once; {_last(run)}; to go on: {go_on}")
-        return 130
-    if done < plan.steps:
-        complain(f"stopped by {interrupt.signal.name} after step {done}, all saved; to go on:")
-        complain(f"    {go_on}")
-        return interrupt.exit_status
-    say(
-        f"{done} steps are done, {done - start} of them in "
-        f"{duration(time.perf_counter() - begun)}; "
-        f"look at {run.samples / f'step-{done:06d}.png'} and {run.path / 'losses.png'}"
-    )
-    return 0
+def _keep_file(system: System, run: RunFolder) -> Path | None:
+    """Put a copy of the user's own file into the run's folder, to be read, never to be run."""
+    file = system.file
+    if file is None:
+        return None
+    copy = run.path / file.path.name
+    if copy.exists() and copy.read_bytes() != file.text:  # it has changed: both are kept
+        copy = copy.with_name(f"{copy.stem}-{file.sha256[:8]}{copy.suffix}")
+    with replaced(copy) as beside:
+        beside.write_bytes(file.text)
+    return copy
 
 
-def _diagnosis(command: Command, options: dict, run: RunFolder, steps: int) -> str:
-    """Return a sentence that names the first tensor that went bad within `steps` steps."""
-    try:
-        system = _build(command, options)
-        checkpoint, info, _ = use_newest(run.path, partial(load_system, system=system))
-        start = info["step"] if checkpoint else 0
-        say(f"taking the steps from {start} to {steps} again, to see what went bad first …")
-        found = find_first_bad(system, start, steps)
-    except KeyboardInterrupt:
-        found = None
-    advice = "try a lower --lr in a new run"
-    return f"first of all, {found}; {advice}" if found else f"what went bad first is open; {advice}"
-
-
-def _last(run: RunFolder) -> str:
-    try:
-        checkpoint = find_checkpoint(run.path)
-    except UserError as error:
-        return str(error)
-    return f"the last checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint yet"
-
-
-def _content(data: dict) -> tuple:
+def _content(data: Any) -> tuple:
+    if not isinstance(data, dict):
+        raise UserError("config.json is damaged: its data: expected a table")
     return data.get("images"), data.get("checksum")
-
-
-def say(text: str) -> None:
-    print(text, file=Careful(sys.stdout), flush=True)
-
-
-def complain(text: str) -> None:
-    print(" ".join(text.splitlines()), file=Careful(sys.stderr), flush=True)
-
-
-def _show_warning(message, category, filename, lineno, file=None, line=None):
-    complain(f"warning: {message}")

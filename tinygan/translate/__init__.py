@@ -1,1 +1,1 @@
-"""Pictures through a trained CycleGAN: the command ``python -m tinygan.translate``."""
+"""Pictures through a run that translates them: the command ``python -m tinygan.translate``."""

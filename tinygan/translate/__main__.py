@@ -7,16 +7,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tinygan.data import DataError, load_image
+from tinygan.data import load_image
 from tinygan.data.folder import find_images
 from tinygan.errors import UserError
-from tinygan.layer import Layer
-from tinygan.machine.arrays import BackendError, resolve_backend
-from tinygan.runs.checkpoint import load_network
-from tinygan.runs.folder import find_run
-from tinygan.train.command import Parser, positive_int
-from tinygan.train.cyclegan_networks import build_generator
-from tinygan.train.memory import available_bytes
+from tinygan.machine.memory import available_bytes
+from tinygan.runs.run import load
+from tinygan.systems.options import Parser, whole
+from tinygan.systems.translates import Translates
 from tinygan.translate.pictures import (
     save_picture,
     shrink,
@@ -25,8 +22,6 @@ from tinygan.translate.pictures import (
 )
 
 __all__ = ["main"]
-
-_DIRECTIONS = {"AtoB": "G", "BtoA": "F"}
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate") -> int:
@@ -38,13 +33,15 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     try:
         arguments = _parser(prog).parse_args(argv)
         files = _files(Path(arguments.input), Path(arguments.out), arguments.force)
-        options, checkpoint = find_run(Path(arguments.run), "cyclegan")
-        generator = build_generator(options)
-        load_network(checkpoint, generator, _DIRECTIONS[arguments.direction])
-        backend = resolve_backend(arguments.backend)
-        generator.to(backend)
-        failed = _translate_all(files, generator, options, backend, arguments.size)
-    except (UserError, DataError, BackendError) as error:
+        run = load(
+            arguments.run,
+            system=arguments.system,
+            best=arguments.best,
+            backend=arguments.backend,
+        )
+        direction = run.direction(arguments.direction)
+        failed = _translate_all(files, run.translating(), direction, arguments.size)
+    except UserError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -54,8 +51,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     for line in failed:
         print(f"skipped {line}", file=sys.stderr)
     print(
-        f"{done} of {len(files)} pictures, {arguments.direction} by {checkpoint}, are in "
-        f"{arguments.out}"
+        f"{done} of {len(files)} pictures, {direction} by {run.checkpoint}, are in {arguments.out}"
     )
     return 1 if failed else 0
 
@@ -85,19 +81,19 @@ def _files(source: Path, out: Path, force: bool) -> list[tuple[Path, Path]]:
     return files
 
 
-def _translate_all(files, generator: Layer, options: dict, backend: str, size) -> list[str]:
+def _translate_all(files, system: Translates, direction: str, size) -> list[str]:
     """Translate each file; return a line for each that could not be."""
-    failed = []
-    stride = 2 ** options["downsamplings"]
+    failed, options = [], system.options
     for path, target in tqdm(files, unit="picture", disable=None):
         try:
-            picture = load_image(path, channels=options["channels"])
+            picture = load_image(path, channels=options.channels)
         except Exception as error:  # Pillow raises a dozen kinds for damaged files
             failed.append(f"{path}: cannot be read: {error}")
             continue
         if size is not None:
             picture = shrink(picture, size)
-        needed, free = _bytes(picture, options), available_bytes(backend)
+        needed = system.translation_bytes(*picture.shape[:2])
+        free = available_bytes(options.backend)
         if free is not None and needed > free:
             failed.append(
                 f"{path}: {picture.shape[1]} × {picture.shape[0]} pixels need about "
@@ -105,25 +101,28 @@ def _translate_all(files, generator: Layer, options: dict, backend: str, size) -
             )
             continue
         try:
-            save_picture(translate_picture(generator, picture, stride), target)
+            save_picture(translate_picture(system, picture, direction), target)
         except OSError as error:
             raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
     return failed
 
 
-def _bytes(picture, options) -> int:
-    """Return roughly what a translation holds: a few copies of the first layer's output."""
-    return 4 * 4 * picture.shape[0] * picture.shape[1] * options["width"]
-
-
 def _parser(prog: str) -> Parser:
-    parser = Parser(prog=prog, description="Translate pictures with a trained CycleGAN.")
+    parser = Parser(prog=prog, description="Translate pictures with a run that translates them.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
     parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
         "--direction",
-        choices=sorted(_DIRECTIONS),
-        default="AtoB",
-        help="AtoB: pictures like those of trainA/ into ones like trainB/ (default: AtoB)",
+        metavar="NAME",
+        help="of a CycleGAN: AtoB, pictures like those of trainA/ into ones like trainB/, or BtoA "
+        "(default: the system's first, AtoB)",
     )
     parser.add_argument(
         "--input",
@@ -136,7 +135,7 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--size",
-        type=positive_int,
+        type=whole(1),
         metavar="N",
         help="scale pictures to N pixels on their shorter side first; networks do best near the "
         "size they were trained at (default: as they are)",

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tinygan.data import to_uint8
-from tinygan.layer import Layer
-from tinygan.train.cyclegan_system import translate
+from tinygan.files import replaced
+from tinygan.systems.translates import Translates
 
 __all__ = ["save_picture", "shrink", "suffix_to_write", "translate_picture"]
 
 _LOSSY = {"quality": 95}
 
 
-def translate_picture(generator: Layer, picture: np.ndarray, stride: int) -> np.ndarray:
-    """Return what `generator` makes of a picture, of the same size.
+def translate_picture(system: Translates, picture: np.ndarray, direction: str) -> np.ndarray:
+    """Return what a system makes of a picture, of the same size times ``system.factor``.
+
+    Where the networks need height and width to be multiples of a number, the picture is continued
+    by its mirror image up to there, on all sides, and cut out of the result again.
 
     Parameters
     ----------
-    generator : Layer
+    system : Translates
     picture : ndarray
         Bytes ``(H, W, C)``, of any size.
-    stride : int
-        What the generator needs height and width to be multiples of.  The picture is continued by
-        its mirror image up to there, on all sides, and cut out of the result again.
+    direction : str
 
     Returns
     -------
@@ -36,10 +35,10 @@ def translate_picture(generator: Layer, picture: np.ndarray, stride: int) -> np.
         Bytes ``(H, W, C)``.
     """
     height, width, _ = picture.shape
-    pads = [_padding(height, stride), _padding(width, stride), (0, 0)]
+    pads = [_padding(height, system.multiple), _padding(width, system.multiple), (0, 0)]
     padded = np.pad(picture, pads, mode="reflect")
-    made = translate(generator, padded[None])[0]
-    (top, _), (left, _), _ = pads
+    made = system.translate(padded[None], direction)[0]
+    top, left, height, width = (system.factor * n for n in (pads[0][0], pads[1][0], height, width))
     return to_uint8(made[top : top + height, left : left + width])
 
 
@@ -72,14 +71,5 @@ def save_picture(pixels: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
     format_ = Image.registered_extensions()[path.suffix.lower()]
-    handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    with replaced(path) as beside:
+        image.save(beside, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))

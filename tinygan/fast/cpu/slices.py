@@ -6,8 +6,9 @@ Written on slices that fit a core's cache it walks once in all, and every core h
 
 from __future__ import annotations
 
-from tinygan.fast import cuda as kernels
-from tinygan.machine.arrays import get_xp
+import numpy as np
+
+from tinygan.fast.dispatch import override
 from tinygan.machine.parallel import for_slices
 
 SLICE = 1 << 18
@@ -19,47 +20,66 @@ spend more time on handing it to each other than the second one saves.
 """
 
 
+def usable(*arguments, **named) -> bool:
+    """Return whether all arrays among the arguments, or in tuples there, are of one float dtype."""
+    dtype = arguments[0].dtype
+    if dtype.char not in "fd":
+        return False
+    for argument in arguments[1:]:
+        if isinstance(argument, np.ndarray):
+            if argument.dtype != dtype:
+                return False
+        elif type(argument) is tuple:
+            for inner in argument:
+                if isinstance(inner, np.ndarray) and inner.dtype != dtype:
+                    return False
+    return True
+
+
 def elementwise(function, *arrays):
     """Return a new array like the first one, which ``function(out, *parts)`` fills slice by slice.
 
     Each of `arrays` has the same shape; the function gets flat parts of them and writes `out`.
     """
-    xp = get_xp(*arrays)
-    out = xp.empty(arrays[0].shape, arrays[0].dtype)
+    out = np.empty(arrays[0].shape, arrays[0].dtype)
     flat, flat_out = [array.reshape(-1) for array in arrays], out.reshape(-1)
 
     def fill(a, b):
         function(flat_out[a:b], *(array[a:b] for array in flat))
 
-    for_slices(fill, flat_out.size, SLICE, xp)
+    for_slices(fill, flat_out.size, SLICE)
     return out
 
 
-def add_channels(y, b) -> None:
-    """Add ``b`` of shape ``(C,)`` to every pixel of `y` ``(N, H, W, C)``, in place."""
+def _of_pixels(y, b=None) -> bool:
+    return y.dtype.char in "fd" and y.size > 0 and (b is None or b.dtype == y.dtype)
+
+
+@override("add_channels", "numpy", lambda y, b: _of_pixels(y, b) and y.flags.c_contiguous)
+def add_channels(y, b):
+    """Write over `y`."""
     pixels = y.reshape(-1, y.shape[-1])
 
     def add(start, stop):
         pixels[start:stop] += b
 
-    for_slices(add, len(pixels), max(1, SLICE // y.shape[-1]), get_xp(y, b))
+    for_slices(add, len(pixels), max(1, SLICE // y.shape[-1]))
+    return y
 
 
+@override("sum_channels", "numpy", _of_pixels)
 def sum_channels(dy):
-    """Return the sum over all pixels, ``(N, H, W, C) -> (C,)``, added up in the order of slices."""
-    if kernels.usable(dy):
-        return kernels.column_sums(dy)
+    """Add up in the order of the slices."""
     pixels = dy.reshape(-1, dy.shape[-1])
-    xp = get_xp(dy)
     size = max(1, SLICE // dy.shape[-1])
-    return sum(for_slices(lambda a, b: sum_rows(pixels[a:b], xp), len(pixels), size, xp))
+    return sum(for_slices(lambda a, b: sum_rows(pixels[a:b]), len(pixels), size))
 
 
-def sum_rows(part, xp):
+def sum_rows(part):
     """Sum over the second axis from behind, ``(…, M, C) -> (…, C)``.
 
     As a product with a row of ones: it adds whole rows in registers and takes a third of the time
     of ``part.sum(axis=-2)``.  Call it within slices, where NumPy's BLAS keeps to one thread, so
     that the order of the sum is always the same.
     """
-    return xp.matmul(xp.ones(part.shape[-2], part.dtype), part)
+    return np.matmul(np.ones(part.shape[-2], part.dtype), part)

@@ -1,17 +1,13 @@
-"""CUDA kernels: one launch where the plain version needs several, one pass over memory for many.
+"""CUDA kernels: one launch where the plain function needs several, one pass over memory for many.
 
-Each stands beside a plain version, written in array operations, that it is tested against and that
-runs wherever `usable` says no: on NumPy, on arrays with gaps, within ``with disabled():``.  A leaf
-of the library asks::
-
-    if kernels.usable(x):
-        return kernels.relu(x)
-
-The sources, ``*.cu``, are compiled by CuPy when the first of them is needed, once for float32 and
-once for float64, and kept in CuPy's cache on disk.
+Each is an override of a plain function (see `tinygan.fast`), taken for CuPy arrays that `usable`
+says yes to; `patches` and `sum_patches` serve `tinygan.convolution.gpu`.  The sources, ``*.cu``,
+are compiled by CuPy when the first of them is needed, once for float32 and once for float64, and
+kept in CuPy's cache on disk.
 """
 
 from tinygan.fast.cuda.activation import (
+    add_channels,
     leaky_relu,
     leaky_relu_backward,
     relu,
@@ -21,31 +17,32 @@ from tinygan.fast.cuda.activation import (
     tanh,
     tanh_backward,
 )
-from tinygan.fast.cuda.adam import AdamTable
+from tinygan.fast.cuda.adam import update_all, zero_all
 from tinygan.fast.cuda.convolution import patches, sum_patches
-from tinygan.fast.cuda.loss import bce_with_logits, l1, squared_error
-from tinygan.fast.cuda.module import disabled, usable
-from tinygan.fast.cuda.normalisation import (
-    column_sums,
+from tinygan.fast.cuda.loss import bce_with_logits, l1, mse
+from tinygan.fast.cuda.module import usable
+from tinygan.fast.cuda.norm import (
     moments,
     move_running,
-    normalise,
-    normalise_backward,
+    normalize,
+    normalize_backward,
+    normalize_sums,
+    sum_channels,
 )
 from tinygan.fast.cuda.padding import reflection_pad, reflection_pad_backward
 
 __all__ = [
-    "AdamTable",
+    "add_channels",
     "bce_with_logits",
-    "column_sums",
-    "disabled",
     "l1",
     "leaky_relu",
     "leaky_relu_backward",
     "moments",
     "move_running",
-    "normalise",
-    "normalise_backward",
+    "mse",
+    "normalize",
+    "normalize_backward",
+    "normalize_sums",
     "patches",
     "reflection_pad",
     "reflection_pad_backward",
@@ -53,9 +50,11 @@ __all__ = [
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
-    "squared_error",
+    "sum_channels",
     "sum_patches",
     "tanh",
     "tanh_backward",
+    "update_all",
     "usable",
+    "zero_all",
 ]

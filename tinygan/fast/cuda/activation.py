@@ -1,48 +1,67 @@
-"""Activations, each a single launch; the plain versions are in `tinygan.layers.activation`."""
+"""Activations, each a single launch."""
 
 from __future__ import annotations
 
-from tinygan.fast.cuda.module import blocks, launch
+from tinygan.fast.cuda.module import blocks, launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 
-def _run(name, *arguments):
-    """Launch an elementwise kernel on arrays and numbers; return its new output."""
-    first = arguments[0]
-    arrays = [a for a in arguments if not isinstance(a, float)]
+def _run(name, *arrays, slope=()):
+    """Launch an elementwise kernel; return its new output."""
+    first = arrays[0]
     out = get_xp(first).empty_like(first)
-    numbers = [a for a in arguments if isinstance(a, float)]
-    launch(name, first.dtype, blocks(first.size), *arrays, out, *numbers, first.size)
+    launch(name, first.dtype, blocks(first.size), *arrays, out, *slope, first.size)
     return out
 
 
+@override("relu", "cupy", usable)
 def relu(x):
-    return _run("relu", x)
+    y = _run("relu", x)
+    return y, y
 
 
+@override("relu_backward", "cupy", usable)
 def relu_backward(dy, y):
     return _run("relu_backward", dy, y)
 
 
+@override("leaky_relu", "cupy", usable)
 def leaky_relu(x, negative_slope):
-    return _run("leaky_relu", x, negative_slope)
+    y = _run("leaky_relu", x, slope=(float(negative_slope),))
+    return y, (y, negative_slope)
 
 
-def leaky_relu_backward(dy, y, negative_slope):
-    return _run("leaky_relu_backward", dy, y, negative_slope)
+@override("leaky_relu_backward", "cupy", usable)
+def leaky_relu_backward(dy, cache):
+    y, negative_slope = cache
+    return _run("leaky_relu_backward", dy, y, slope=(float(negative_slope),))
 
 
+@override("tanh", "cupy", usable)
 def tanh(x):
-    return _run("tanh_forward", x)
+    y = _run("tanh_forward", x)
+    return y, y
 
 
+@override("tanh_backward", "cupy", usable)
 def tanh_backward(dy, y):
     return _run("tanh_backward", dy, y)
 
 
+@override("sigmoid", "cupy", usable)
 def sigmoid(x):
-    return _run("sigmoid", x)
+    y = _run("sigmoid", x)
+    return y, y
 
 
+@override("sigmoid_backward", "cupy", usable)
 def sigmoid_backward(dy, y):
     return _run("sigmoid_backward", dy, y)
+
+
+@override("add_channels", "cupy", usable)
+def add_channels(y, b):
+    """Write over `y`."""
+    y += b
+    return y

@@ -1,5 +1,5 @@
 // Adam over all parameters at once.  The table `addresses` (4, tensors) holds where each tensor's
-// theta, gradient, m and v begin; `chunks` (blocks, 2) says which tensor a block works on, and from
+// theta, gradient, m and v begin (that of clear_gradients (1, tensors) its gradient); `chunks` (blocks, 2) says which tensor a block works on, and from
 // which element; `sizes` (tensors) how many it has.
 
 #define CHUNK 4096
@@ -32,6 +32,6 @@ KERNEL clear_gradients(
     int tensor = (int)chunks[2 * blockIdx.x];
     long long first = chunks[2 * blockIdx.x + 1];
     long long last = first + CHUNK < sizes[tensor] ? first + CHUNK : sizes[tensor];
-    REAL *gradient = (REAL *)addresses[tensors + tensor];
+    REAL *gradient = (REAL *)addresses[tensor];
     for (long long i = first + threadIdx.x; i < last; i += THREADS) gradient[i] = 0;
 }

@@ -1,50 +1,53 @@
-"""Adam over all parameters in one launch; the plain version is in `tinygan.optim`."""
+"""Adam over all parameters in one launch; the plain version is `tinygan.optim.Adam.update`."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from tinygan.fast.cuda.module import launch
+from tinygan.fast.adam import is_adam, numbers_of
+from tinygan.fast.cuda.module import launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 CHUNK = 4096
 """Elements of one block's work; as in ``adam.cu``."""
 
 
-class AdamTable:
-    """Where all tensors of one optimiser lie, in device memory.
+def _arrays(thetas, gradients, slots, _):
+    return [thetas, gradients, *(list(slot) for slot in zip(*slots, strict=True))]
 
-    Parameters
-    ----------
-    tensors : list of tuple
-        ``(data, grad, m, v)`` of each parameter, all of one dtype.
-    """
 
-    def __init__(self, tensors):
-        self.key = self.key_of(tensors)
-        self.tensors = tensors  # kept, so that nothing else can come to lie at these addresses
-        self.dtype = tensors[0][0].dtype
-        asarray = get_xp(tensors[0][0]).asarray
-        self.nbytes = sum(data.nbytes for data, *_ in tensors)
-        sizes = [data.size for data, *_ in tensors]
-        chunks = [(i, at) for i, size in enumerate(sizes) for at in range(0, size, CHUNK)]
-        addresses = np.array(self.key, np.uint64).reshape(-1, 4).T
-        self.count, self.blocks = len(tensors), len(chunks)
-        self.addresses = asarray(np.ascontiguousarray(addresses))
-        self.sizes = asarray(np.array(sizes, np.int64))
-        self.chunks = asarray(np.array(chunks, np.int64))
+def _all_usable(lists) -> bool:
+    return usable(*(array for arrays in lists for array in arrays))
 
-    @staticmethod
-    def key_of(tensors):
-        """Return all addresses: a table made for others must not be used."""
-        return tuple(array.data.ptr for four in tensors for array in four)
 
-    def _launch(self, name, passes, *numbers):
-        launch(name, self.dtype, (self.blocks,), self.addresses, self.sizes, self.chunks,
-               self.count, *numbers, moved=passes * self.nbytes)  # fmt: skip
+@override("update_all", "cupy", lambda *a: is_adam(*a) and _all_usable(_arrays(*a)))
+def update_all(thetas, gradients, slots, adam):
+    _launch("adam", 7, _arrays(thetas, gradients, slots, adam), *map(float, numbers_of(adam)))
 
-    def step(self, rate, beta1, beta2, eps):
-        self._launch("adam", 7, float(rate), float(beta1), float(beta2), float(eps))
 
-    def clear_gradients(self):
-        self._launch("clear_gradients", 1)
+@override("zero_all", "cupy", lambda gradients: _all_usable([gradients]))
+def zero_all(gradients):
+    _launch("clear_gradients", 1, [gradients])
+
+
+def _launch(name, passes, lists, *numbers):
+    """Launch a kernel over `lists` of arrays, which are as many and as large in each."""
+    first = lists[0]
+    addresses = tuple(array.data.ptr for arrays in lists for array in arrays)
+    table = _table(get_xp(first[0]), addresses, tuple(array.size for array in first))
+    launch(name, first[0].dtype, (len(table[2]),), *table, len(first), *numbers,
+           moved=passes * sum(array.nbytes for array in first))  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _table(xp, addresses, sizes):
+    """Return, in device memory, where arrays lie, how large they are, and each block's work."""
+    chunks = [(i, at) for i, size in enumerate(sizes) for at in range(0, size, CHUNK)]
+    return (
+        xp.asarray(np.array(addresses, np.uint64).reshape(-1, len(sizes))),
+        xp.asarray(np.array(sizes, np.int64)),
+        xp.asarray(np.array(chunks, np.int64)),
+    )

@@ -35,7 +35,7 @@ LOSS(bce_with_logits, {
     slope = REAL(0.5) * (tanh(REAL(0.5) * p) + 1) - t;
 })
 
-LOSS(squared_error, {
+LOSS(mse, {
     term = (p - t) * (p - t);
     slope = 2 * (p - t);
 })

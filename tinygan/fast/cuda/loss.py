@@ -5,16 +5,26 @@
 
 from __future__ import annotations
 
-from tinygan.fast.cuda.module import THREADS, launch
+import numpy as np
+
+from tinygan.fast.cuda.module import THREADS, launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 _BLOCKS = 256  # at most, of which each adds up as many elements as it must
+_NUMBERS = (int, float, np.integer, np.floating)
+
+
+def _usable(prediction, target) -> bool:
+    if isinstance(target, _NUMBERS):
+        return usable(prediction)
+    return usable(prediction, target) and target.shape == prediction.shape
 
 
 def _run(name, prediction, target):
     xp, dtype, n = get_xp(prediction), prediction.dtype, prediction.size
     gradient = xp.empty_like(prediction)
-    number = isinstance(target, (int, float))
+    number = isinstance(target, _NUMBERS)
     count = min(_BLOCKS, -(-n // THREADS))
     sums, loss = xp.empty((count,), dtype), xp.empty((), dtype)
     launch(name, dtype, (count,), prediction, None if number else target, gradient, sums,
@@ -23,13 +33,16 @@ def _run(name, prediction, target):
     return loss, gradient
 
 
+@override("bce_with_logits", "cupy", _usable)
 def bce_with_logits(score, target):
     return _run("bce_with_logits", score, target)
 
 
-def squared_error(prediction, target):
-    return _run("squared_error", prediction, target)
+@override("mse", "cupy", _usable)
+def mse(prediction, target):
+    return _run("mse", prediction, target)
 
 
+@override("l1", "cupy", _usable)
 def l1(prediction, target):
     return _run("l1", prediction, target)

@@ -10,49 +10,42 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["SOURCES", "disabled", "launch", "source", "usable"]
+__all__ = ["SOURCES", "counting_traffic", "launch", "source", "usable"]
 
 THREADS = 256
 """Threads of a block; as in ``common.cu``."""
 
-SOURCES = ("common", "activation", "convolution", "normalisation", "padding", "loss", "adam")
+SOURCES = ("common", "activation", "convolution", "norm", "padding", "loss", "adam")
 
 _TYPES = {"f": ("float", np.float32), "d": ("double", np.float64)}
 _MOST_ELEMENTS = 1 << 30  # the kernels count elements in 32 bits
 _traffic: ContextVar[list | None] = ContextVar("tinygan.fast.cuda traffic", default=None)
-_enabled: ContextVar[bool] = ContextVar("tinygan.fast.cuda enabled", default=True)
 
 
-def usable(*arrays) -> bool:
-    """Return whether the kernels can take these arrays; the plain version takes everything.
+def usable(*arguments, **named) -> bool:
+    """Return whether the kernels can take the arrays among these arguments, and in tuples there.
 
     They take CuPy arrays that lie in memory without gaps, all float32 or all float64.
     """
-    first = arrays[0]
-    if isinstance(first, np.ndarray) or not _enabled.get():
-        return False
+    first = arguments[0]
     cupy = sys.modules.get("cupy")
-    return (
-        hasattr(cupy, "RawModule")
-        and first.dtype.char in _TYPES
-        and all(
-            isinstance(array, cupy.ndarray)
-            and array.dtype == first.dtype
-            and array.flags.c_contiguous
-            and 0 < array.size < _MOST_ELEMENTS
-            for array in arrays
-        )
-    )
+    if isinstance(first, np.ndarray) or not hasattr(cupy, "RawModule"):
+        return False
+    return first.dtype.char in _TYPES and _are_whole(cupy, first.dtype, arguments)
 
 
-@contextmanager
-def disabled():
-    """Within the scope the plain version of everything runs, to compare the kernels with it."""
-    token = _enabled.set(False)
-    try:
-        yield
-    finally:
-        _enabled.reset(token)
+def _are_whole(cupy, dtype, arguments) -> bool:
+    for argument in arguments:
+        if isinstance(argument, (tuple, list)):
+            if not _are_whole(cupy, dtype, argument):
+                return False
+        elif isinstance(argument, cupy.ndarray):
+            whole = argument.dtype == dtype and argument.flags.c_contiguous
+            if not whole or not 0 < argument.size < _MOST_ELEMENTS:
+                return False
+        elif isinstance(argument, np.ndarray):
+            return False
+    return True
 
 
 @contextmanager

@@ -1,20 +1,23 @@
-"""Padding by reflection, a launch each way; the plain versions are in `tinygan.layers.shape`."""
+"""Padding by reflection, a launch each way."""
 
 from __future__ import annotations
 
-from tinygan.fast.cuda.module import blocks, launch
+from tinygan.fast.cuda.module import blocks, launch, usable
+from tinygan.fast.dispatch import override
 from tinygan.machine.arrays import get_xp
 
 
+@override("reflection_pad", "cupy", usable)
 def reflection_pad(x, padding):
     n, height, width, channels = x.shape
     rows, columns = height + 2 * padding[0], width + 2 * padding[1]
     y = get_xp(x).empty((n, rows, columns, channels), x.dtype)
     grid = (n * rows, 1, *blocks(columns * channels))
     launch("reflection_pad", x.dtype, grid, x, y, height, width, channels, *padding)
-    return y
+    return y, padding
 
 
+@override("reflection_pad_backward", "cupy", usable)
 def reflection_pad_backward(dy, padding):
     n, rows, columns, channels = dy.shape
     height, width = rows - 2 * padding[0], columns - 2 * padding[1]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tinygan.files import read_json, replaced
+from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
 from tinygan.runs.report.curves import Curve, chart
 from tinygan.runs.report.pictures import data_uri, sample_files
-from tinygan.runs.report.words import panels
-from tinygan.train.progress import duration
-from tinygan.train.watch import read_watch
+from tinygan.runs.report.words import duration, panels
+from tinygan.runs.watched import read_watch
+from tinygan.systems.system import Panel
 
 __all__ = ["write_report"]
 
@@ -24,7 +25,11 @@ REFRESH_SECONDS = 15
 
 
 def write_report(
-    run: Path, rows: list[dict] | None = None, state: str | None = None, error: str = ""
+    run: Path,
+    rows: list[dict] | None = None,
+    state: str | None = None,
+    error: str = "",
+    given_panels: Sequence[Panel] | None = None,
 ) -> Path:
     """Write ``report.html`` into a run's folder, in one go; return its path.
 
@@ -37,16 +42,17 @@ def write_report(
         While "training" the page reloads itself.  By default, judged by the number of steps.
     error : str
         Why it stopped.
+    given_panels : sequence of Panel, optional
+        The system's charts; else those of the system that the run names, if it is tinygan's own.
     """
     if rows is None:
         rows = read_metrics(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
     config = read_json(run / "config.json")
     if state is None:
         state = "finished" if len(rows) >= config.get("total_steps", 0) else "stopped"
-    text = _template().render(_content(run, config, rows, state, error))
+    text = _template().render(_content(run, config, rows, state, error, given_panels))
     path = run / "report.html"
-    with replaced(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
@@ -61,7 +67,7 @@ def _template():
     return environment.get_template("page.html.jinja")
 
 
-def _content(run, config, rows, state, error) -> dict:
+def _content(run, config, rows, state, error, given_panels) -> dict:
     watched = read_watch(run / "watch.jsonl")
     frames = [
         {"step": step, "uri": found[0], "width": found[1], "height": found[2]}
@@ -78,7 +84,7 @@ def _content(run, config, rows, state, error) -> dict:
         "refresh_ms": REFRESH_SECONDS * 1000 if state == "training" else 0,
         "facts": _facts(config, rows),
         "warnings": [line for line in watched if "warning" in line],
-        "panels": _panels(config, rows),
+        "panels": _panels(config, rows, given_panels),
         "diversity": _diversity(watched),
         "frames": frames,
         "last": data_uri(samples[-1][1]) if samples else None,
@@ -107,11 +113,11 @@ def _facts(config, rows) -> list[tuple[str, str]]:
     return facts
 
 
-def _panels(config, rows) -> list[dict]:
+def _panels(config, rows, given) -> list[dict]:
     names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch", "seconds")]
     steps = [row["step"] for row in rows]
     drawn = []
-    for panel in panels(config.get("system", ""), names):
+    for panel in panels(config.get("system", ""), names, given):
         curves = [
             Curve(label, steps, [r[name] for r in rows]) for label, name in panel.lines.items()
         ]

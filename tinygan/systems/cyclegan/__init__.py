@@ -1,0 +1,298 @@
+"""The CycleGAN of the second paper: images of one domain into those of another."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygan.data import UnpairedBatches
+from tinygan.layer import Layer
+from tinygan.machine.arrays import get_xp
+from tinygan.models import cyclegan
+from tinygan.models.cyclegan import ImagePool
+from tinygan.objectives import CycleObjective
+from tinygan.optim import Adam, Optimizer, linear_decay
+from tinygan.summary import summarize
+from tinygan.systems.cyclegan.domains import Domains, load_domains, material
+from tinygan.systems.cyclegan.options import CycleGANOptions
+from tinygan.systems.cyclegan.sheet import save_translation_sheet
+from tinygan.systems.system import Material, Panel
+from tinygan.systems.translates import Translates
+
+__all__ = ["CycleGAN", "CycleGANOptions"]
+
+_POOLS = 101  # what a random number is for, see `System.random`
+_UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
+_SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
+_LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
+
+
+class CycleGAN(Translates):
+    """Two generators, two discriminators, and unpaired images of two domains."""
+
+    name = "cyclegan"
+    title = "a CycleGAN: pictures of one domain into those of another, from unpaired examples"
+    Options = CycleGANOptions
+    directions = {"AtoB": "G", "BtoA": "F"}
+    smaller = "--width or --discriminator-width"
+    metric_names = (*_LOSSES, "lr")
+    labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
+    panels = (  # as in Figures 9, 10 and 11
+        Panel(
+            "(a) Total loss of the generators",
+            {"L_G": "L_G"},
+            (
+                "The weighted sum of the three losses further below, of both generators. The cycle "
+                "and identity losses weigh most and fall steadily, so unlike a DCGAN's this curve "
+                "does go down while the training goes well; the adversarial part in it does not.",
+            ),
+        ),
+        Panel(
+            "(b) Losses of the discriminators",
+            {"L_D": "L_D", "L_D_X": "L_D_X", "L_D_Y": "L_D_Y"},
+            (
+                "Squared errors. A discriminator that answers ½ to everything has the loss ½, two "
+                "of them 1: the dashed line. Near zero: that D tells every patch apart, and G gets "
+                "little from it. At the line for long: it has stopped to judge.",
+            ),
+            {"both in doubt": 1.0},
+        ),
+        Panel(
+            "(c) Adversarial loss",
+            {"L_GAN": "L_GAN"},
+            (
+                "How far the generators are from passing for real; ½ if both discriminators are in "
+                "doubt, 2 if they are never fooled. It goes up and down with the opponent's skill "
+                "and need not fall.",
+            ),
+            {"both in doubt": 0.5},
+        ),
+        Panel(
+            "(d) Identity loss",
+            {"L_identity": "L_identity"},
+            (
+                "How much a generator changes a picture that already is of the domain it "
+                "translates into. It should fall. High with wrong colours: raise "
+                "--lambda-identity.",
+            ),
+        ),
+        Panel(
+            "(e) Cycle-consistency loss",
+            {"L_cyc": "L_cyc"},
+            (
+                "How far a picture that was translated there and back is from where it started. It "
+                "should fall and flatten. Very low with translations that look like their "
+                "originals: the generators have learnt to do nothing; lower --lambda-cycle.",
+            ),
+        ),
+    )
+    advice = {
+        "D is winning": (
+            "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
+            "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
+            "a larger --pool-size; more pictures, as D can learn few by heart."
+        ),
+        "D has lost": (
+            "Try: larger discriminators (--discriminator-layers 3, a higher "
+            "--discriminator-width); a higher --lambda-discriminator; and look at whether the two "
+            "folders are what you think they are."
+        ),
+    }
+    domains: Domains
+
+    def __init__(self, options: Any):
+        super().__init__(options)
+        options = self.options
+        if options.load_size is None:
+            options.load_size = round(options.image_size * 286 / 256)
+        seeds = self.random(_POOLS).integers(2**63, size=2)
+        self.pools = {
+            name: ImagePool(options.pool_size, int(seed))
+            for name, seed in zip(("pool_X", "pool_Y"), seeds, strict=True)
+        }
+
+    def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
+        o = self.options
+        networks: dict[str, Layer] = {
+            name: cyclegan.generator(
+                channels=o.channels,
+                width=o.width,
+                downsamplings=o.downsamplings,
+                residual_blocks=o.residual_blocks,
+                norm=o.norm,
+                upsampling=o.upsampling,
+                dropout=o.dropout,
+                rng=rng,
+            )
+            for name in ("G", "F")
+        }
+        shape = (o.channels, o.discriminator_width, o.discriminator_layers, o.norm)
+        return networks | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
+
+    def build_optimizers(self) -> dict[str, Optimizer]:
+        networks, lr, betas = self.networks, self.options.lr, (self.options.beta1, 0.999)
+        return {
+            "adam_G": Adam(networks["G"].parameters() + networks["F"].parameters(), lr, betas),
+            "adam_D_X": Adam(networks["D_X"].parameters(), lr, betas),
+            "adam_D_Y": Adam(networks["D_Y"].parameters(), lr, betas),
+        }
+
+    def load_data(self) -> dict[str, Any]:
+        self.domains = load_domains(self.options)
+        return self.domains.data
+
+    def start(self) -> None:
+        super().start()
+        self._settle_schedule()
+
+    def _settle_schedule(self) -> None:
+        """Fix the schedule's length when a run begins; later totals do not change it."""
+        options = self.options
+        epochs = options.epochs or -(-options.steps // self.steps_per_epoch)
+        if options.schedule_epochs is None:
+            options.schedule_epochs = options.epochs or max(_SCHEDULE_EPOCHS, epochs)
+        for name, value in (("epochs", epochs), ("decay-from", options.decay_from or 0)):
+            if value > options.schedule_epochs:
+                raise ValueError(
+                    f"--{name}: {value} epochs of {self.steps_per_epoch} steps, but the rate "
+                    f"reaches zero after --schedule-epochs {options.schedule_epochs}"
+                )
+
+    def batches(self, start_step: int) -> UnpairedBatches:
+        o, domains = self.options, self.domains
+        sizes = (o.batch_size, o.load_size, o.image_size)
+        return UnpairedBatches(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
+
+    def learning_rate(self, step: int) -> float:
+        """Return the rate of a step, by the epoch it is in."""
+        options = self.options
+        epochs, decay_from = options.schedule_epochs, options.decay_from
+        if decay_from is None:
+            decay_from = epochs // 2
+        epoch = step // self.steps_per_epoch
+        return linear_decay(options.lr, epoch, epochs, decay_from, options.schedule)
+
+    def step(self, batch: tuple[np.ndarray, np.ndarray], step: int) -> dict[str, Any]:
+        lr = self.learning_rate(step)
+        for optimizer in self.optimizers.values():
+            optimizer.lr = lr
+        x, y = self.upload(*batch)
+        weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
+        networks = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
+        optimizers = (self.optimizers[name] for name in ("adam_G", "adam_D_X", "adam_D_Y"))
+        losses = cyclegan.train_step(
+            *networks,
+            *optimizers,
+            x,
+            y,
+            objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),
+            pools=(self.pools["pool_X"], self.pools["pool_Y"]),
+        )
+        return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
+
+    def save_samples(self, path: Path) -> None:
+        domains, errors, blocks = self.domains, self.translation_errors(), []
+        for side, title, (x_, G_, F_), there, back, images in (
+            (0, "A to B", "xGF", "AtoB", "BtoA", domains.test_A),
+            (1, "B to A", "yFG", "BtoA", "AtoB", domains.test_B),
+        ):
+            translated = self.translate(images, there)
+            columns = [
+                (f"real\n{x_}", images),
+                (f"translated\n{G_}({x_})", translated),
+                (f"cycled back\n{F_}({G_}({x_}))", self.translate(translated, back)),
+                (f"identity\n{F_}({x_})", self.translate(images, back)),
+            ]
+            if errors is not None:
+                error, untranslated = errors[side]
+                title += (
+                    f": {error:.3f} from the true translation, {untranslated:.3f} if left alone"
+                )
+                truth = (domains.test_B, domains.test_A)[side]
+                columns.append(("the true\ntranslation", truth))
+            blocks.append((title, columns))
+        save_translation_sheet(path, blocks)
+
+    def translation_errors(self) -> list[tuple[float, float]] | None:
+        """Return how far translations are from the true ones, A to B and B to A; None if unknown.
+
+        Each is ``(error, error of leaving the image as it is)``: mean absolute differences of
+        images in [−1, 1], over drawn pairs that are not trained on.
+        """
+        if self.domains.pairs is None:
+            return None
+        pairs = [images.astype(np.float32) / 127.5 - 1 for images in self.domains.pairs]
+        left_alone = float(abs(pairs[0] - pairs[1]).mean())
+        return [
+            (float(abs(self.translate(pairs[i], direction) - pairs[1 - i]).mean()), left_alone)
+            for i, direction in enumerate(self.directions)
+        ]
+
+    def score(self) -> float | None:
+        """Return the mean error to the true translation where there is one, see `System.score`."""
+        errors = self.translation_errors()
+        return None if errors is None else sum(error for error, _ in errors) / 2
+
+    def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
+        """Return what the discriminators answered to real and generated patches, about.
+
+        From L_GAN, two times (1 − D(fake))², and L_D, two times (1 − D(real))² + D(fake)², if all
+        patches were given the same: exact where D is sure of everything or in doubt about
+        everything, which is what is looked for.  None in the first steps, in which D has seen so
+        few single images that it is in doubt about everything in healthy runs too.
+        """
+        if metrics["step"] <= _UNDECIDED:
+            return None
+        fake = 1 - math.sqrt(metrics["L_GAN"] / 2)
+        real = 1 - math.sqrt(max(0.0, metrics["L_D"] / 2 - fake * fake))
+        return real, fake
+
+    def extra_arrays(self) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{key}": array
+            for name, pool in self.pools.items()
+            for key, array in pool.state_dict().items()
+        }
+
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        o = self.options
+        shapes = {"state": (2,), "images": (o.pool_size, o.image_size, o.image_size, o.channels)}
+        return {f"{pool}.{key}": shape for pool in self.pools for key, shape in shapes.items()}
+
+    def load_extra_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        parts: dict[str, dict] = {name: {} for name in self.pools}
+        for key, array in arrays.items():
+            name, _, key = key.partition(".")
+            if name not in parts or key not in ("state", "images"):
+                raise ValueError(f"unknown array: {name}.{key}")
+            parts[name][key] = array
+        for name, part in parts.items():
+            if "state" not in part:
+                raise ValueError(f"{name}.state is missing")
+        for name, pool in self.pools.items():
+            pool.load_state_dict(parts[name], self.options.backend)
+
+    @property
+    def multiple(self) -> int:
+        return 2**self.options.downsamplings
+
+    def material(
+        self, count: int, data: str | None = None, dataset: str | None = None
+    ) -> list[Material]:
+        return material(self.options, count, data, dataset)
+
+    def step_bytes(self) -> int:
+        """Return what a step holds at most: two backward passes of generators, or one and D's.
+
+        What a network remembers is proportional to its images' pixels, so small ones are counted.
+        """
+        o = self.options
+        side = min(o.image_size, 64)
+        samples = (o.image_size / side) ** 2 * o.batch_size
+        G, D = (summarize(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
+        held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
+        pools = 2 * o.pool_size * 4 * o.channels * o.image_size**2
+        return 2 * G.bytes_state + 2 * D.bytes_state + round(samples * held) + pools
