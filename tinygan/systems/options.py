@@ -29,6 +29,7 @@ __all__ = [
     "REQUIRED",
     "Kind",
     "Options",
+    "changed",
     "checked",
     "choice",
     "inherit",
@@ -182,9 +183,10 @@ def option(
     before
         The value of runs that were made before the option existed: for one that changes the
         mathematics, what was computed then.  `REQUIRED` for those that always existed.
-    change : {"fixed", "on resume", "not stored"}
+    change : {"fixed", "on resume", "from then on", "not stored"}
         Whether the run keeps it for good, whether ``--resume`` may change it since the numbers do
-        not depend on it, or whether it is about one call of the command alone.
+        not depend on it, or though those of the steps to come do (the run notes what it was and
+        from which step on it is another), or whether it is about one call of the command alone.
     was : str, optional
         The name it had in older runs.
     either : str, optional
@@ -548,3 +550,13 @@ def resumed(options: Options, given: dict[str, Any], path: Path) -> Options:
     options = dataclasses.replace(options, **_over({}, changes))
     options.check()
     return options
+
+
+def changed(before: Options, now: Options) -> dict[str, list]:
+    """Return the options "from then on" that a resumed run changes: name → [before, now]."""
+    pairs = {
+        field.name: [getattr(before, field.name), getattr(now, field.name)]
+        for field in fields_of(type(now))
+        if field.metadata["change"] == "from then on"
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -18,7 +18,15 @@ from tinygan.runs.checkpoint import Best, load_system
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.load import use_newest
-from tinygan.systems.options import Options, load_options, read_toml, resolve, resumed, stored
+from tinygan.systems.options import (
+    Options,
+    changed,
+    load_options,
+    read_toml,
+    resolve,
+    resumed,
+    stored,
+)
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.interrupt import Interrupt
@@ -132,7 +140,9 @@ def taken_up(
         config = read_config(path)  # nobody else changes it now
         options = load_options(cls.Options, config.get("options"), path / "config.json")
         noted = _noted(config)
-        system = build(cls, resumed(options, given, path), noted)
+        asked = resumed(options, given, path)
+        others = changed(options, asked)
+        system = build(cls, asked, noted)
         if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
@@ -144,7 +154,7 @@ def taken_up(
         if start >= total_steps(system):
             if checkpoint is not None:  # it may have been killed before it could
                 run.prune(system.options.keep, best.step if best else None)
-            say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
+            say(f"{path}: {_enough(system, start)}; give a larger --steps or --epochs to go on")
             yield None
             return
         run.open_metrics(start, system.metric_names)
@@ -152,9 +162,10 @@ def taken_up(
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
         run.prune(system.options.keep, best.step if best else None)
-        run.write_config(describe_run(system, total_steps(system), config))
+        noted_change = {"after_step": start, **others} if others else None
+        run.write_config(describe_run(system, total_steps(system), config, noted_change))
         _keep_file(system, run)
-        say(f"continuing {path} after step {start}")
+        say(f"continuing {path} after step {start}{_join(system, run, start) if others else ''}")
         with Interrupt() as interrupt:
             yield Session(system, run, interrupt, forecast, start, best)
     finally:
@@ -200,9 +211,29 @@ def _introduce(system: System, force: bool, say: Say) -> str:
     backend = system.options.backend
     where = backend if backend == "numpy" else f"{backend} ({describe_gpu()})"
     say(f"{system.name} on {where}: {sizes}; {system.data.get('images', '?')} images")
+    if text := system.rate_text():
+        say(text)
     forecast = check_memory(system, force)
     say(forecast)
     return forecast
+
+
+def _enough(system: System, start: int) -> str:
+    """Say that a run has all the steps that were asked for, or more."""
+    total, each, o = total_steps(system), system.steps_per_epoch, system.options
+    if start == total:
+        return f"it has its {start} steps"
+    epochs = f"{o.epochs} epoch{'s' * (o.epochs != 1)} of {each} steps" if o.epochs else ""
+    return f"it has {start} steps, more than {epochs or f'--steps {o.steps}'}"
+
+
+def _join(system: System, run: RunFolder, start: int) -> str:
+    """Say at what learning rate a run goes on whose schedule is another from now on."""
+    rate, rows = system.learning_rate(start), run.metrics.rows if run.metrics else []
+    if rate is None:
+        return ""
+    before = f", it was {rows[-1]['lr']:g}" if rows and "lr" in rows[-1] else ""
+    return f": the learning rate goes on at {rate:g}{before}"
 
 
 def _config(cls: type[System], path: str | None) -> dict[str, Any]:
