@@ -239,6 +239,9 @@ class Options:
     drawn: ClassVar[str | None] = None
     """The drawn data set that is used where no data are named."""
 
+    shaping: ClassVar[tuple[str, ...]] = ("channels",)
+    """The options, beside the group "networks", that networks' shapes depend on."""
+
     preset: str | None = option(
         None, text(), "a named set of options, which further flags override; without a name: list "
         "them all"
@@ -246,6 +249,11 @@ class Options:
     config: str | None = _about_the_call(
         None, text("FILE|RUN"), "take options from a .toml file, or those of another run; flags "
         "override them"
+    )  # fmt: skip
+    init_from: str | None = _about_the_call(
+        None, text("RUN|FILE"), "begin with the weights of another run, or of one of its "
+        "checkpoints, where their shapes fit; how networks look is taken from it, too, without "
+        "--preset and --config"
     )  # fmt: skip
     system: str | None = _about_the_call(
         None, text(), "the system, given again: FILE.py:CLASS of the file that a run was trained "

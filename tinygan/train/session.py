@@ -14,10 +14,11 @@ from tinygan.files import replaced
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
-from tinygan.runs.checkpoint import Best, load_system
+from tinygan.runs.checkpoint import Best, info, load_system, save_checkpoint
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.load import use_newest
+from tinygan.runs.transfer import network_options, open_source, take_weights
 from tinygan.systems.options import (
     Options,
     changed,
@@ -108,18 +109,29 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
 
     Nothing is left of a run in which no step was finished.
     """
-    options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
+    source = open_source(Path(given["init_from"]), cls) if given.get("init_from") else None
+    config = _config(cls, given.get("config"))
+    if source is not None and not config and not given.get("preset"):
+        config = network_options(source, cls)
+    options = resolve(cls.Options, given, config, say)
     fresh = not given.get("out")
     path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
     if not fresh:
         check_free(path)
     system = build(cls, options)
+    taken = None if source is None else take_weights(source, system)
     forecast = _introduce(system, given.get("force", False), say)
+    described = describe_run(system, total_steps(system))
+    if taken is not None:
+        say(str(taken))
+        described["init_from"] = taken.described()
     with Interrupt() as interrupt:
-        run = RunFolder.create(path, describe_run(system, total_steps(system)), fresh)
+        run = RunFolder.create(path, described, fresh)
         copy = None
         try:
             copy = _keep_file(system, run)
+            if taken is not None:  # a run that was killed is resumed without its source
+                save_checkpoint(run.checkpoints, system, 0, info(system))
             run.open_metrics(0, system.metric_names)
             yield Session(system, run, interrupt, forecast)
         finally:
@@ -135,6 +147,10 @@ def taken_up(
 ) -> Iterator[Session | None]:
     """Take up the run ``given["resume"]`` where it stopped; None if it has all its steps."""
     path = Path(given["resume"])
+    if given.get("init_from"):
+        raise UserError(
+            f"--init-from is for a new run; --resume {path} goes on with that run's own weights"
+        )
     run = RunFolder.reopen(path)
     try:
         config = read_config(path)  # nobody else changes it now
