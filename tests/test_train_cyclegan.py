@@ -202,6 +202,21 @@ def test_the_rate_reaches_all_optimisers_and_the_metrics(tmp_path):
     assert [row["lr"] for row in rows(tmp_path / "run")] == pytest.approx([1e-3] * 12 + [5e-4] * 12)
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--norm", "batch"], True),
+        (["--norm", "batch", "--batch-size", 2], False),
+        (["--norm", "instance"], False),
+    ],
+)
+def test_batch_normalization_of_one_picture_is_warned_of(words, warned, tmp_path, capsys):
+    assert train("--steps", 1, *words, "--out", tmp_path / "run") == 0
+    told = capsys.readouterr().err
+    assert ("warning: batch normalization with --batch-size 1" in told) == warned
+    assert ("--norm instance" in told) == warned
+
+
 # --- taking up again --------------------------------------------------------------------------
 
 
