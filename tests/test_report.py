@@ -134,7 +134,7 @@ def test_both_systems(tmp_path):
     page = (run / "report.html").read_text(encoding="utf-8")
     for word in ("Identity loss", "Cycle-consistency loss", "2 of 2"):
         assert word in text_of(page), word
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 6
 
 
 def test_curves_are_where_their_values_are():

@@ -128,6 +128,8 @@ class System:
         The dataclass of its options.
     metric_names : tuple of str
         The keys of what `step` returns, in the order in which they stand in ``metrics.jsonl``.
+    later_metrics : tuple of str
+        Those of them that runs lack which are older than the metric.
     labels : dict of str to str
         The metrics that are shown while training, and what they are called there.
     panels : tuple of Panel
@@ -153,6 +155,7 @@ class System:
     title: ClassVar[str] = "a system of your own"
     Options: ClassVar[type[Options]] = Options
     metric_names: ClassVar[tuple[str, ...]] = ()
+    later_metrics: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[dict[str, str]] = {}
     panels: ClassVar[tuple[Panel, ...]] = ()
     advice: ClassVar[dict[str, str]] = {}

@@ -174,7 +174,8 @@ def taken_up(
             say(f"{path}: {_enough(system, start)}; give a larger --steps or --epochs to go on")
             yield None
             return
-        run.open_metrics(start, system.metric_names)
+        due = [name for name in system.metric_names if name not in system.later_metrics]
+        run.open_metrics(start, due)
         for error in errors:
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)

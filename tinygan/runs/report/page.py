@@ -122,12 +122,18 @@ def _facts(config: dict[str, Any], rows: list[dict]) -> list[tuple[str, str]]:
 
 
 def _panels(config: dict[str, Any], rows: list[dict], given: Sequence[Panel] | None) -> list[dict]:
-    names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch", "seconds")]
-    steps = [row["step"] for row in rows]
+    names = [
+        name for name in (rows[-1] if rows else {}) if name not in ("step", "epoch", "seconds")
+    ]
     drawn = []
     for panel in panels(config.get("system", ""), names, given):
         curves = [
-            Curve(label, steps, [r[name] for r in rows]) for label, name in panel.lines.items()
+            Curve(
+                label,
+                [row["step"] for row in rows if name in row],
+                [row[name] for row in rows if name in row],
+            )
+            for label, name in panel.lines.items()
         ]
         drawn.append(
             {
