@@ -15,6 +15,8 @@ from training import rows, timeless
 from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
+from tinygan.runs.checkpoint import read_checkpoint
+from tinygan.runs.watched import read_watch
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
 from tinygan.systems.options import resolve, stored
 from tinygan.train.__main__ import main
@@ -79,6 +81,7 @@ def test_the_run_folder_holds_what_it_should(run):
         "metrics.jsonl",
         "losses.png",
         "report.html",
+        "watch.jsonl",
         *(f"samples/step-00000{i}.png" for i in (3, 6, 8)),
         *(f"checkpoints/step-00000{i}.safetensors" for i in (4, 8)),
     }
@@ -252,6 +255,24 @@ def finished(tmp_path):
     out = tmp_path / "run"
     assert train("--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", out) == 0
     return out
+
+
+def test_the_distance_to_the_truth_is_noted_at_each_checkpoint_and_the_best_kept(run, tmp_path):
+    scored = read_watch(run / "watch.jsonl")
+    assert [line["step"] for line in scored] == [4, 8]
+    for line in scored:
+        file = run / "checkpoints" / f"step-{line['step']:06d}.safetensors"
+        assert line["score"] == read_checkpoint(file).score
+        assert line["left_alone"] == build().translation_errors()[0][1]
+    newest = read_checkpoint(run / "checkpoints" / "step-000008.safetensors")
+    assert newest.best.score == min(line["score"] for line in scored)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Distance to the true translation" in page
+    longer = tmp_path / "run"
+    shutil.copytree(run, longer)
+    (longer / "checkpoints" / "step-000008.safetensors").unlink()
+    assert go_on(longer) == 0
+    assert (longer / "watch.jsonl").read_bytes() == (run / "watch.jsonl").read_bytes()
 
 
 def test_past_the_end_of_its_schedule_a_run_asks_how_the_rate_goes_on(finished, capsys):

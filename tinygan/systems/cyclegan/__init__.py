@@ -109,6 +109,16 @@ class CycleGAN(Translates):
             (0.0, 1.0),
         ),
     )
+    score_panel = Panel(
+        "Distance to the true translation",
+        {"translated": "score", "if left alone": "left_alone"},
+        (
+            "Of drawn pictures the true translation is known: this is the mean absolute difference "
+            "to it, of both directions, over pictures that are not trained on, at each checkpoint. "
+            "Above the second line the translation is worse than to do nothing. The checkpoint "
+            "with the lowest distance is kept, and --best uses it.",
+        ),
+    )
     advice = {
         "D is winning": (
             "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
@@ -278,6 +288,12 @@ class CycleGAN(Translates):
         """Return the mean error to the true translation where there is one, see `System.score`."""
         errors = self.translation_errors()
         return None if errors is None else sum(error for error, _ in errors) / 2
+
+    def score_references(self) -> dict[str, float]:
+        if self.domains.pairs is None:
+            return {}
+        x, y = (to_float(images) for images in self.domains.pairs)
+        return {"left_alone": float(abs(x - y).mean())}
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
         """Return what the discriminators answered to real and generated patches, about.
