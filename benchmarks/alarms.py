@@ -2,8 +2,9 @@
 
     python benchmarks/alarms.py [--seeds 1 2] [--out benchmarks/alarms.md]
 
-Each recipe below trains a small DCGAN on drawn faces of 16 pixels (one of 32).  What a recipe leads
-to was looked at in its pictures and scores, with seed 0, and stands beside it; the thresholds of
+Each recipe below trains a small DCGAN on drawn faces of 16 pixels (one of 32), or a small CycleGAN
+on drawn bags of 16, of which D's alarms are counted.  What a DCGAN's recipe leads to was looked at
+in its pictures and scores, with seed 0, and stands beside it; the thresholds of
 `tinygan.train.alarms` were chosen on those runs.  The counts are of other seeds.
 
 A *true* alarm is of the kind that the recipe leads to, a *false* one of any other kind (any at all
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,9 @@ from tinygan import Adam
 from tinygan.data import Prefetcher, faces
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES
-from tinygan.train.alarms import Alarms, variety
+from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
+from tinygan.systems.options import resolve
+from tinygan.train.alarms import Alarms, Variety, variety
 
 COLLAPSE, WON, LOST = "mode collapse", "D is winning", "D has lost"
 DEFAULTS = {
@@ -81,6 +85,36 @@ RECIPES = {
     ),
 }
 LOOK_EVERY = 50
+CYCLEGAN = {
+    "dataset": "bags",
+    "dataset_size": 500,
+    "image_size": 16,
+    "load_size": 16,
+    "width": 8,
+    "downsamplings": 1,
+    "residual_blocks": 1,
+    "discriminator_width": 8,
+    "discriminator_layers": 1,
+    "batch_size": 4,
+    "lr": 1e-3,
+    "ema": 0.0,
+    "steps": 800,
+}
+CYCLEGAN_RECIPES = {
+    "CycleGAN as it comes": ((), {}),
+    "CycleGAN, lr of the paper": ((), {"lr": 2e-4}),
+    "CycleGAN, no pool": ((), {"pool_size": 0}),
+    "CycleGAN, batch 1": ((), {"batch_size": 1, "lr": 2e-4}),
+    # G and F never try to pass for real, or cannot
+    "CycleGAN, lambda-gan 0, wide D": ((WON,), {"lambda_gan": 0.0, "discriminator_width": 32}),
+    "CycleGAN, wide D, 100 times faster": (
+        (WON,),
+        {"lr": 2e-5, "lr_d": 2e-3, "discriminator_width": 32},
+    ),
+    # D_X and D_Y do not learn
+    "CycleGAN, D does not learn": ((LOST,), {"lr_d": 0.0}),
+    "CycleGAN, D 1000 times slower": ((LOST,), {"lr_d": 1e-6}),
+}
 
 
 def train(options: dict, seed: int):
@@ -119,6 +153,20 @@ def train(options: dict, seed: int):
             yield step, metrics, G.predict(fixed) if step % LOOK_EVERY == 0 else None
 
 
+def alarms_of_cyclegan(options: dict, seed: int) -> list:
+    """Return the warnings that a CycleGAN's run gives."""
+    system = CycleGAN(resolve(CycleGANOptions, {**CYCLEGAN, **options, "seed": seed}))
+    system.start()
+    alarms, warned = Alarms(Variety(1.0, 1.0)), []
+    with closing(system.batches(0)) as batches:
+        for step in range(system.options.steps):
+            metrics = {name: float(v) for name, v in system.train(next(batches), step).items()}
+            scores = system.scores({**metrics, "step": step + 1})
+            if scores is not None:
+                warned.append(alarms.observe(step + 1, *scores))
+    return [w for w in warned if w]
+
+
 def _adding(noise):
     """Return an augmentation that adds one array after the other: the real images', the fakes'."""
     arrays = iter(noise)
@@ -147,13 +195,14 @@ def main() -> None:
     counts = {"true": 0, "false": 0, "missed": 0}
     runs = {"healthy": 0, "failing": 0}
     lines = ["| recipe | leads to | alarms (step) |", "| --- | --- | --- |"]
-    for name, (truth, options) in RECIPES.items():
+    for name, (truth, options) in {**RECIPES, **CYCLEGAN_RECIPES}.items():
         if arguments.only and name not in arguments.only:
             continue
         cells = []
         for seed in arguments.seeds:
             begun = time.perf_counter()
-            warned = alarms_of(options, seed)
+            find = alarms_of_cyclegan if name in CYCLEGAN_RECIPES else alarms_of
+            warned = find(options, seed)
             kinds = {w.kind for w in warned}
             counts["true"] += len(kinds & set(truth))
             counts["false"] += len(kinds - set(truth))

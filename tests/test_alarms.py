@@ -1,7 +1,9 @@
 """Warnings when D wins, D loses and G collapses: when they come, and when they do not."""
 
+import importlib.util
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +159,16 @@ def test_a_resumed_run_has_watched_the_same(soon, tmp_path):
     assert len(told(whole)) == 1
     assert told(whole) == told(parts)
     assert seen(whole) == seen(parts)
+
+
+def test_the_cyclegans_alarms_are_counted_on_failing_and_healthy_runs():
+    """``benchmarks/alarms.py`` finds what it counts; two steps, with its own options."""
+    path = Path(__file__).parents[1] / "benchmarks" / "alarms.py"
+    spec = importlib.util.spec_from_file_location("alarms_benchmark", path)
+    counted = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(counted)
+    leads_to = [truth for truth, _ in counted.CYCLEGAN_RECIPES.values()]
+    assert {(), ("D is winning",), ("D has lost",)} == set(leads_to)
+    for _, options in counted.CYCLEGAN_RECIPES.values():
+        few = {"steps": 2, "dataset_size": 8, "discriminator_width": 2, "width": 2}
+        assert counted.alarms_of_cyclegan({**options, **few}, seed=1) == []
