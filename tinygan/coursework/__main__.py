@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursewor
     new = commands.add_parser("new", help="write the exercises, tests and READMEs into a folder")
     new.add_argument("directory", metavar="DIR", help="a new folder")
 
-    def write():
+    def write() -> None:
         directory = create(parser.parse_args(argv).directory)
         say(f"{directory / 'student'}: exercises, tests and README to hand out")
         say(f"{directory / 'teacher'}: hidden tests, autograder and README to keep")

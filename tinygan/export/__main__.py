@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") 
     return commands.run(prog, lambda: export(_parser(prog).parse_args(argv)))
 
 
-def export(arguments) -> None:
+def export(arguments: Any) -> None:
     out, name = Path(arguments.out), arguments.network
     if out.suffix.lower() != ".onnx":
         raise UserError(f"{out}: expected the name of an .onnx file")

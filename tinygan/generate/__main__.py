@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
     return commands.run(prog, lambda: _generate(_parser(prog).parse_args(argv)), "--count")
 
 
-def _generate(arguments) -> None:
+def _generate(arguments: Any) -> None:
     out = Path(arguments.out)
     _check_out(out, arguments.force)
     run = load(

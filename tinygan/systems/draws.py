@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.data import DRAWN_SETS, ImageFolder, Prefetcher, checksum, save_grid, to_float
+from tinygan.data.drawing import DrawnImages
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
@@ -75,7 +77,7 @@ class Draws(System):
     def averaged(self) -> tuple[str, ...]:
         return ("G",)
 
-    def noise(self, count: int, rng) -> np.ndarray:
+    def noise(self, count: int, rng: Any) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does."""
         return draw_noise(count, self.options.noise_size, rng, self.options.noise)
 
@@ -120,7 +122,7 @@ class Draws(System):
     def older_checksum(self) -> int:
         return sampled_checksum(self.images, at_most=256)
 
-    def _folder(self, path, cache=True) -> ImageFolder:
+    def _folder(self, path: str, cache: bool = True) -> ImageFolder:
         options = self.options
         scale = {"range": options.range} if options.range else self.data.get("scale")
         return ImageFolder(
@@ -133,7 +135,7 @@ class Draws(System):
             scale=scale,
         )
 
-    def _drawn(self, name: str):
+    def _drawn(self, name: str) -> Callable[..., DrawnImages]:
         options = self.options
         makers = DRAWN_SETS.get(name, ())
         if len(makers) != 1:
@@ -166,7 +168,7 @@ class Draws(System):
         else:
             maker = self._drawn(dataset or self.options.dataset or self.options.drawn)
 
-            def drawn(count, start):
+            def drawn(count: int, start: int) -> DrawnImages:
                 return maker(count, start=FRESH + start)
 
             real = drawn(count, 0).images

@@ -351,7 +351,7 @@ def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> d
     return given
 
 
-def _parser(cls, title, prog) -> Parser:
+def _parser(cls: type[Options], title: str, prog: str) -> Parser:
     parser = Parser(
         prog=prog,
         usage="%(prog)s [--data DIR] [--out DIR] [options]\n       %(prog)s --resume RUN",

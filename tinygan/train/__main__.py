@@ -82,7 +82,7 @@ def _run(session: Session) -> int:
         complain(f"stopped at once; {_last(run)}; to go on: {go_on}")
         return 130
     if done < session.total:
-        complain(f"stopped by {interrupt.signal.name} after step {done}, all saved; to go on:")
+        complain(f"stopped by {interrupt.name} after step {done}, all saved; to go on:")
         complain(f"    {go_on}")
         return interrupt.exit_status
     say(

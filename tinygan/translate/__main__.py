@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments) -> int:
+def _translate(arguments: Any) -> int:
     out = Path(arguments.out)
     todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
     run = load(
@@ -66,7 +67,9 @@ def _make_folder(out: Path) -> None:
         raise UserError(f"--out {shown(out)}: cannot be made: {error.strerror}") from None
 
 
-def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) -> list[str]:
+def _translate_all(
+    todo: Plan, system: Translates, direction: str, size: Any, scale: Any
+) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
     scale = folder_scale([path for path, _ in todo.files], scale, "the pictures")
