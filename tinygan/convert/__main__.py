@@ -12,7 +12,7 @@ from tinygan.errors import CheckpointError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.run import network_of, write_run
 from tinygan.layer import Layer
-from tinygan.runs.checkpoint import read_checkpoint
+from tinygan.runs.header import read_checkpoint
 from tinygan.runs.run import load
 from tinygan.systems.draws import Draws
 

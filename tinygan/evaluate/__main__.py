@@ -18,7 +18,7 @@ from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
-from tinygan.systems.options import number, whole
+from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
 FORMAT = "tinygan measures 1"

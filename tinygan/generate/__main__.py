@@ -11,7 +11,7 @@ from tinygan.commands import Parser, say
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.system import refuse_above
 
 

@@ -18,7 +18,7 @@ from tinygan.files import write_text
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
-from tinygan.systems.options import number, whole
+from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
 _LEAST = 32  # pictures to draw the pairs from

@@ -16,7 +16,7 @@ from tinygan.runs.folder import RunFolder, read_config
 from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.runs.report.words import duration
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.options import parse_flags
+from tinygan.systems.flags import parse_flags
 from tinygan.train.diagnose import find_first_bad
 from tinygan.train.session import Session, begun, build, taken_up
 

@@ -13,7 +13,7 @@ from tinygan.machine import parallel
 from tinygan.runs.folder import read_config
 from tinygan.runs.run import Run, load
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.options import checked
+from tinygan.systems.resolving import checked
 from tinygan.systems.system import System
 from tinygan.train.session import Callback, Session, begun, taken_up
 

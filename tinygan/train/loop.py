@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import Best, save_checkpoint
+from tinygan.runs.checkpoint import save_checkpoint
 from tinygan.runs.folder import RunFolder
+from tinygan.runs.header import Best
 from tinygan.runs.report import write_report
-from tinygan.systems.options import stored
+from tinygan.systems.resolving import stored
 from tinygan.systems.system import Panel, System
 from tinygan.train.alarms import Warned
 from tinygan.train.interrupt import Interrupt

@@ -16,7 +16,7 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
 from tinygan.translate.pictures import save_picture, shrink, shrunk, translate_picture
