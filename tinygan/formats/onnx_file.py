@@ -131,11 +131,8 @@ def to_onnx(
 
 def write_onnx(path: Path, model) -> None:
     """Write a model to a file, whole or not at all."""
-    try:
-        with replaced(Path(path)) as beside:
-            beside.write_bytes(model.SerializeToString(deterministic=True))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with replaced(Path(path)) as beside:
+        beside.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _ends_in_scores(network) -> bool:
