@@ -8,7 +8,7 @@ from pathlib import Path
 from tinygan import commands
 from tinygan.commands import Parser, say
 from tinygan.errors import UserError
-from tinygan.files import replaced
+from tinygan.files import write_text
 from tinygan.formats.demo import page
 from tinygan.runs.run import load
 
@@ -26,9 +26,8 @@ def write(arguments) -> None:
         raise UserError(f"--out {out}: is there already; --force replaces it")
     run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
     html = page(run, arguments.direction, arguments.half)
-    with replaced(out) as beside:
-        beside.write_text(html, encoding="utf-8")
-    say(f"{arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+    write_text(out, html)
+    say(f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
 
 
 def _parser(prog: str) -> Parser:
