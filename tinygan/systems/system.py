@@ -225,7 +225,7 @@ class System:
     # --- what it may write --------------------------------------------------------------------
 
     def older_checksum(self) -> int | None:
-        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        """Return the data's checksum as runs noted it that are older than ``data.checksum``."""
         return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
