@@ -7,6 +7,7 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinygan.averages import Average
 from tinygan.fast import plain
 from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
@@ -25,6 +26,9 @@ from tinygan.layers import (
     MaxPool2d,
     PixelShuffle,
     PReLU,
+    RandomColor,
+    RandomCutout,
+    RandomTranslation,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -90,6 +94,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "SGD",
     "Adam",
+    "Average",
     "AvgPool2d",
     "BackendError",
     "Backward",
@@ -118,6 +123,9 @@ __all__ = [
     "Parameter",
     "PixelShuffle",
     "RMSprop",
+    "RandomColor",
+    "RandomCutout",
+    "RandomTranslation",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",

@@ -83,7 +83,8 @@ class WGAN(Draws):
     def batches(self, start_step):
         """Return batches that hold as many images as all the critic's steps need."""
         o = self.options
-        return Prefetcher(self.images, o.batch_size * o.critic_steps, o.seed, start_step)
+        count = o.batch_size * o.critic_steps
+        return Prefetcher(self.images, count, o.seed, start_step, flip=o.flip)
 
     def step(self, batch, step):
         o, n = self.options, self.options.batch_size

@@ -30,7 +30,13 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def _evaluate(settings) -> None:
     """Measure, show the tables, write ``measures.json`` and the sheets of neighbours."""
-    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    run = load(
+        settings.run,
+        system=settings.system,
+        best=settings.best,
+        raw=settings.raw,
+        backend=settings.backend,
+    )
     folder = Path(settings.out) if settings.out else folder_of(run)
     values = settings.count * run.options.image_size**2 * run.options.channels
     refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
@@ -95,6 +101,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

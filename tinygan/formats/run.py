@@ -60,6 +60,7 @@ def write_run(
     untrained = [name for name in made.networks if name not in networks]
     made.data = {"converted": source, "untrained": untrained}
     made.optimizers, made.steps_per_epoch = made.build_optimizers(), 1
+    made.start_averages()
     run = RunFolder.create(out, describe_run(made, 0))
     try:
         info = {"options": stored(made.options), "data": made.data}

@@ -23,7 +23,11 @@ def _generate(arguments) -> None:
     out = Path(arguments.out)
     _check_out(out, arguments.force)
     run = load(
-        arguments.run, system=arguments.system, best=arguments.best, backend=arguments.backend
+        arguments.run,
+        system=arguments.system,
+        best=arguments.best,
+        raw=arguments.raw,
+        backend=arguments.backend,
     )
     options, count = run.options, arguments.count
     values = count * options.image_size**2 * options.channels
@@ -51,6 +55,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument("--out", default="generated.png", metavar="FILE", help="a .png file")
     parser.add_argument("--count", type=whole(1), default=64, metavar="N", help="default: 64")

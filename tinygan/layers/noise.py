@@ -9,7 +9,7 @@ import numpy as np
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, asarray, backend_of
 
-__all__ = ["GaussianNoise"]
+__all__ = ["GaussianNoise", "pack", "unpack"]
 
 
 class GaussianNoise(Layer):
@@ -56,13 +56,13 @@ class GaussianNoise(Layer):
         self.std = float(std)
         if isinstance(rng, np.random.Generator):
             rng = rng.integers(2**63)
-        self.state = _pack(np.random.PCG64(rng))
+        self.state = pack(np.random.PCG64(rng))
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        random = np.random.Generator(_unpack(self.state))
+        random = np.random.Generator(unpack(self.state))
         noise = random.standard_normal(x.shape, np.float32)
         noise *= np.float32(self.std)
-        self.state[...] = _pack(random.bit_generator)
+        self.state[...] = pack(random.bit_generator)
         return x + asarray(noise.astype(x.dtype, copy=False), backend_of(x)), None
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -75,14 +75,14 @@ class GaussianNoise(Layer):
         return f"GaussianNoise({self.std:g})"
 
 
-def _pack(generator: np.random.PCG64) -> np.ndarray:
+def pack(generator: np.random.PCG64) -> np.ndarray:
     """Return a generator's state, two numbers of 128 bits and half a drawn one, as an array."""
     state = generator.state
     halves = [divmod(state["state"][name], 1 << 64) for name in ("state", "inc")]
     return np.array([*halves[0], *halves[1], state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def _unpack(state: np.ndarray) -> np.random.PCG64:
+def unpack(state: np.ndarray) -> np.random.PCG64:
     a, b, c, d, has_uint32, uinteger = (int(number) for number in state)
     generator = np.random.PCG64(0)
     generator.state = {

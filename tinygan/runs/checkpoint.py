@@ -40,6 +40,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 import tinygan
+from tinygan.averages import Average
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
@@ -172,9 +173,10 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
 def state_arrays(system: System) -> dict[str, np.ndarray]:
     """Return copies of everything that changes while `system` is trained, by name."""
     arrays: dict[str, np.ndarray] = {}
-    for section in ("networks", "averages"):
-        for name, network in getattr(system, section, {}).items():
-            state = network.state_dict()
+    holders: dict[str, Layer] | dict[str, Average]
+    for section, holders in (("networks", system.networks), ("averages", system.averages)):
+        for name, holder in holders.items():
+            state = holder.state_dict()
             arrays |= {f"{section}/{name}.{key}": value for key, value in state.items()}
     for name, own in _optimizer_names(system).items():
         state = system.optimizers[name].state_dict()
@@ -268,6 +270,12 @@ def load_system(path: Path, system: System) -> Checkpoint:
     for name, optimizer in system.optimizers.items():
         expected |= {own[name][key]: array for key, array in optimizer.state_dict().items()}
     _check_names(checkpoint, names)
+    averaged = {name: average.network for name, average in system.averages.items()}
+    if averaged:
+        due = _expected_networks(averaged, "averages")
+        _check_names(checkpoint, {name: name for name in due}, "averages/")
+        names |= {name: name for name in due}
+        expected |= due
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
     extra = _check_extra(checkpoint, system.extra_shapes())
@@ -281,43 +289,51 @@ def load_system(path: Path, system: System) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
     for name, network in system.networks.items():
         network.load_state_dict(_part(arrays, f"networks/{name}."))
+    for name, average in system.averages.items():
+        average.load_state_dict(_part(arrays, f"averages/{name}."))
     for name, optimizer in system.optimizers.items():
         optimizer.load_state_dict({key: arrays[new] for key, new in own[name].items()})
     return checkpoint
 
 
-def load_network(path: Path, network: Layer, name: str) -> None:
-    """Set one network from a checkpoint: the one called `name` there."""
+def load_network(path: Path, network: Layer, name: str, raw: bool = False) -> None:
+    """Set one network from a checkpoint: the one called `name` there.
+
+    Its averaged weights, if there are such and not the last ones, `raw`, are asked for.
+    """
     checkpoint = read_checkpoint(path)
-    expected = _expected_networks({name: network})
+    averaged = any(array.startswith(f"averages/{name}.") for array in checkpoint.shapes)
+    section = "averages" if averaged and not raw else "networks"
+    expected = _expected_networks({name: network}, section)
     names = {new: new for new in expected}
     if checkpoint.format == 1:
         names = format_1.old_names({name: network}, {})
-    prefix = f"{name}." if checkpoint.format == 1 else f"networks/{name}."
+    prefix = f"{name}." if checkpoint.format == 1 else f"{section}/{name}."
     _check_names(checkpoint, names, prefix)
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
-    network.load_state_dict(_part(_read(checkpoint, names), f"networks/{name}."))
+    network.load_state_dict(_part(_read(checkpoint, names), f"{section}/{name}."))
 
 
-def _expected_networks(networks: Mapping[str, Layer]) -> dict[str, Any]:
+def _expected_networks(networks: Mapping[str, Layer], section: str = "networks") -> dict[str, Any]:
     """Return an array like each one that is due, by its name."""
     expected = {}
     for name, network in networks.items():
         for key, parameter in network.named_parameters().items():
-            expected[f"networks/{name}.{key}"] = parameter.data
+            expected[f"{section}/{name}.{key}"] = parameter.data
         for key, array in network.buffers().items():
-            expected[f"networks/{name}.{key}"] = array
+            expected[f"{section}/{name}.{key}"] = array
     return expected
 
 
 def _check_names(checkpoint: Checkpoint, names: dict[str, str], prefix: str = "") -> None:
-    """Compare the names in the file with those due, sections aside that are optional."""
+    """Compare the names in the file with those due; without a prefix, optional sections aside."""
     due = set(names.values())
+    optional = () if prefix else ("extra/", "averages/")
     there = {
         name
         for name in checkpoint.shapes
-        if name.startswith(prefix) and not name.startswith(("extra/", "averages/"))
+        if name.startswith(prefix) and not name.startswith(optional)
     }
     for name in sorted(due ^ there):
         state = "is missing" if name in due else "is unknown"

@@ -134,6 +134,7 @@ def load(
     *,
     system: str | type[System] | None = None,
     best: bool = False,
+    raw: bool = False,
     backend: str = "auto",
     say: Callable[[str], None] = complain,
 ) -> Run:
@@ -147,6 +148,8 @@ def load(
         run only if you name it.
     best : bool
         Use the checkpoint whose images were nearest to the data, not the newest.
+    raw : bool
+        Use the generators' weights after the last step, not their average.
     backend : {"auto", "numpy", "cupy"}
     say : callable
         Told warnings.
@@ -173,5 +176,5 @@ def load(
         data = read_config(opened.folder).get("data")
         trained.data = data if isinstance(data, dict) else {}
     for name, network in trained.networks.items():
-        load_network(found.path, network, name)
+        load_network(found.path, network, name, raw)
     return Run(opened.folder, found, trained.to(trained.options.backend))

@@ -41,7 +41,13 @@ def _study(settings) -> None:
 
 def write_study(settings) -> str:
     """Write the page and return what to do with it."""
-    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    run = load(
+        settings.run,
+        system=settings.system,
+        best=settings.best,
+        raw=settings.raw,
+        backend=settings.backend,
+    )
     folder = folder_of(run)
     out = Path(settings.out) if settings.out else folder / "study.html"
     if out.exists() and not settings.force:
@@ -100,6 +106,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")

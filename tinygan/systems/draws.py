@@ -13,7 +13,7 @@ from tinygan.data import DRAWN_SETS, ImageFolder, Prefetcher, checksum, save_gri
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
-from tinygan.systems.options import Options, choice, inherit, option, share, whole
+from tinygan.systems.options import Options, choice, inherit, option, share, switch, whole
 from tinygan.systems.system import Material, System, refuse_above
 
 __all__ = ["FRESH", "Draws", "DrawsOptions", "some"]
@@ -42,6 +42,16 @@ class DrawsOptions(Options):
         "108/178 is the usual face crop of CelebA (default: the largest square)",
         group="data",
     )
+    fit: str = option(
+        "crop",
+        choice("crop", "pad", "stretch"),
+        "how pictures that are not square become so: cut, laid on white, or stretched",
+        group="data",
+        before="crop",
+    )
+    flip: bool = option(
+        False, switch(), "mirror pictures left to right at random", group="data", before=False
+    )
     noise_size: int = option(200, whole(1, 2**20), "length of z", group="networks")
     noise: str = option(
         "uniform",
@@ -60,6 +70,10 @@ class Draws(System):
 
     Options = DrawsOptions
     images: np.ndarray
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        return ("G",)
 
     def noise(self, count: int, rng) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does."""
@@ -110,7 +124,13 @@ class Draws(System):
         options = self.options
         scale = {"range": options.range} if options.range else self.data.get("scale")
         return ImageFolder(
-            path, options.image_size, options.channels, options.crop, cache=cache, scale=scale
+            path,
+            options.image_size,
+            options.channels,
+            options.crop,
+            options.fit,
+            cache=cache,
+            scale=scale,
         )
 
     def _drawn(self, name: str):
@@ -123,7 +143,9 @@ class Draws(System):
 
     def batches(self, start_step: int) -> Prefetcher:
         options = self.options
-        return Prefetcher(self.images, options.batch_size, options.seed, start_step=start_step)
+        return Prefetcher(
+            self.images, options.batch_size, options.seed, start_step, flip=options.flip
+        )
 
     def real_images(self, count: int) -> np.ndarray:
         return some(self.images, count)

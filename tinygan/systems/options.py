@@ -40,6 +40,7 @@ __all__ = [
     "resolve",
     "resumed",
     "share",
+    "some_of",
     "stored",
     "switch",
     "text",
@@ -128,6 +129,17 @@ def choice(*choices: str | int) -> Kind:
         lambda value: type(value) in (str, int) and value in choices,
         choices=choices,
     )
+
+
+def some_of(*choices: str) -> Kind:
+    """One or more of a few words, separated by commas."""
+
+    def accepts(value: Any) -> bool:
+        words = value.split(",") if isinstance(value, str) else []
+        return bool(words) and len(set(words)) == len(words) and set(words) <= set(choices)
+
+    expected = f"one or more of {', '.join(choices)}, separated by commas"
+    return Kind(expected, str, accepts, ",".join(choices[:2]).upper() + ",…")
 
 
 def text(metavar: str = "NAME") -> Kind:
@@ -261,6 +273,11 @@ class Options:
     )  # fmt: skip
     batch_size: int = _learning(128, whole(1), "default: %(default)s")
     lr: float = _learning(2e-4, number(0, metavar="A"), "Adam's learning rate")
+    ema: float = _learning(
+        0.999, number(0, below=1, metavar="DECAY"),
+        "samples, measures and commands use an average of what the generators were in about the "
+        "last 1/(1 - DECAY) steps, in a short run the last tenth of them; 0: none", before=0.0,
+    )  # fmt: skip
     epochs: int | None = _length(30, whole(1), "times to go through the data")
     steps: int | None = _length(None, whole(1), "batches to train on")
     backend: str = _machine(

@@ -27,6 +27,10 @@ class Translates(System):
     factor: ClassVar[int] = 1
 
     @property
+    def averaged(self) -> tuple[str, ...]:
+        return tuple(self.directions.values())
+
+    @property
     def multiple(self) -> int:
         """What the networks need height and width to be multiples of."""
         return 1

@@ -93,7 +93,7 @@ def train(
     with closing(system.batches(start)) as batches:
         try:
             for step in range(start, plan.steps):
-                keeper.add(system.step(next(batches), step), step, batches.waited_seconds)
+                keeper.add(system.train(next(batches), step), step, batches.waited_seconds)
                 done = step + 1
                 last = done == plan.steps or interrupt.signal is not None
                 if done % plan.sample_every == 0 or last:

@@ -36,7 +36,11 @@ def _translate(arguments) -> int:
     out = Path(arguments.out)
     todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
     run = load(
-        arguments.run, system=arguments.system, best=arguments.best, backend=arguments.backend
+        arguments.run,
+        system=arguments.system,
+        best=arguments.best,
+        raw=arguments.raw,
+        backend=arguments.backend,
     )
     direction = run.direction(arguments.direction)
     system = run.translating()
@@ -101,6 +105,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument(
         "--direction",

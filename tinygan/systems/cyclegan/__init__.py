@@ -10,13 +10,14 @@ import numpy as np
 
 from tinygan.data import UnpairedPrefetcher, to_float
 from tinygan.data.fingerprint import sampled_checksum
-from tinygan.layer import Layer
+from tinygan.layer import Layer, Sequential
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.objectives import CycleObjective
 from tinygan.optim import Adam, Optimizer, linear_decay
 from tinygan.summary import summarize
+from tinygan.systems.augmenting import augmentations
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
@@ -25,7 +26,7 @@ from tinygan.systems.translates import Translates
 
 __all__ = ["CycleGAN", "CycleGANOptions"]
 
-_POOLS = 101  # what a random number is for, see `System.random`
+_POOLS, _AUGMENT = 101, 104  # what a random number is for, see `System.random`
 _UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
 _SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
@@ -174,19 +175,21 @@ class CycleGAN(Translates):
         sizes = (o.batch_size, o.load_size, o.image_size)
         return UnpairedPrefetcher(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
 
-    def learning_rate(self, step: int) -> float:
-        """Return the rate of a step, by the epoch it is in."""
+    def learning_rate(self, step: int, initial: float | None = None) -> float:
+        """Return the rate of a step, by the epoch it is in; `initial` is ``--lr`` by default."""
         options = self.options
         epochs, decay_from = options.schedule_epochs, options.decay_from
         if decay_from is None:
             decay_from = epochs // 2
         epoch = step // self.steps_per_epoch
-        return linear_decay(options.lr, epoch, epochs, decay_from, options.schedule)
+        initial = options.lr if initial is None else initial
+        return linear_decay(initial, epoch, epochs, decay_from, options.schedule)
 
     def step(self, batch: tuple[np.ndarray, np.ndarray], step: int) -> dict[str, Any]:
         lr = self.learning_rate(step)
-        for optimizer in self.optimizers.values():
-            optimizer.lr = lr
+        for name, optimizer in self.optimizers.items():
+            optimizer.lr = lr if name == "adam_G" else self.learning_rate(step, self.options.lr_d)
+        augment = augmentations(self.options.augment, (self.options.seed, _AUGMENT, step))
         x, y = self.upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
         networks = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
@@ -198,6 +201,7 @@ class CycleGAN(Translates):
             y,
             objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),
             pools=(self.pools["pool_X"], self.pools["pool_Y"]),
+            augment=Sequential(*augment),
         )
         return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
 
