@@ -242,7 +242,7 @@ class System:
         return ()
 
     def older_checksum(self) -> int | None:
-        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        """Return the data's checksum as runs noted it that are older than ``data.checksum``."""
         return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
