@@ -2,9 +2,9 @@
 
     python docs/record.py [dcgan] [cyclegan]
 
-Pages execute for seconds; what takes minutes is run here, once, and kept in ``docs/recorded/`` as one
-picture and one JSON file each: the command, the machine, the date, and every number that is shown.
-``.. recorded:: NAME`` puts it on a page.
+Pages execute for seconds; what takes minutes is run here, once, and kept in ``docs/recorded/`` as
+one picture and one JSON file each: the command, the machine, the date, and every number that is
+shown.  ``.. recorded:: NAME`` puts it on a page.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tinygan.data import bags, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
 from tinygan.models import cyclegan as cyclegan_model
 from tinygan.models import dcgan as dcgan_model
+from tinygan.runs.checkpoint import load_network
 from tinygan.train.__main__ import main as train
 
 OUT = Path(__file__).resolve().parent / "recorded"
@@ -55,16 +56,8 @@ def keep(name, picture, frames=1, **facts):
 
 def network_at(run, step, network, name):
     """Load a network's weights from the checkpoint of a step."""
-    from safetensors.numpy import load_file
-
-    tensors = load_file(run / "checkpoints" / f"step-{step:06d}.safetensors")
-    ends = {key.split(f"{name}.", 1)[1]: value for key, value in tensors.items() if _of(key, name)}
-    network.load_state_dict({key: ends[key] for key in network.state_dict()})
+    load_network(run / "checkpoints" / f"step-{step:06d}.safetensors", network, name)
     return network
-
-
-def _of(key, name):
-    return key.startswith(f"{name}.") or f"/{name}." in key
 
 
 def dcgan(run: Path):
@@ -73,9 +66,7 @@ def dcgan(run: Path):
         assert train(["dcgan", "--keep", "99", "--out", str(run)]) == 0
     samples = sorted((run / "samples").glob("step-*.png"))
     frames = [np.asarray(Image.open(path).convert("RGB")) for path in samples]
-    frames = [
-        frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames
-    ]
+    frames = [frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames]
     last = int(samples[-1].stem[5:])
     options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
     G = dcgan_model.generator(
@@ -100,8 +91,8 @@ def dcgan(run: Path):
             f"The default run, {last} steps, the same noise every {int(samples[0].stem[5:])} steps "
             f"(32 × 32 pixels, enlarged). Of 500 new pictures at the end {coverage.recognised:.0%} "
             f"are recognised as drawn faces, {coverage.total:.0%} of all kinds of hair, glasses, … "
-            f"occur; diversity {diversity(made):.2f} (real: {diversity(held_out.images):.2f}); patch "
-            f"distance {patches[0]:.3f} (real and real: {patches[1]:.3f})."
+            f"occur; diversity {diversity(made):.2f} (real: {diversity(held_out.images):.2f}); "
+            f"patch distance {patches[0]:.3f} (real and real: {patches[1]:.3f})."
         ),
     )
 
@@ -115,7 +106,11 @@ def cyclegan(run: Path):
     options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
     x, y = (bags(64, size, seed=0, domain=d, start=5000).images for d in ("handbag", "backpack"))
     rows, said = [x[:8]], []
-    G = cyclegan_model.generator(width=options["width"], residual_blocks=options["residual_blocks"])
+    G = cyclegan_model.generator(
+        width=options["width"],
+        residual_blocks=options["residual_blocks"],
+        upsampling=options["upsampling"],
+    )
     steps = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
     for step in steps:
         G = network_at(run, step, G, "G")
@@ -131,10 +126,10 @@ def cyclegan(run: Path):
         command="python -m tinygan.train cyclegan --steps 1500",
         alt="Rows of bags: handbags, their translations during training, the true backpacks",
         caption=(
-            f"First row: handbags that were not trained on ({size} × {size} pixels, enlarged). Last "
-            f"row: the true backpacks. Between them: translations after "
-            f"{', '.join(str(s) for s in steps if s in (500, 1000, steps[-1]))} steps. Mean distance "
-            f"from the truth: {listed} steps; of not translating at all: {nothing:.3f}."
+            f"First row: handbags that were not trained on ({size} × {size} pixels, enlarged). "
+            f"Last row: the true backpacks. Between them: translations after "
+            f"{', '.join(str(s) for s in steps if s in (500, 1000, steps[-1]))} steps. Mean "
+            f"distance from the truth: {listed} steps; of not translating at all: {nothing:.3f}."
         ),
         steps=said,
         nothing=nothing,

@@ -252,3 +252,16 @@ def test_one_size_for_all_is_not_a_file(folder):
     with pytest.raises(DataError, match="cannot be opened"):
         find_images(folder / "loop")
     assert np.asarray(find_images(folder)).tolist() == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX only")
+@pytest.mark.parametrize("link", ["copy", "hard", "symbolic"])
+def test_split_leaves_out_what_is_no_file(folder, tmp_path, link):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "gone.png").symlink_to("nowhere")
+    with pytest.warns(UserWarning, match="skipped") as told:
+        counts = split(folder, folder, tmp_path / "out", (1, 1), link=link)
+    assert counts == {"trainA": 2, "trainB": 2, "testA": 1, "testB": 1}
+    assert len(told) == 8

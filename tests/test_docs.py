@@ -37,6 +37,14 @@ def test_every_tutorial_asks_shows_checks_and_leaves_exercises(path):
     assert "plt.show()" in text
     assert "\nassert " in text
     assert text.count("# .. dropdown:: Hint") in (2, 3)
+    assert text.count("# .. dropdown:: Hint") == text.count("# .. solution::")
+    for field in ("You need", "Afterwards", "Time"):
+        assert f"\n:{field}: " in opening
+    remember = text.split("# Remember\n# --------\n")[1].split("# Exercises")[0]
+    assert remember.count("# * ") == 3
+    reading = text.split("# Read on\n# -------\n")[1]
+    assert reading.count("\n# * ") + reading.startswith("# * ") == 2
+    assert "# **Next:** " in reading
     assert max(map(len, text.splitlines())) <= 100
 
 

@@ -1,9 +1,15 @@
 """The names of the published PyTorch networks, and weights under them in both directions."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from published import NAMES, module
 
+import tinygan
 from tinygan.errors import UserError
 from tinygan.formats.names import from_published, published_names, recognize, to_published
 from tinygan.formats.torch_file import read_weights, write_weights
@@ -128,6 +134,26 @@ def test_a_file_cannot_talk_us_into_a_large_network():
     ):
         with pytest.raises(UserError, match="not a published network"):
             recognize(found)
+
+
+def test_the_formats_stand_beside_the_library():
+    """Nothing imports them but their commands, and they import no command."""
+    code = "import sys, tinygan; print(any(n.startswith('tinygan.formats') for n in sys.modules))"
+    words = [sys.executable, "-c", code]
+    assert subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout.strip() == b"False"
+    root = Path(tinygan.__file__).parent
+    files = list((root / "formats").rglob("*.py"))
+    commands = "train|generate|translate|evaluate|study|convert|export|demo"
+    assert [p for p in files if re.search(rf"tinygan\.({commands})\b", _imports(p))] == []
+    others = [p for p in root.rglob("*.py") if "tinygan.formats" in _imports(p)]
+    assert {p.relative_to(root).parts[0] for p in others} == {
+        *("convert", "demo", "export", "formats")
+    }
+
+
+def _imports(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if re.match(r"\s*(from|import) ", line))
 
 
 def test_a_dropouts_random_state_has_no_published_name():

@@ -68,8 +68,8 @@ def backward_loop(dy, x):
         pass
 
 def backward_crash(dy, x):
-    import ctypes
-    ctypes.string_at(0)
+    import os, signal
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 def backward_leave(dy, x):
     import os
@@ -151,7 +151,7 @@ def test_a_right_submission_gets_every_point(graded):
     ("kind", "says"),
     [
         ("mask", "likely cause: wrong mask [x]: the mask is taken from dy"),
-        ("loop", "stopped after 1 seconds: is there an endless loop?"),
+        ("loop", "stopped after 1 seconds of processor time: is there an endless loop?"),
         ("crash", "the program crashed (SIGSEGV)"),
         ("leave", "the program ended before the test did (exit status 3)"),
         ("slip", "NameError: name 'undefined_name' is not defined (broken.py, line"),

@@ -13,6 +13,7 @@ from browser import answer_of, needs_chromium
 
 from tinygan import (
     Adam,
+    BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     LeakyReLU,
@@ -24,6 +25,7 @@ from tinygan import (
     mse,
     non_saturating,
 )
+from tinygan.convolution import convolve
 
 STATIC = Path(__file__).resolve().parent.parent / "docs" / "_static"
 NODE = shutil.which("node")
@@ -209,3 +211,68 @@ def test_the_window_moves_by_keyboard_and_finger_and_fits_a_phone(tmp_path):
         answer_of(page("convolution", "convolution.js"), script, tmp_path / "p", width=500)
     )
     assert said == ["4", "1", "2", "03", "false", True, True]
+
+
+# --- a kernel over a face, and batch norm line by line ---
+
+
+@needs_node
+def test_the_kernel_of_the_page_sees_what_a_convolution_sees():
+    rng = np.random.default_rng(0)
+    picture, kernel = rng.uniform(-1, 1, (7, 5)), rng.standard_normal(9)
+    told = node(
+        f"console.log(JSON.stringify(api.convolve3({picture.tolist()}, {kernel.tolist()})));",
+        "kernel.js",
+    )
+    y = convolve(picture[None, :, :, None], kernel.reshape(3, 3, 1, 1), 1, 1)
+    np.testing.assert_allclose(told, y[0, :, :, 0], atol=1e-12)
+
+
+@needs_node
+def test_every_line_of_batch_norm_on_the_page_is_tinygans():
+    rng = np.random.default_rng(1)
+    x, dy = rng.normal(3, 2, 6), rng.standard_normal(6)
+    told = node(
+        f"console.log(JSON.stringify(api.steps({x.tolist()}, {dy.tolist()}, 1.5, 0.5)));",
+        "batchnorm.js",
+    )
+    values = {name: np.array(value) for name, _, value in told}
+    layer = BatchNorm2d(1).to(dtype="float64")
+    layer.weight.data[:], layer.bias.data[:] = 1.5, 0.5
+    y, backward = layer(x.reshape(6, 1, 1, 1))
+    dx = backward(dy.reshape(6, 1, 1, 1))
+    np.testing.assert_allclose(values["y"], y.ravel(), rtol=1e-9)
+    np.testing.assert_allclose(values["dx"], dx.ravel(), atol=1e-12)
+    np.testing.assert_allclose(values["dγ"], layer.weight.grad[0], rtol=1e-9)
+    np.testing.assert_allclose(values["dβ"], layer.bias.grad[0], rtol=1e-9)
+
+
+@needs_chromium
+def test_batch_norm_is_stepped_through_and_a_kernel_typed(tmp_path):
+    script = """
+    const host = document.querySelector("[data-widget]");
+    const [back, next, all] = host.querySelectorAll("button");
+    next.click(); next.click(); back.click();
+    const said = [host.dataset.at, host.querySelectorAll("tr").length];
+    all.click();
+    const dx = JSON.parse(host.dataset.dx);
+    said.push(Math.abs(dx.reduce((a, b) => a + b)) < 1e-9);
+    const field = host.querySelector("input");
+    field.value = 3; field.dispatchEvent(new Event("input"));
+    said.push(host.dataset.dx !== JSON.stringify(dx));
+    answer(JSON.stringify(said));
+    """
+    assert touch(page("batchnorm", "batchnorm.js"), script, tmp_path) == ["1", 2, True, True]
+    picture = "".join(f"{value:02x}" for value in range(256))
+    content = page("kernel", "kernel.js").replace("<div ", f'<div data-picture="{picture}" ', 1)
+    script = """
+    const host = document.querySelector("[data-widget]");
+    host.querySelector("button").click();
+    const said = [Number(host.dataset.low), Number(host.dataset.high)];
+    const middle = host.querySelectorAll("input")[4];
+    middle.value = 2; middle.dispatchEvent(new Event("input"));
+    said.push(Number(host.dataset.high));
+    answer(JSON.stringify(said));
+    """
+    (tmp_path / "second").mkdir()
+    assert touch(content, script, tmp_path / "second") == [-1, 1, 2]

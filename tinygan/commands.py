@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
-from tinygan.errors import UserError
+from tinygan.errors import DivergedError, UserError
 
 __all__ = [
     "Careful",
@@ -54,7 +54,7 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
     with _streams(), _own_warnings():
         try:
             return command() or 0
-        except UserError as error:
+        except (UserError, DivergedError) as error:
             complain(f"{prog}: error: {error}")
             return 2
         except BrokenPipeError:  # nobody reads any more, as with ``| head``

@@ -80,13 +80,13 @@ def train_step():
     opt_D.zero_grad()
     for points, target in ((x, 1.0), (fake, 0.0)):  # D: real is 1, generated is 0
         score, score_backward = D(points)
-        loss, dscore = bce_with_logits(score, target)
+        _, dscore = bce_with_logits(score, target)
         score_backward(dscore)
     opt_D.step()
     opt_G.zero_grad()
     with frozen(D):  # G: to pass for a 1
         score, score_backward = D(fake)
-    loss, dscore = bce_with_logits(score, 1.0)
+    _, dscore = bce_with_logits(score, 1.0)
     fake_backward(score_backward(dscore))
     opt_G.step()
 
@@ -129,7 +129,7 @@ def look():
     with frozen(D):
         score, backward = D(fake)
     push = -backward(bce_with_logits(score, 1.0)[1]) * len(fake)
-    arrow = push / (0.2 + np.linalg.norm(push, axis=1, keepdims=True))  # small ones can be seen, too
+    arrow = push / (0.2 + np.linalg.norm(push, axis=1, keepdims=True))  # shows small ones, too
     return landscape.reshape(64, 64), fake, arrow
 
 
@@ -161,14 +161,15 @@ film = FuncAnimation(figure, draw, frames=len(steps))
 plt.show()
 
 # %%
-# Drag the slider, or press play.  At first the fakes lie in one heap, and :math:`D` finds out within
-# a few steps where that is; the arrows lead away from there, the heap follows, :math:`D` answers,
-# and so on.  At the end the fakes lie on the ring and :math:`D` is undecided nearly everywhere.
+# Drag the slider, or press play.  At first the fakes lie in one heap, and :math:`D` finds out
+# within a few steps where that is; the arrows lead away from there, the heap follows, :math:`D`
+# answers, and so on.  At the end the fakes lie on the ring and :math:`D` is undecided nearly
+# everywhere.
 #
 # Is it one?
 # ----------
-# A picture is not a proof.  Two numbers: how far the fakes are from the middle (the real ones 2, give
-# or take 0.1), and which share of the ring's 36 pieces of ten degrees has been hit.
+# A picture is not a proof.  Two numbers: how far the fakes are from the middle (the real ones 2,
+# give or take 0.1), and which share of the ring's 36 pieces of ten degrees has been hit.
 
 
 def measure(points):
@@ -182,7 +183,7 @@ def measure(points):
 fakes = G.predict(rng.standard_normal((2000, 2), dtype=np.float32))
 for name, points in (("before", seen[0][1]), ("after", fakes), ("real", draw_real(2000))):
     radius, near, covered = measure(points)
-    print(f"{name:7} median radius {radius:.2f}, {near:4.0%} near the ring, {covered:4.0%} of it hit")
+    print(f"{name:7} median radius {radius:.2f}, {near:4.0%} near it, {covered:4.0%} of it hit")
 
 radius, near, covered = measure(fakes)
 assert abs(radius - 2) < 0.2
@@ -198,7 +199,7 @@ assert covered > 0.9
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="gan2d"><noscript>This figure needs JavaScript.</noscript></div>
+#    <div class="tg-widget" data-widget="gan2d"></div>
 #
 # Things to try: a D rate ten times that of G; the same the other way round; β₁ of 0.9; ``minimax``
 # from a fresh start; the eight places instead of the ring, which :doc:`tutorial 11

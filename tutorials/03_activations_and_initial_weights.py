@@ -10,12 +10,14 @@ r"""
 :Time: 20 minutes.
 
 Two affine layers in sequence are one affine layer: :math:`(x w_1) w_2 = x (w_1 w_2)`.  What makes a
-network more than that stands between them: an *activation*, a function applied to each number alone,
+network more than that stands between them: an *activation*, a function applied to each number
+alone,
 :math:`y_i = a(x_i)`.
 
 .. plot:: figures/layer.py
-   :alt: x goes into a layer with its weights w, and y comes out.  Below, dy comes in from behind, and
-      the layer gives dx to the layer before it and dw to the optimizer; the cache joins the two.
+   :alt: x goes into a layer with its weights w, and y comes out.  Below, dy comes in from behind,
+      and the layer gives dx to the layer before it and dw to the optimizer; the cache joins the
+      two.
    :class: no-scaled-link
 """
 
@@ -75,8 +77,8 @@ plt.show()
 # all that G learns comes through it.  That is why a DCGAN has leaky ReLU in D, and tanh only at the
 # very end of G, where numbers have to become pixels in [−1, 1].
 #
-# ReLU has no derivative at 0.  Any value between 0 and 1 is as good, and tinygan takes 0; a gradient
-# check must keep away from that kink.
+# ReLU has no derivative at 0.  Any value between 0 and 1 is as good, and tinygan takes 0; a
+# gradient check must keep away from that kink.
 #
 # How large should weights be?
 # ----------------------------
@@ -86,8 +88,8 @@ plt.show()
 # .. math:: \operatorname{Var}(y) = n \operatorname{Var}(w)\, E[x^2] .
 #
 # To keep the size of the signal the same from layer to layer one needs :math:`\operatorname{Var}(w)
-# = 1/n`.  A ReLU sets half of the numbers to 0, so that :math:`E[x^2]` halves, and :math:`2/n` makes
-# up for it (He and others, 2015); a leaky ReLU of slope :math:`\alpha` needs
+# = 1/n`.  A ReLU sets half of the numbers to 0, so that :math:`E[x^2]` halves, and :math:`2/n`
+# makes up for it (He and others, 2015); a leaky ReLU of slope :math:`\alpha` needs
 # :math:`2 / ((1 + \alpha^2)\, n)`.  Twenty layers of 100 numbers each:
 
 
@@ -113,7 +115,7 @@ for name, spread in spreads.items():
     axis.semilogy(range(1, 21), sizes, "o-", label="variance " + name)
     print(f"variance {name:6} size after 20 layers of ReLU: {sizes[-1]:.2e}")
 
-axis.set(xlabel="layer", ylabel="size of the signal", title="Too small dies out, too large explodes")
+axis.set(xlabel="layer", ylabel="size of the signal", title="Too small dies out, too large grows")
 axis.legend()
 plt.show()
 assert 0.3 < last["$2/n$"] < 3
@@ -156,8 +158,8 @@ assert x.std() < 0.1
 # --------
 # * An activation's backward pass multiplies the gradient by its slope, number by number.
 # * Where the slope is 0 nothing learns; leaky ReLU keeps D's gradient alive for G.
-# * Initial weights of variance :math:`2/n` keep the signal's size through layers of ReLU; batch norm
-#   makes the choice uncritical.
+# * Initial weights of variance :math:`2/n` keep the signal's size through layers of ReLU; batch
+#   norm makes the choice uncritical.
 #
 # Exercises
 # ---------
@@ -222,8 +224,8 @@ assert np.abs(dw1).max() == np.abs(dw2).max() == 0
 # %%
 # Read on
 # -------
-# * X. Glorot, Y. Bengio, *Understanding the Difficulty of Training Deep Feedforward Neural Networks*,
-#   AISTATS 2010: the argument with the variances.
+# * X. Glorot, Y. Bengio, *Understanding the Difficulty of Training Deep Feedforward Neural
+#   Networks*, AISTATS 2010: the argument with the variances.
 # * K. He and others, *Delving Deep into Rectifiers*, ICCV 2015, `arXiv:1502.01852
 #   <https://arxiv.org/abs/1502.01852>`__: the factor of 2 for ReLU.
 #

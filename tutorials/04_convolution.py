@@ -5,8 +5,8 @@ r"""
 **A convolution is six loops.  How does it become one matrix product, and why is that worth it?**
 
 :You need: :doc:`one layer <02_one_layer>`.
-:Afterwards: you can write a convolution and its two gradients as matrix products, and say what they cost
-   in memory.
+:Afterwards: you can write a convolution and its two gradients as matrix products, and say what they
+   cost in memory.
 :Time: 30 minutes.
 
 A window slides over an image.  At each place, all the numbers in the window are multiplied by those
@@ -56,12 +56,16 @@ figure.suptitle("One face through three kernels")
 plt.show()
 
 # %%
-# Which pixels does a window see?  Change the kernel, the stride and the padding, and move the window
-# with a finger, the mouse or the arrow keys:
+# Type a kernel of your own, and see what it sees:
+#
+# .. kernel-over-face::
+#
+# Which pixels does a window see?  Change the kernel, the stride and the padding, and move the
+# window with a finger, the mouse or the arrow keys:
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="convolution"><noscript>This figure needs JavaScript.</noscript></div>
+#    <div class="tg-widget" data-widget="convolution"></div>
 #
 # The definition, as loops
 # ------------------------

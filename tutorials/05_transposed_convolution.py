@@ -97,8 +97,7 @@ assert set(np.unique(even[2:-2, 2:-2])) == {4}
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="convolution" data-mode="transposed convolution"><noscript>This
-#    figure needs JavaScript.</noscript></div>
+#    <div class="tg-widget" data-widget="convolution" data-mode="transposed convolution"></div>
 #
 # A network starts with random weights of variance :math:`\sigma^2`.  A pixel that is the sum of
 # :math:`k` independent products has :math:`k` times the variance of one, so the pattern of the
@@ -213,8 +212,8 @@ for output_padding in (0, 1):
 #
 # .. solution::
 #
-#    No: there are 5 numbers for 10 pixels.  The product has rank 5, and the face comes back blurred.
-#    The columns of C would have to be orthogonal for a diagonal.
+#    No: there are 5 numbers for 10 pixels.  The product has rank 5, and the face comes back
+#    blurred. The columns of C would have to be orthogonal for a diagonal.
 
 print("rank", np.linalg.matrix_rank(C.T @ C), "of", len(C.T))
 print((C.T @ C)[3:7, 3:7])

@@ -6,8 +6,8 @@ r"""
 pass a test?**
 
 :You need: :doc:`activations and initial weights <03_activations_and_initial_weights>`.
-:Afterwards: you can derive batch norm's backward pass, read it as two corrections, and avoid the test
-   that lets wrong ones pass.
+:Afterwards: you can derive batch norm's backward pass, read it as two corrections, and avoid the
+   test that lets wrong ones pass.
 :Time: 30 minutes.
 
 The first paper puts batch normalisation behind every transposed convolution but the last.  Over the
@@ -93,6 +93,12 @@ dmu = -dcentred.sum()  # centred = x - mu
 dx = dcentred + dmu / M  # mu = mean(x)
 
 # %%
+# The same lines, one at a time, on numbers that you may change:
+#
+# .. raw:: html
+#
+#    <div class="tg-widget" data-widget="batchnorm"></div>
+#
 # Put the lines into one another and most of it cancels:
 #
 # .. math::
@@ -145,7 +151,7 @@ def normalize(x):  # over the rows of x: (M, C)
 
 
 def broken(dy, cache):
-    xhat, rstd = cache
+    _, rstd = cache
     return rstd * (dy - dy.mean(axis=0))  # and the slope?
 
 
@@ -175,7 +181,8 @@ assert abs(y.std() - 1) < 1e-3
 # Remember
 # --------
 # * Normalisation makes the size of a layer's input irrelevant, and training deep networks possible.
-# * Its gradient is what arrives, without its mean and without its slope along the normalised values.
+# * Its gradient is what arrives, without its mean and without its slope along the normalised
+#   values.
 # * Never check a gradient with ones: a broken normalisation passes.
 #
 # Exercises
@@ -190,8 +197,8 @@ assert abs(y.std() - 1) < 1e-3
 #
 # .. solution::
 #
-#    Forgetting :math:`\mu` leaves a gradient that is not 0, so ones find that one.  They also let pass a
-#    backward pass that returns zeros.
+#    Forgetting :math:`\mu` leaves a gradient that is not 0, so ones find that one.  They also let
+#    pass a backward pass that returns zeros.
 
 def without_mean(dy, cache):
     return cache[1] * dy
@@ -218,8 +225,8 @@ for wrong in (without_mean, nothing):
 #
 # .. solution::
 #
-#    With constants for :math:`\mu` and :math:`\sigma` the layer is affine: :math:`dx = \gamma\, dy / \sigma`.
-#    Nobody learns at inference, so nobody asks.
+#    With constants for :math:`\mu` and :math:`\sigma` the layer is affine: :math:`dx = \gamma\, dy
+#    / \sigma`. Nobody learns at inference, so nobody asks.
 
 layer = BatchNorm2d(1).to(dtype="float64")
 layer.running_mean[...], layer.running_var[...] = 3.0, 4.0
@@ -238,7 +245,8 @@ assert np.allclose(change / 1e-6, layer.weight.data / 2, atol=1e-3)
 #
 # .. solution::
 #
-#    The axes of the mean, and so M: height and width of one picture.  The derivation stays as it is.
+#    The axes of the mean, and so M: height and width of one picture.  The derivation stays as it
+#    is.
 
 pictures = rng.standard_normal((2, 5, 5, 3))
 mean = pictures.mean(axis=(1, 2), keepdims=True)

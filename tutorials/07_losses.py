@@ -6,8 +6,8 @@ r"""
 one stall?**
 
 :You need: :doc:`one layer <02_one_layer>` and :doc:`the game <01_a_gan_in_40_lines>`.
-:Afterwards: you can derive the gradients of all losses of both papers, say when each of them vanishes,
-   and what a smoothed label does.
+:Afterwards: you can derive the gradients of all losses of both papers, say when each of them
+   vanishes, and what a smoothed label does.
 :Time: 25 minutes.
 
 The discriminator :math:`D` gives each picture the probability of being real; the generator
@@ -219,9 +219,9 @@ for target in (1.0, 0.9):
 #
 # .. solution::
 #
-#    For a generated picture the best score is now :math:`-\log 9` instead of minus infinity.  The best
-#    discriminator is no longer a function of the ratio alone: where there are hardly any real pictures
-#    it says 0.1, so that G is *rewarded* there for what it makes already.
+#    For a generated picture the best score is now :math:`-\log 9` instead of minus infinity.  The
+#    best discriminator is no longer a function of the ratio alone: where there are hardly any real
+#    pictures it says 0.1, so that G is *rewarded* there for what it makes already.
 
 losses = [bce_with_logits(np.array([v]), 0.1)[0] for v in s]
 lowest = s[np.argmin(losses)]
@@ -238,8 +238,8 @@ assert abs(lowest + np.log(9)) < 0.05
 #
 # .. solution::
 #
-#    The score is −32 there, and the square pulls in proportion: with the same rate it leaps over 0 and
-#    far away.  A rate a thousand times smaller goes down quietly.
+#    The score is −32 there, and the square pulls in proportion: with the same rate it leaps over 0
+#    and far away.  A rate a thousand times smaller goes down quietly.
 
 wild = descend(lambda score: mse(score, 1.0), steps=1)
 quiet = descend(lambda score: mse(score, 1.0), lr=5e-5)

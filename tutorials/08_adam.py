@@ -5,8 +5,8 @@ r"""
 **Why do both systems learn with Adam, and why with** :math:`\beta_1 = 0.5` **?**
 
 :You need: :doc:`one layer <02_one_layer>`.
-:Afterwards: you can write Adam in twelve lines, say what each of its parts is for, and why a game needs
-   a short memory.
+:Afterwards: you can write Adam in twelve lines, say what each of its parts is for, and why a game
+   needs a short memory.
 :Time: 20 minutes.
 
 A gradient says which way is down, but not how far.  Adam keeps two running averages for every
@@ -151,8 +151,8 @@ plt.show()
 assert reach[0.9] > 2 > 1.3 > reach[0.5] > 0.7 > reach[0.0]
 
 # %%
-# With 0.9 they spiral outwards; with 0.5 they stay about as far away as they began; without a memory
-# they come nearer.  None of the three comes to rest.  Both systems of
+# With 0.9 they spiral outwards; with 0.5 they stay about as far away as they began; without a
+# memory they come nearer.  None of the three comes to rest.  Both systems of
 # tinygan use 0.5, a short memory that still averages the noise of small batches a little: the first
 # paper states it, and for the second it is what Zhu et al. published.
 #

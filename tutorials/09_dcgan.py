@@ -71,8 +71,8 @@ plt.show()
 # The two networks
 # ----------------
 # "Batch normalization layers are used after the transpose convolution layer instead of the last
-# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  :math:`D` is the mirror
-# image.  This is what that means for the papers' 64 pixels; each box is the shape behind one
+# layer", says the first paper, then ReLU or leaky ReLU, and tanh at the end.  :math:`D` is the
+# mirror image.  This is what that means for the papers' 64 pixels; each box is the shape behind one
 # convolution, with its normalisation and its activation:
 #
 # .. plot:: figures/dcgan.py
@@ -178,9 +178,9 @@ adam_G.step()
 print(f"loss of D {float(loss_real + loss_fake):.3f}, loss of G {float(loss_G):.3f}")
 
 # %%
-# ``dfake`` is all that :math:`G` is ever told: how each number of each of its pictures should change.
-# At this moment neither network knows anything, so its picture would be noise beside noise; it is
-# shown below, when there is something to see.
+# ``dfake`` is all that :math:`G` is ever told: how each number of each of its pictures should
+# change. At this moment neither network knows anything, so its picture would be noise beside noise;
+# it is shown below, when there is something to see.
 #
 # ``dcgan.train_step`` is these same lines.  Now repeat them, and look at the same noise again and
 # again.
@@ -299,8 +299,8 @@ axis.set_title("Each row walks from one noise to another")
 plt.show()
 
 # %%
-# This was a small network, trained for a moment.  ``python -m tinygan.train`` trains a larger one for
-# minutes:
+# This was a small network, trained for a moment.  ``python -m tinygan.train`` trains a larger one
+# for minutes:
 #
 # .. recorded:: dcgan
 #
@@ -308,8 +308,10 @@ plt.show()
 #
 # Remember
 # --------
-# * A DCGAN is convolutions that halve and transposed convolutions that double, with batch norm between.
-# * One step: D learns from real and generated pictures, then G learns through the D that has learnt.
+# * A DCGAN is convolutions that halve and transposed convolutions that double, with batch norm
+#   between.
+# * One step: D learns from real and generated pictures, then G learns through the D that has
+#   learnt.
 # * Its losses are measured by an opponent; judge the pictures by other numbers.
 #
 # Exercises
@@ -323,7 +325,8 @@ plt.show()
 #
 # .. solution::
 #
-#    What is wasted are D's weight gradients, about half of its backward pass.  G's gradient is the same.
+#    What is wasted are D's weight gradients, about half of its backward pass.  G's gradient is the
+#    same.
 
 gradients = []
 for freeze in (True, False):
@@ -352,8 +355,8 @@ assert np.allclose(*gradients, atol=1e-6)
 #
 # .. solution::
 #
-#    The pictures would be the same, for the price of one more forward pass.  What has to be computed
-#    anew is D's score, as D has changed.
+#    The pictures would be the same, for the price of one more forward pass.  What has to be
+#    computed anew is D's score, as D has changed.
 
 again, _ = G(z_watched[:8])
 assert np.allclose(again, fake, atol=1e-6)
@@ -391,7 +394,8 @@ assert 0 < np.mean(sure) < 1
 # Read on
 # -------
 # * A. Radford, L. Metz, S. Chintala, *Unsupervised Representation Learning with Deep Convolutional
-#   Generative Adversarial Networks*, ICLR 2016, `arXiv:1511.06434 <https://arxiv.org/abs/1511.06434>`__.
+#   Generative Adversarial Networks*, ICLR 2016, `arXiv:1511.06434
+#   <https://arxiv.org/abs/1511.06434>`__.
 # * S. Venkat, Richa, G. Rao, *DeepFake Generation in the world of Deep Convolutional Generative
 #   Adversarial Networks*: the paper that this system follows, :doc:`line by line <../papers>`.
 #

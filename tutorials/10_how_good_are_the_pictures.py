@@ -2,17 +2,17 @@ r"""
 10. How good are the pictures?
 ==============================
 
-**A GAN's losses do not say whether its pictures are good.  Which numbers do, and how far can each of
-them be trusted?**
+**A GAN's losses do not say whether its pictures are good.  Which numbers do, and how far can each
+of them be trusted?**
 
 :You need: :doc:`a DCGAN <09_dcgan>`.
 :Afterwards: you can compute a Fréchet distance by hand, say what it sees and what it is blind to,
    use diversity, coverage and nearest neighbours beside it, and compare two runs fairly.
 :Time: 30 minutes.
 
-"Good" is at least three things: every picture looks real (*quality*), together they are as varied as
-the data (*coverage*), and they are new (*no copies*).  A number that sees only one of them can be
-fooled.  So this page does what one should do with every instrument before use: measures things
+"Good" is at least three things: every picture looks real (*quality*), together they are as varied
+as the data (*coverage*), and they are new (*no copies*).  A number that sees only one of them can
+be fooled.  So this page does what one should do with every instrument before use: measures things
 whose answer is known.  No network is trained; every set of pictures is made on purpose.
 """
 
@@ -151,9 +151,9 @@ assert table["one background"][3] < table["real"][3]
 assert table["copies"][0] < 2 * table["real"][0]
 
 # %%
-# Read it row by row.  All instruments are content with the copies, since they are real pictures.  The
-# Fréchet distance sees blur, noise and collapse, and cannot say which it was.  Diversity sees only
-# the two faces.  No single column would have done.
+# Read it row by row.  All instruments are content with the copies, since they are real pictures.
+# The Fréchet distance sees blur, noise and collapse, and cannot say which it was.  Diversity sees
+# only the two faces.  No single column would have done.
 #
 # Copies
 # ------
@@ -181,7 +181,8 @@ assert medians["copies"] == 0 < medians["real"]
 # Remember
 # --------
 # * Measure quality, coverage and copying separately: one number can be fooled.
-# * A distance between sets is biased for small sets: equal numbers of pictures, and the floor beside.
+# * A distance between sets is biased for small sets: equal numbers of pictures, and the floor
+#   beside.
 # * Test an instrument on sets whose faults you know before you believe it about your run.
 #
 # Exercises
@@ -210,7 +211,8 @@ assert min(single.values()) > 0.9
 #
 # .. solution::
 #
-#    More than 8 grey levels out of 255 and fewer than 16: about where the eye begins to see it, too.
+#    More than 8 grey levels out of 255 and fewer than 16: about where the eye begins to see it,
+#    too.
 
 for spread in (4, 8, 16):
     d = frechet(features_of(noisy(new, spread)), real)
@@ -218,8 +220,8 @@ for spread in (4, 8, 16):
     assert (d > 2 * distances["real"]) == (spread > 8)
 
 # %%
-# **3.**  The mean of the features is in the distance, and the covariance.  Make a set with the right
-# mean and no variety at all.
+# **3.**  The mean of the features is in the distance, and the covariance.  Make a set with the
+# right mean and no variety at all.
 #
 # .. dropdown:: Hint
 #

@@ -255,10 +255,10 @@ print(sorted(path.name for path in both.iterdir()))
 # %%
 # Read on
 # -------
-# * T. Karras and others, *Training Generative Adversarial Networks with Limited Data*, NeurIPS 2020,
-#   `arXiv:2006.06676 <https://arxiv.org/abs/2006.06676>`__: what to do with few pictures.
+# * T. Karras and others, *Training Generative Adversarial Networks with Limited Data*, NeurIPS
+#   2020, `arXiv:2006.06676 <https://arxiv.org/abs/2006.06676>`__: what to do with few pictures.
 # * S. Zhao and others, *Differentiable Augmentation for Data-Efficient GAN Training*, NeurIPS 2020,
 #   `arXiv:2006.10738 <https://arxiv.org/abs/2006.10738>`__.
 #
-# **Next:** :doc:`your own GAN <15_your_own_gan>`.  Before you show pictures of people to anybody, read :doc:`what
-# to think of <../responsibly>`.
+# **Next:** :doc:`your own GAN <15_your_own_gan>`.  Before you show pictures of people to anybody,
+# read :doc:`what to think of <../responsibly>`.

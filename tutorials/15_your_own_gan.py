@@ -9,9 +9,11 @@ r"""
 :Afterwards: you can derive the gradients of a new objective, check them, and train with it.
 :Time: 25 minutes.
 
-Most variants of a GAN change one thing: the two losses.  This page takes one from the literature, the
-*Wasserstein GAN* (Arjovsky and others, 2017), from its formula to a training that works.
+Most variants of a GAN change one thing: the two losses.  This page takes one from the literature,
+the *Wasserstein GAN* (Arjovsky and others, 2017), from its formula to a training that works.
 """
+
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,16 +24,17 @@ from tinygan.metrics import sliced_wasserstein_points
 # %%
 # The formula
 # -----------
-# A discriminator that is sure of itself has a flat sigmoid and tells G nothing.  So leave the sigmoid
-# out and let :math:`D`, now called the *critic*, give any number.  It maximises
+# A discriminator that is sure of itself has a flat sigmoid and tells G nothing.  So leave the
+# sigmoid out and let :math:`D`, now called the *critic*, give any number.  It maximises
 #
 # .. math:: \mathbb{E}_x D(x) - \mathbb{E}_z D(G(z)) ,
 #
 # and the generator maximises :math:`\mathbb{E}_z D(G(z))`.  The first expression could be made as
 # large as one likes, by multiplying D by 10.  It is only meaningful for critics whose slope is
-# limited: among those of slope at most 1 its largest value *is* the Wasserstein distance between the
-# two distributions, the least work with which one heap of earth can be carried into the shape of the
-# other.  The paper's crude limit: after each step, clip every weight of the critic to a small range.
+# limited: among those of slope at most 1 its largest value *is* the Wasserstein distance between
+# the two distributions, the least work with which one heap of earth can be carried into the shape
+# of the other.  The paper's crude limit: after each step, clip every weight of the critic to a
+# small range.
 #
 # The losses, with their gradients
 # --------------------------------
@@ -65,7 +68,7 @@ print("three gradients agree with differences")
 
 def network(sizes, rng):
     layers = [Reshape(1, 1, sizes[0])]
-    for ins, outs in zip(sizes[:-1], sizes[1:], strict=True):
+    for ins, outs in pairwise(sizes):
         affine = Conv2d(ins, outs, 1)  # on a picture of one pixel: an affine layer
         affine.weight.data[...] = np.sqrt(2 / ins) * rng.standard_normal(affine.weight.shape)
         layers += [affine, LeakyReLU(0.2)]
@@ -128,7 +131,7 @@ for seed, (left, right) in enumerate(axes.T):
     agreement = np.corrcoef(history.T)[0, 1]
     distance = np.linalg.norm(points[:, None] - centres, axis=-1)
     places = np.unique(distance.argmin(axis=1)[distance.min(axis=1) < 0.25])
-    print(f"seed {seed}: {len(places)} of 8 places; correlation with the true distance {agreement:.2f}")
+    print(f"seed {seed}: {len(places)} of 8 places; correlation of the two {agreement:.2f}")
     assert len(places) >= 7
     assert history[-5:, 1].mean() < 0.5 * history[0, 1]
     assert agreement < 0.5
@@ -137,8 +140,8 @@ axes[1, 0].legend()
 plt.show()
 
 # %%
-# The upper row is a success: every place is found, from both seeds, without a sigmoid.  The lower row
-# is not what the paper's plots promise.  There the critic's estimate falls together with the
+# The upper row is a success: every place is found, from both seeds, without a sigmoid.  The lower
+# row is not what the paper's plots promise.  There the critic's estimate falls together with the
 # distance, so that, for once, a loss of a GAN says how far training has come.  Here the true
 # distance has fallen before the clipped critic has learnt to use the slope that it is allowed, and
 # the two hardly correlate.  Clipping is "a clearly terrible way" to limit a slope, says the paper
@@ -160,9 +163,9 @@ plt.show()
 #    $ python -m tinygan.train my_gan.py:WGAN --data path/to/pictures --clip 0.02
 #    $ python -m tinygan.generate RUN --system my_gan.py:WGAN --out grid.png
 #
-# The options of the dataclass have become flags, with help and checks; ``--resume``, ``report.html``
-# and ``evaluate`` work.  No command ever runs code because a run folder names it: that is why the
-# file is named again.
+# The options of the dataclass have become flags, with help and checks; ``--resume``,
+# ``report.html`` and ``evaluate`` work.  No command ever runs code because a run folder names it:
+# that is why the file is named again.
 #
 # Remember
 # --------
@@ -235,7 +238,7 @@ assert np.isclose(moved, 3)
 # -------
 # * M. Arjovsky, S. Chintala, L. Bottou, *Wasserstein GAN*, ICML 2017, `arXiv:1701.07875
 #   <https://arxiv.org/abs/1701.07875>`__.
-# * I. Gulrajani and others, *Improved Training of Wasserstein GANs*, NeurIPS 2017, `arXiv:1704.00028
-#   <https://arxiv.org/abs/1704.00028>`__: a better limit than clipping.
+# * I. Gulrajani and others, *Improved Training of Wasserstein GANs*, NeurIPS 2017,
+#   `arXiv:1704.00028 <https://arxiv.org/abs/1704.00028>`__: a better limit than clipping.
 #
 # **Next:** :doc:`how convolution is made fast <16_fast_convolution>`.

@@ -5,7 +5,8 @@ r"""
 **How can a convolution be computed with fewer multiplications than its definition has, exactly?**
 
 :You need: :doc:`convolution <04_convolution>`.
-:Afterwards: you can derive Winograd's algorithm, count what it saves, and say what it costs in digits.
+:Afterwards: you can derive Winograd's algorithm, count what it saves, and say what it costs in
+   digits.
 :Time: 35 minutes.
 
 :doc:`Tutorial 4 <04_convolution>` ended with one large matrix product, at which processors are as
@@ -258,7 +259,7 @@ assert report.ok
 
 for channels in (3, 64):
     products, transformed = 25 * channels * 128, 25 * (channels + 128)
-    print(f"{channels:2} channels: {products / transformed:.0f} products for each transformed number")
+    print(f"{channels:2} channels: {products / transformed:.0f} products a transformed number")
 
 assert 25 * 64 * 128 / (25 * (64 + 128)) > 10 > 25 * 3 * 128 / (25 * (3 + 128))
 

@@ -5,8 +5,8 @@ r"""
 **What changes when the same code runs on a GPU, and what does it cost?**
 
 :You need: :doc:`a DCGAN <09_dcgan>`.  No GPU is needed to read it.
-:Afterwards: you can say which layers gain from a GPU, what a launch costs, and how to write a loop that
-   does not wait.
+:Afterwards: you can say which layers gain from a GPU, what a launch costs, and how to write a loop
+   that does not wait.
 :Time: 15 minutes.
 
 Nothing changes in the code: a function asks each array which library it belongs to, and calls that
@@ -111,8 +111,8 @@ assert max(others) < 1 < max(convolutions)
 # If a launch takes :math:`t` and the work of one picture takes :math:`w`, a step of batch
 # :math:`n` takes at least :math:`\max(L\,t,\; n\,w)`: below the batch of :math:`L\,t / w` the GPU
 # waits for the processor.  What :math:`t` and :math:`w` are depends on the machine; nobody has yet
-# measured them for this page, so there is no number here.  ``python -m benchmarks`` measures them on
-# yours, and exercise 3 finds the knee.
+# measured them for this page, so there is no number here.  ``python -m benchmarks`` measures them
+# on yours, and exercise 3 finds the knee.
 #
 # What it costs, 3: waiting
 # -------------------------
@@ -197,11 +197,11 @@ assert (a * 0.2).dtype == np.float32
 #
 # .. solution::
 #
-#    With a GPU this prints a time for each batch; where it begins to grow with the batch is the knee.
+#    With a GPU this prints a time for each batch; where it begins to grow with the batch is the
+#    knee.
 
 if backend == "cupy":
     from cupyx.profiler import benchmark
-
     for n in (1, 8, 64, 512):
         z = asarray(dcgan.draw_noise(n, 64, rng=1), backend)
         print(n, benchmark(G.predict, (z,), n_repeat=20))

@@ -21,6 +21,8 @@ from matplotlib.animation import FuncAnimation
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 
+from tinygan.data import faces
+
 _FOLDED = (
     nodes.literal_block,
     nodes.image,
@@ -72,6 +74,18 @@ class Recorded(SphinxDirective):
         return [node]
 
 
+class KernelOverFace(SphinxDirective):
+    """``.. kernel-over-face::``: a 3×3 kernel to type, over the face that the page draws."""
+
+    def run(self):
+        picture = faces(1, 64, seed=7).images[0].mean(axis=-1).round().astype(np.uint8)
+        html = (
+            f'<div class="tg-widget" data-widget="kernel" data-picture="{picture.tobytes().hex()}">'
+            "<noscript>This figure needs JavaScript.</noscript></div>"
+        )
+        return [nodes.raw("", html, format="html")]
+
+
 def fold_solutions(app, doctree):
     """Move the code and the output behind each solution into it, and draw a box around all."""
     for node in list(doctree.findall(solution)):
@@ -88,6 +102,24 @@ def fold_solutions(app, doctree):
         box += nodes.raw("", "</details>", format="html")
         parent.children[start:end] = [box]
         box.parent = parent
+
+
+def fold_long_sections(app, doctree):
+    """On the page of the measurements, fold every section behind the summary."""
+    if app.env.docname != "speed":
+        return
+    top = next(doctree.findall(nodes.section))
+    for section in [node for node in top.children if isinstance(node, nodes.section)][1:]:
+        title, content = section.children[0], section.children[1:]
+        opening = "<details class='tg-solution'><summary>Show</summary>"
+        section.children[1:] = [
+            nodes.raw("", opening, format="html"),
+            *content,
+            nodes.raw("", "</details>", format="html"),
+        ]
+        for node in section.children:
+            node.parent = section
+        assert title is section.children[0]
 
 
 def _belongs(node):
@@ -136,5 +168,7 @@ def setup(app):
     app.add_node(solution)
     app.add_directive("solution", Solution)
     app.add_directive("recorded", Recorded)
+    app.add_directive("kernel-over-face", KernelOverFace)
     app.connect("doctree-read", fold_solutions)
+    app.connect("doctree-read", fold_long_sections)
     return {"parallel_read_safe": True}

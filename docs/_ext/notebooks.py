@@ -46,7 +46,7 @@ def _directive(match):
     if name == "plot":
         described = re.search(r":alt: ((?:.*\n?)(?:   .*\n?)*)", body)
         return f"*A drawing, on the web page:* {' '.join(described[1].split())}\n\n"
-    if name == "raw":
+    if name in ("raw", "kernel-over-face"):
         return "*A figure to be touched is on the web page.*\n\n"
     if name == "literalinclude":
         return f"*The file* ``{Path(argument).name}`` *is shown on the web page.*\n\n"

@@ -29,10 +29,17 @@ def column(x, title, stack, colour, start, end):
         half = 5.6 + 4.8 * (wide / 64)
         y -= 7.6
         axes.add_patch(
-            Rectangle((x - half, y - 2.6), 2 * half, 5.2, facecolor="white", edgecolor=colour, lw=1.8)
+            Rectangle(
+                (x - half, y - 2.6), 2 * half, 5.2, facecolor="white", edgecolor=colour, lw=1.8
+            )
         )
         axes.text(
-            x, y, f"{height}×{wide}×{channels}", ha="center", va="center", fontsize=12,
+            x,
+            y,
+            f"{height}×{wide}×{channels}",
+            ha="center",
+            va="center",
+            fontsize=12,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
         y -= 1.4

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tinygan.errors import CheckpointError, DivergedError, UserError
+from tinygan import commands
+from tinygan.commands import Parser, say
+from tinygan.errors import CheckpointError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.run import network_of, write_run
 from tinygan.runs.checkpoint import read_checkpoint
 from tinygan.runs.run import load
 from tinygan.systems.draws import Draws
-from tinygan.systems.options import Parser
 
 _ROLES = {role for kind in names.KINDS for role in kind.roles}
 # what the published DCGAN's files do not say: z is normal there
@@ -22,16 +23,7 @@ _OPTIONS = {"D_Y": {"width": "discriminator_width", "layers": "discriminator_lay
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.convert") -> int:
     """Convert what `argv` names, and return the exit status."""
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        convert(arguments)
-    except (UserError, DivergedError) as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return commands.run(prog, lambda: convert(_parser(prog).parse_args(argv)))
 
 
 def convert(arguments) -> None:
@@ -50,13 +42,13 @@ def convert(arguments) -> None:
         made = network_of(run, arguments.network)
         prefix = "main" if isinstance(run.system, Draws) else "model"
         if arguments.network == "G" and getattr(run.options, "activation", "relu") != "relu":
-            print("note: its activations are leaky ReLUs; those of the published G are ReLUs")
+            say("note: its activations are leaky ReLUs; those of the published G are ReLUs")
     else:
         kind, _, made = _read(source)
         prefix = kind.prefix
     torch_file.write_weights(out, names.to_published(made, prefix))
     count = sum(p.size for p in made.parameters())
-    print(f"{count:,} parameters of {source} are in {out}, under their published names")
+    say(f"{count:,} parameters of {source} are in {out}, under their published names")
 
 
 def _to_run(inputs, out):
@@ -86,8 +78,8 @@ def _to_run(inputs, out):
     if options.get("residual_blocks") == 9:
         options["image_size"] = 256
     checkpoint = write_run(out, system, options, found, ", ".join(inputs))
-    print("\n".join(titles))
-    print(f"the run is in {out}: {checkpoint}")
+    say("\n".join(titles))
+    say(f"the run is in {out}: {checkpoint}")
 
 
 def _read(path: Path):

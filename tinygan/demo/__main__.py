@@ -5,24 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tinygan import commands
+from tinygan.commands import Parser, say
 from tinygan.errors import UserError
-from tinygan.files import replaced
+from tinygan.files import write_text
 from tinygan.formats.demo import page
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") -> int:
     """Write the page that `argv` asks for, and return the exit status."""
-    try:
-        write(_parser(prog).parse_args(argv))
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return commands.run(prog, lambda: write(_parser(prog).parse_args(argv)))
 
 
 def write(arguments) -> None:
@@ -33,14 +26,8 @@ def write(arguments) -> None:
         raise UserError(f"--out {out}: is there already; --force replaces it")
     run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
     html = page(run, arguments.direction, arguments.half)
-    try:
-        with replaced(out) as beside:
-            beside.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    print(
-        f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser"
-    )
+    write_text(out, html)
+    say(f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
 
 
 def _parser(prog: str) -> Parser:

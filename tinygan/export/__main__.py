@@ -6,25 +6,18 @@ import json
 import sys
 from pathlib import Path
 
+from tinygan import commands
+from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser, stored
+from tinygan.systems.options import stored
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:
     """Export what `argv` names, and return the exit status."""
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        export(arguments)
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return commands.run(prog, lambda: export(_parser(prog).parse_args(argv)))
 
 
 def export(arguments) -> None:
@@ -37,7 +30,7 @@ def export(arguments) -> None:
     network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
     notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
     write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
-    print(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
+    say(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 def _parser(prog: str) -> Parser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,9 @@ class _Graph:
 
     def __init__(self, onnx, half: bool, rank: int):
         self._onnx, self._half, self.rank = onnx, half, rank
-        self.nodes, self.initializers, self.last = [], [], ""
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self.last = ""
 
     def add(self, layer: Layer) -> None:
         """Add a layer, what it holds included."""

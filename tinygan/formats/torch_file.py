@@ -197,7 +197,8 @@ def _tensors(tree) -> dict[str, np.ndarray]:
             f"expected a dictionary of tensors, as network.state_dict() gives, got one of "
             f"{', '.join(str(name)[:40] for name in list(tree)[:5]) or 'nothing'}"
         )
-    arrays, taken = {}, {}
+    arrays: dict[str, np.ndarray] = {}
+    taken: dict[int, int] = {}
     for name, (numbers, offset, shape, strides) in tree.items():
         count, size = math.prod(shape), numbers.dtype.itemsize
         last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))

@@ -7,6 +7,7 @@ import inspect
 
 import numpy as np
 
+from tinygan.gradcheck.conventions import ADAPTER, NOTHING, conventions
 from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject, kind
 from tinygan.layer import Layer
 from tinygan.machine.arrays import asnumpy, get_xp
@@ -28,9 +29,13 @@ class LayerSubject(Subject):
         tensors |= {n: _uneven(asnumpy(p.data)) for n, p in self._parameters.items()}
         super().__init__(name, tensors, xp)
         self._state = {n: a.copy() for n, a in self.layer.buffers().items()}
+        self.notes = [
+            f"not checked: {name}: an array that is no Parameter: no optimizer sees its gradient"
+            for name in _plain_weights(self.layer)
+        ]
 
     def _restore(self):
-        np.random.seed(0)  # noqa: NPY002 (for layers that draw from NumPy's global generator)
+        super()._restore()
         buffers = self.layer.buffers()
         for name, value in self._state.items():
             buffers[name][...] = value
@@ -75,6 +80,23 @@ class LayerSubject(Subject):
         return {"x": dx} | grads
 
 
+def _plain_weights(layer):
+    """Return the names of arrays of real numbers that are neither parameters nor buffers."""
+    known = {id(a) for a in layer.buffers().values()}
+    found = []
+    for prefix, part in layer.walk():
+        for name, value in vars(part).items():
+            for i, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
+                if _is_real(item) and np.ndim(item) and np.size(item) and id(item) not in known:
+                    where = f"{name}[{i}]" if isinstance(value, (list, tuple)) else name
+                    found.append(".".join(filter(None, (prefix, where))))
+    return found
+
+
+def _is_real(value):
+    return hasattr(value, "dtype") and getattr(value.dtype, "kind", "") == "f"
+
+
 def _uneven(values):
     """Return other values for a parameter that holds one number only, as γ = 1 and b = 0 do.
 
@@ -111,54 +133,96 @@ class PairSubject(Subject):
 
     def __init__(self, forward, backward, arguments, options, xp):
         self._function, self._function_backward = forward, backward
-        self._options = options
-        names = _argument_names(forward, len(arguments))
-        self._positions = {}
-        tensors, self._arguments = {}, list(arguments)
-        for i, (name, value) in enumerate(zip(names, arguments, strict=True)):
-            if i == 0 or (hasattr(value, "dtype") and value.dtype.kind == "f"):
-                tensors[name] = np.array(asnumpy(value), np.float64)
-                self._positions[name] = i
+        self._options, self._arguments = dict(options), list(arguments)
+        self._argument_names = _argument_names(forward, len(arguments))
+        self._positions = {
+            name: i
+            for i, (name, value) in enumerate(zip(self._argument_names, arguments, strict=True))
+            if i == 0 or _is_real(value)
+        }
+        tensors = {n: arguments[i] for n, i in self._positions.items()}
+        keywords = {n: v for n, v in self._options.items() if _is_real(v) and np.ndim(v)}
+        tensors = {n: np.array(asnumpy(v), np.float64) for n, v in (tensors | keywords).items()}
         super().__init__(_name(forward), tensors, xp)
         self.optional = {
             name for name in list(tensors)[1:] if name == "t" or name.startswith(NOT_DIFFERENTIATED)
         }
-        self._takes_dy = _count_arguments(backward) != 1
-
-    def _restore(self):
-        np.random.seed(0)  # noqa: NPY002
+        self.expected = set(keywords) - self.optional
+        self.optional |= set(keywords)
+        self._convention = self._has_cache = None
 
     def _forward(self, given):
         # a generator given as an argument starts afresh in every call
         arguments = [copy.deepcopy(argument) for argument in self._arguments]
         for name, i in self._positions.items():
             arguments[i] = given[name]
-        result = self._function(*arguments, **self._options)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise NotCheckable(
-                f"{self.name}: expected the function to return (y, cache), got {kind(result)}"
-            )
-        y, cache = result
+        options = {n: given.get(n, v) for n, v in self._options.items()}
+        result = self._function(*arguments, **options)
+        self._has_cache = isinstance(result, (tuple, list)) and len(result) >= 2
+        y, *cache = result if self._has_cache else (result,)
+        cache = (cache[0] if len(cache) == 1 else tuple(cache)) if cache else NOTHING
+        named = dict(zip(self._argument_names, arguments, strict=True))
 
         def walk(dy, before=None):
-            if self._takes_dy:
-                returned = self._function_backward(dy, cache)
-            else:
-                returned = self._function_backward(cache)
-            return self._by_name(returned)
+            call = self._convention.call
+            return self._by_name(call(self._function_backward, dy, cache, named, y))
 
         return y, walk
 
-    def upstream(self, dy, y=None):
-        return super().upstream(dy) if self._takes_dy else self.xp.ones(np.shape(dy))
+    def settle(self, call, dy, rng):
+        """Choose the convention: by names, else the one that agrees with differences."""
+        possible = conventions(
+            self._function_backward, self._argument_names, self._has_cache, call.y.ndim == 0
+        )
+        fitting = None
+        for convention in possible:
+            self._convention, self.is_loss = convention, convention.is_loss
+            if len(possible) == 1:
+                return
+            fits = self._agrees(dy, rng)
+            if fits:
+                self._say(convention, possible[0])
+                return
+            if fits is not None and fitting is None:
+                fitting = convention
+        self._convention = fitting or possible[0]
+        self.is_loss = self._convention.is_loss
+        self.hint = f"called as {self._convention.text}; {ADAPTER}"
 
-    @property
-    def is_loss(self) -> bool:
-        """Whether the way back takes no upstream gradient."""
-        return not self._takes_dy
+    def _say(self, convention, usual):
+        if convention is not usual:
+            self.notes.append(f"called as {convention.text}, which agrees")
+
+    def _agrees(self, dy, rng):
+        """Whether the gradients agree with differences; None if they cannot even be compared."""
+        try:
+            found = self.walk(self.call(), self.upstream(dy))
+        except BackwardError:
+            return None
+        for name, gradient in found.items():
+            if gradient is None:
+                continue
+            value = self.tensors[name]
+            if gradient.shape != value.shape:
+                return None
+            v = rng.standard_normal(value.shape) * 1e-6
+            ends = [self.call({**self.tensors, name: value + s * v}).y for s in (1, -1)]
+            slope, mine = float(((ends[0] - ends[1]) * dy).sum()) / 2, float((gradient * v).sum())
+            if not abs(slope - mine) <= 1e-4 * float(np.linalg.norm(gradient * v)) + 1e-12:
+                return False
+        return True
+
+    def crop(self, shape, part):
+        self._arguments = [
+            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
+            for a in self._arguments
+        ]
+
+    def upstream(self, dy, y=None):
+        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
 
     def _by_name(self, returned):
-        names = list(self._positions)
+        names = list(self.tensors)
         if isinstance(returned, dict):
             found = {}
             for key, value in returned.items():
@@ -196,6 +260,65 @@ class PairSubject(Subject):
         return chosen
 
 
+class ObjectSubject(Subject):
+    """An object with ``forward(x) -> y`` and ``backward(dy) -> dx`` that caches on itself.
+
+    Its weights are arrays: in a dictionary ``params``, with gradients of the same names in
+    ``grads``; or attributes ``W`` with gradients in ``dW``, ``grad_W`` or ``W_grad``.
+    """
+
+    keeps_cache = True
+
+    def __init__(self, thing, x, xp):
+        self._thing = copy.deepcopy(thing)
+        self._inside = isinstance(getattr(thing, "params", None), dict)
+        weights = self._weights(self._thing)
+        tensors = {"x": x} | {n: _uneven(asnumpy(v)) for n, v in weights.items() if _is_real(v)}
+        tensors = {n: np.array(asnumpy(v), np.float64) for n, v in tensors.items()}
+        super().__init__(type(thing).__name__, tensors, xp)
+        self.optional = self.expected = set(tensors) - {"x"}
+
+    def _weights(self, thing):
+        if self._inside:
+            return {n: v for n, v in thing.params.items() if np.size(v)}
+        own = {n: v for n, v in vars(thing).items() if _is_real(v) and np.ndim(v) and np.size(v)}
+        gradients = {g for n in own for g in _gradient_names(n)}
+        return {n: v for n, v in own.items() if n not in gradients}
+
+    def _forward(self, given):
+        thing = copy.deepcopy(self._thing)
+        for name in self.tensors:
+            if name != "x" and self._inside:
+                thing.params[name] = given[name]
+            elif name != "x":
+                setattr(thing, name, given[name])
+        result = thing.forward(given["x"])
+        y, *cache = result if isinstance(result, (tuple, list)) else (result,)
+
+        def walk(dy, before=None):
+            found = thing.backward(dy, *cache)
+            found = dict(zip(self.tensors, found, strict=False)) if type(found) is tuple else {
+                "x": found}  # fmt: skip
+            for name in self.tensors:
+                if name not in found:
+                    found[name] = self._gradient(thing, name)
+            return found
+
+        return y, walk
+
+    def _gradient(self, thing, name):
+        grads = getattr(thing, "grads", None)
+        found = {name: grads[name]} if isinstance(grads, dict) and name in grads else {}
+        for place in (grads, vars(thing)):
+            for key in _gradient_names(name) if isinstance(place, dict) else ():
+                found.setdefault(key, place.get(key))
+        return next((g for g in found.values() if g is not None), None)
+
+
+def _gradient_names(name):
+    return [f"d{name}", f"grad_{name}", f"{name}_grad", f"d_{name}", f"d{name.lower()}"]
+
+
 class FunctionSubject(Subject):
     """A function of x that returns ``(y, backward)`` or, like a loss, ``(loss, gradient)``."""
 
@@ -208,31 +331,30 @@ class FunctionSubject(Subject):
             for name, value in zip(names, self._arguments, strict=True)
             if hasattr(value, "dtype")
         }
-        self._loss = False
-
-    def _restore(self):
-        np.random.seed(0)  # noqa: NPY002
 
     def _forward(self, given):
         result = self._function(given["x"], *copy.deepcopy(self._arguments), **self._options)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise NotCheckable(
-                f"{self.name}: expected (y, backward) or (loss, gradient), got {kind(result)}"
+                f"{self.name}: expected (y, backward) or (loss, gradient), got {kind(result)}; to "
+                "check a function with its backward pass, " + ADAPTER.partition(", ")[2]
             )
         y, back = result
-        self._loss = not callable(back)
+        self.is_loss = not callable(back)
 
         def walk(dy, before=None):
             return {"x": back(dy) if callable(back) else back}
 
         return y, walk
 
-    @property
-    def is_loss(self) -> bool:
-        return self._loss
-
     def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self._loss else super().upstream(dy)
+        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
+
+    def crop(self, shape, part):
+        self._arguments = [
+            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
+            for a in self._arguments
+        ]
 
 
 def make_subject(layer, x, arguments=(), options=None) -> Subject:
@@ -247,8 +369,10 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
         return LayerSubject(layer, x, xp)
     if isinstance(layer, (tuple, list)) and len(layer) == 2 and all(map(callable, layer)):
         return PairSubject(*layer, (x, *arguments), options, xp)
-    if callable(layer):
+    if callable(layer) and not hasattr(layer, "backward"):
         return FunctionSubject(layer, (x, *arguments), options, xp)
+    if callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None)):
+        return ObjectSubject(layer, x, xp)
     raise TypeError(
         "check_gradients: expected a Layer, a pair (forward, backward) of functions or a function, "
         f"got {kind(layer)}"
@@ -267,13 +391,3 @@ def _argument_names(function, count):
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names = names[:count]
     return names + [f"argument{i}" for i in range(len(names), count)]
-
-
-def _count_arguments(function):
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
-        return None
-    return sum(p.default is p.empty and p.kind != p.KEYWORD_ONLY for p in parameters)

@@ -10,6 +10,9 @@ _OWN = str(Path(__file__).resolve().parent)
 
 def where(error: BaseException) -> str:
     """Return `` (file.py, line 12: the line)`` of the last frame outside the checks and NumPy."""
+    known = getattr(error, "where", None)  # it was raised in another process
+    if known is not None:
+        return f" ({known})" if known else ""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,11 +1,28 @@
-"""The verdict on each tensor: its analytic gradient against the numeric one."""
+"""The verdict on each tensor: its analytic gradient against the numeric one.
+
+Every element is judged by its own size, so that a wrong small one does not hide behind a large
+one.  A tensor that is too large for that is split into bins of elements whose gradients are of
+like size, and each bin is compared along a random direction of its own.
+"""
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import numpy as np
 
-from tinygan.gradcheck.numeric import EPS, Numeric
+from tinygan.gradcheck.numeric import DIRECTION, EPS, Numeric
 from tinygan.gradcheck.report import TensorCheck
+
+BIN = 1e4
+"""The largest ratio of gradients within a bin."""
+
+MANY = 20_000
+"""With more outputs than this only their weighted sum is differentiated, along directions."""
+
+SEARCH = 3.0
+"""Seconds that may be spent on finding which elements of a large tensor are wrong."""
 
 
 class Comparison:
@@ -18,130 +35,203 @@ class Comparison:
     rng : numpy.random.Generator
     directions, elements, rtol
         As in `check_gradients`.
-    noise : float
-        The relative noise of the output.
     """
 
-    def __init__(self, numeric: Numeric, dy, rng, directions, elements, rtol, noise):
+    def __init__(self, numeric: Numeric, dy, rng, directions, elements, rtol):
         self.numeric, self.dy, self.rng = numeric, dy, rng
-        self.directions, self.elements, self.rtol = directions, elements, rtol
-        terms = float(np.sqrt(((numeric.y * dy) ** 2).sum()))
-        # what all outputs have in common (the rounding of a mean) does not average out in the sum
-        terms += float(np.abs(numeric.y).max(initial=0) * abs(dy.sum()))
-        self._rounding = 16 * max(EPS, noise) * terms  # of the difference of two sums
+        self.directions = directions if dy.size <= MANY else min(directions, 2)
+        self.elements, self.rtol = elements, rtol
+        y = numeric.y
+        # roundings are independent, but for what all outputs share (that of a mean)
+        shared = float(np.abs(y).max(initial=0) * abs(dy.sum())) * EPS
+        self._rounding = 16 * (float(np.sqrt(((numeric.noise * dy) ** 2).sum())) + shared)
 
     def tensor(self, name, gradient) -> TensorCheck:
         """Compare the gradient of one tensor by elements or along random directions."""
         shape = self.numeric.subject.tensors[name].shape
         problem = _problem(gradient, shape)
         if problem:
-            nan = float("nan")
-            return TensorCheck(
-                name, shape, False, float("inf"), None, nan, nan, 0, "elements", problem
-            )
+            return failed(name, shape, problem)
         flat = gradient.astype(np.float64).ravel()
-        if flat.size <= self.elements:
-            return self._by_elements(name, flat, np.arange(flat.size), whole=True)
-        along = [self.rng.standard_normal(shape) for _ in range(self.directions)]
-        analytic = np.array([float(flat @ v.ravel()) for v in along])
-        low, value, high = self._slopes(self.numeric.along(name, v) for v in along)
-        # ⟨g, v⟩ of a standard normal v is of the size of g's norm
-        size = max(float(np.sqrt(flat @ flat)), np.abs(value).max())
-        check = self._verdict(name, None, analytic, low, value, high, size, along)
-        if check.ok:
-            return check
-        # half of the looked-at elements where the gradient is largest, half anywhere
-        looked = min(flat.size, max(64, self.elements))
-        largest = np.argsort(-np.abs(flat))[: looked // 2]
-        others = self.rng.choice(flat.size, looked, replace=False)
-        found = self._by_elements(name, flat, np.unique(np.concatenate([largest, others])))
-        return check if found.ok else found
+        if flat.size <= self.elements and self.dy.size <= MANY:
+            return self._by_elements(name, flat, np.arange(flat.size))
+        return self._by_directions(name, flat)
 
-    def _by_elements(self, name, flat, indices, whole=False):
+    def _by_elements(self, name, flat, indices):
+        whole = len(indices) == flat.size
         if whole:
-            jacobian = self.numeric.jacobian(name)
-            rows = zip(jacobian.low, jacobian.value, jacobian.high, strict=True)
-            low, value, high = self._combine(rows)
+            rows = self.numeric.jacobian(name)
+            slopes = list(zip(rows.value, rows.low, rows.high, rows.error, strict=True))
+            low, value, high, error, terms = self._combine(slopes)
         else:
-            low, value, high = self._slopes(self.numeric.element(name, i) for i in indices)
+            found = [self.numeric.element(name, i) for i in indices]
+            low, value, high, error, terms = self._combine([_parts(s) for s in found])
         analytic = flat[indices]
-        size = max(np.abs(analytic).max(initial=0), np.abs(value).max(initial=0))
-        return self._verdict(name, indices, analytic, low, value, high, size)
-
-    def _slopes(self, slopes):
-        return self._combine((s.low.ravel(), s.value.ravel(), s.high.ravel()) for s in slopes)
+        excess = self._excess(analytic, low, value, high, terms)
+        bad = np.flatnonzero(excess > 0)
+        # the coarse differences were good enough for those that agree; the others get finer ones
+        until, seen = time.monotonic() + SEARCH, []
+        for k in bad[np.argsort(-excess[bad])]:
+            if len(seen) >= 24 or time.monotonic() > until:
+                break
+            fine = self._combine([_parts(self.numeric.element(name, indices[k], fine=True))])
+            (low[k],), (value[k],), (high[k],), (error[k],), (terms[k],) = fine
+            seen.append(k)
+        excess = self._excess(analytic, low, value, high, terms)
+        nonzero = np.abs(analytic[np.isfinite(analytic) & (analytic != 0)])
+        usual = float(np.median(nonzero)) if nonzero.size else 1.0
+        doubt = 3 * error + EPS * (terms + min(usual, 1.0))
+        open_ = ~np.isfinite(low) | ~np.isfinite(high)
+        undecided = open_ | ((excess > 0) & (excess <= doubt) & np.isfinite(analytic))
+        wrong = (excess > doubt) & ~open_
+        kinked = (high > low) & ~open_
+        return self._verdict(name, indices, analytic, value, wrong, undecided, kinked, whole)
 
     def _combine(self, rows):
-        """Turn slopes of all outputs into slopes of L, with the interval that kinks leave open."""
+        """Turn slopes of all outputs into slopes of L = Σ dy · y, their intervals and errors."""
         dy = self.dy.ravel()
-        found = [
-            (
-                (np.minimum(a * dy, c * dy)).sum(),
-                b @ dy,
-                (np.maximum(a * dy, c * dy)).sum(),
-            )
-            for a, b, c in rows
-        ]
-        return np.array(found, np.float64).reshape(-1, 3).T
+        found = np.empty((5, len(rows)))
+        with np.errstate(all="ignore"):
+            for k, (value, low, high, error) in enumerate(rows):
+                used = dy != 0
+                value, low, high, error = (a[used] for a in (value, low, high, error))
+                a, b = low * dy[used], high * dy[used]
+                found[:, k] = (
+                    np.minimum(a, b).sum(),
+                    value @ dy[used],
+                    np.maximum(a, b).sum(),
+                    error @ np.abs(dy[used]),
+                    np.abs(value) @ np.abs(dy[used]),
+                )
+        return found
 
-    def _verdict(self, name, indices, analytic, low, value, high, size, along=None):
+    def _excess(self, analytic, low, value, high, terms):
+        """Return how far each analytic value is outside of what is allowed around the numeric."""
+        size = np.maximum(np.abs(analytic), np.abs(value))
+        allowed = self.rtol * np.where(np.isfinite(size), size, 0) + 1e-2 * self.rtol * terms
+        with np.errstate(invalid="ignore"):
+            margin = np.where(high > low, 1e-3 * (high - low), 0) + allowed
+            excess = np.maximum(np.maximum(analytic - high, low - analytic) - margin, 0)
+        return np.where(np.isfinite(analytic), np.nan_to_num(excess), np.inf)
+
+    def _by_directions(self, name, flat):
+        found, bins = [], self._bins(flat)
+        for support in bins:
+            for _ in range(self.directions if not found else 1):
+                v = np.zeros(flat.size)
+                v[support] = self.rng.standard_normal(len(support))
+                found.append(self._along(name, flat, v, len(support)))
+        analytic, value, wrong, undecided = map(np.array, zip(*found, strict=True))
+        check = self._verdict(name, None, analytic, value, wrong, undecided, np.zeros(len(found)))
+        if check.ok:
+            return check
+        # which elements?  a random order, so that a mistake that is everywhere is found at once
+        found = [wrong[: self.directions].any(), *wrong[self.directions :]]
+        suspects = np.concatenate([b for b, bad in zip(bins, found, strict=True) if bad])
+        order, until = self.rng.permutation(suspects), time.monotonic() + SEARCH
+        while len(order) and time.monotonic() < until:
+            some, order = order[:8], order[8:]
+            if self.dy.size > MANY:
+                one = self._single(name, flat, some[:2])
+            else:
+                one = self._by_elements(name, flat, some)
+            if not one.ok:
+                return one
+        return check
+
+    def _single(self, name, flat, indices):
+        """Compare a few elements of a tensor that moves very many outputs."""
+        found = [self._along(name, flat, np.eye(1, flat.size, i)[0], 1) for i in indices]
+        analytic, value, wrong, undecided = map(np.array, zip(*found, strict=True))
+        return self._verdict(name, indices, analytic, value, wrong, undecided, 0 * analytic)
+
+    def _bins(self, flat):
+        """Return the indices of elements of like size, the largest first, those of size 0 last."""
+        size = np.where(np.isfinite(flat), np.abs(flat), np.inf)
+        bins, top = [], np.max(size[np.isfinite(size)], initial=0.0)
+        bounds = [np.inf, *(top / BIN**k for k in (1, 2, 3)), 0.0]
+        for above, below in pairwise(bounds):
+            bins.append(np.flatnonzero((size > below) & ((size <= above) | np.isinf(above))))
+        bins.append(np.flatnonzero(size == 0))
+        return [b for b in bins if len(b)]
+
+    def _along(self, name, flat, v, count):
+        """Compare along `v`: return both numbers, whether they differ, whether that is open."""
+        direction = v.reshape(self.numeric.subject.tensors[name].shape)
+        with np.errstate(all="ignore"):
+            analytic = float(flat @ v)
+            size = float(np.sqrt(((flat * v) ** 2).sum()))
+        if not np.isfinite(analytic):
+            return analytic, float("nan"), True, False
+        if size == 0:  # what should not matter at all, beside what does
+            size = 1e-2 * float(np.median(np.abs(flat[flat != 0]), axis=None)) if flat.any() else 0
+            size *= np.sqrt(count)
+        many, first = self.dy.size > MANY, DIRECTION * self.numeric.scale(name)
+        evaluate, dy = self.numeric.evaluator(name, direction), self.dy.ravel()
+        for step in (first, first / 32) if many else (first,):
+            with np.errstate(all="ignore"):
+                value = float(dy @ (evaluate(step) - evaluate(-step)).ravel()) / (2 * step)
+            doubt = self._rounding / step
+            # a few of very many outputs may lie on kinks
+            margin = (100 if many else 1) * self.rtol * max(size, abs(analytic)) + doubt
+            if abs(analytic - value) <= margin and not doubt > 0.01 * size > 0:
+                return analytic, value, False, False
+        if many:
+            return analytic, value, bool(abs(analytic - value) > margin), doubt > 0.01 * size
+        slope = self.numeric.along(name, direction, fine=True)
+        (low,), (value,), (high,), (error,), _ = self._combine([_parts(slope)])
+        doubt = max(3 * error, EPS * size)
+        outside = max(analytic - high, low - analytic) - 1e-3 * (high - low if high > low else 0)
+        if not np.isfinite(low) or not np.isfinite(high):
+            return analytic, value, False, True
+        wrong = not outside <= self.rtol * max(size, abs(value)) + doubt
+        return analytic, value, wrong, not wrong and doubt > 0.1 * size
+
+    def _verdict(self, name, indices, analytic, value, wrong, undecided, kinked, whole=False):
         shape = self.numeric.subject.tensors[name].shape
-        kinked = high - low > 1e-9 * max(size, 1e-300)
-        size = size if np.isfinite(size) else 1.0
-        step = self.numeric.step_for(name)
-        noise = self._rounding / step + EPS * size
-        excess = self._excess(analytic, low, high, kinked, noise)
-        if self.numeric.threshold < np.inf:
-            # curvature, or a difference that straddles a kink: does a smaller step agree?
-            bad = np.flatnonzero(excess > self.rtol * size)
-            for k in bad[np.argsort(-excess[bad])]:
-                for smaller in (8, 64, 512):
-                    if indices is not None:
-                        slope = self.numeric.element(name, indices[k], step / smaller)
-                    else:
-                        slope = self.numeric.along(name, along[k], step / smaller)
-                    (a,), (b,), (c,) = self._slopes([slope])
-                    again = self._excess(
-                        analytic[k : k + 1], a, c, np.array([c > a]), noise * smaller
-                    )[0]
-                    if again <= self.rtol * size:
-                        excess[k], value[k] = again, b
-                        break
-                if excess[k] > self.rtol * size:
-                    break  # one that stays wrong is enough
-        ok = bool((excess <= self.rtol * size).all())
-        worst = int(excess.argmax()) if excess.size else 0
-        if ok and excess.size:
-            difference = np.where(kinked, 0, np.abs(analytic - value))
-            worst = int(difference.argmax())
-            error = float(difference[worst]) / size if size > noise else 0.0
-        else:
-            error = float(excess[worst] / size) if excess.size and size else 0.0
+        wrong, undecided = np.asarray(wrong, bool), np.asarray(undecided, bool)
+        with np.errstate(all="ignore"):
+            difference = np.abs(analytic - value)
+            size = np.maximum(np.abs(analytic), np.abs(value))
+            top = np.max(size[np.isfinite(size)], initial=0.0)
+            relative = difference / np.where(size > 0, size, 1)
+            if not wrong.any():  # what counts is how far right ones are off beside the largest
+                relative = np.where(undecided | (kinked > 0), 0, difference) / (top or 1.0)
+            relative = np.where(np.isfinite(analytic), relative, np.inf if wrong.any() else 0)
+        worst = 0
+        if len(analytic):  # among the wrong ones the largest difference is shown
+            show = np.where(np.isfinite(difference), difference, np.inf)
+            worst = int(np.argmax(np.where(wrong, show, -1) if wrong.any() else relative))
         index = None
         if indices is not None and len(indices):
             index = tuple(int(i) for i in np.unravel_index(indices[worst], shape))
-        whole = indices is not None and len(indices) == int(np.prod(shape))
         return TensorCheck(
             name=name,
             shape=tuple(shape),
-            ok=ok,
-            error=error,
+            ok=not wrong.any(),
+            error=float(np.nan_to_num(relative[worst], nan=np.inf)) if len(analytic) else 0.0,
             index=index,
             analytic=float(analytic[worst]) if len(analytic) else 0.0,
             numeric=float(value[worst]) if len(value) else 0.0,
             count=len(analytic),
             method="elements" if indices is not None else "directions",
-            kinks=int(kinked.sum()),
+            kinks=int((kinked > 0).sum()),
+            undecided=int((undecided & ~wrong).sum()),
             analytic_gradient=analytic.reshape(shape) if whole else None,
             numeric_gradient=np.array(value).reshape(shape) if whole else None,
         )
 
-    @staticmethod
-    def _excess(analytic, low, high, kinked, noise):
-        """Return how far each analytic value is outside of what the differences allow."""
-        margin = noise + np.where(kinked, 1e-3 * (high - low), 0)
-        excess = np.maximum(np.maximum(analytic - high, low - analytic) - margin, 0)
-        return np.where(np.isfinite(analytic), excess, np.inf)
+
+def failed(name, shape, problem) -> TensorCheck:
+    """Return the verdict on a gradient that cannot even be compared."""
+    nan = float("nan")
+    return TensorCheck(
+        name, tuple(shape), False, float("inf"), None, nan, nan, 0, "elements", problem
+    )
+
+
+def _parts(slope):
+    return slope.value.ravel(), slope.low.ravel(), slope.high.ravel(), slope.error.ravel()
 
 
 def _problem(gradient, shape) -> str:

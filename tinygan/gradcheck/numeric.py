@@ -1,9 +1,11 @@
-r"""Slopes by differences, and the kinks that spoil them.
+r"""Slopes by differences: how large a step, how far to trust it, and what kinks leave open.
 
-The central difference :math:`(y(t + h) - y(t - h)) / 2h` is the mean of the slopes on both sides.
-For a smooth function these differ by :math:`h\,y''`, which shrinks with h; at a kink they do not,
-and no difference says anything there.  So wherever the two sides differ, the step is made smaller
-until they agree, or the place is reported as a kink with the slopes of both sides.
+The central difference :math:`d(h) = (y(t + h) - y(t - h)) / 2h` errs by :math:`h^2 y'''/6`, which
+shrinks with h, and by the rounding of y over h, which grows.  No step is right for every element,
+so steps are tried from large to small: the error of ``d(h) + (d(h) - d(8h)) / 63`` (Richardson) is
+estimated by the change that it made, and every output keeps the value whose estimate is smallest.
+Where the function is not finite on one side the step shrinks until it is.  Where the slopes of both
+sides differ and go on differing there is a kink, and any value between the two is a gradient.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 EPS = float(np.finfo(np.float64).eps)
-SHRINK, SHRINKS = 8, 3
+SHRINK = 8
+ELEMENT, DIRECTION = 1e-2, 1e-5
+"""The first steps for one element and for a direction of many, for numbers of size 1."""
 
 
 @dataclass
@@ -25,43 +29,79 @@ class Slope:
     value : ndarray
         Of the output's shape.
     low, high : ndarray
-        The slopes of both sides in order; they are `value` itself where there is no kink.
+        What is possible at a kink: the slopes of both sides.  Equal to `value` elsewhere, infinite
+        where the function is not finite on both sides however small the step.
+    error : ndarray
+        The estimated error of `value`.
     """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-    @property
-    def kinks(self) -> np.ndarray:
-        return self.low != self.high
+    error: np.ndarray
 
 
-def slope(evaluate, y, step, threshold=1e-3) -> Slope:
-    """Differentiate ``evaluate(t)`` at t = 0, where its value is `y`."""
-    value, left, right = _sides(evaluate, y, step)
-    noise = 64 * EPS * (1 + np.abs(y).max(initial=0))
-    size = max(np.abs(value).max(initial=0), noise / step)
-    doubtful = np.abs(right - left) > threshold * size + noise / step
-    if not doubtful.any():
-        return Slope(value, value, value)
-    for _ in range(SHRINKS):
-        step /= SHRINK
-        new, left, right = _sides(evaluate, y, step)
-        agree = doubtful & (np.abs(right - left) <= threshold * size + noise / step)
-        value = np.where(agree, new, value)
-        doubtful &= ~agree
-        if not doubtful.any():
-            return Slope(value, value, value)
-    low = np.where(doubtful, np.minimum(left, right), value)
-    high = np.where(doubtful, np.maximum(left, right), value)
-    return Slope(np.where(doubtful, new, value), low, high)
+def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probe=None) -> Slope:
+    """Differentiate ``evaluate(t)`` at t = 0, where its value is `y`, each number off by `noise`.
 
-
-def _sides(evaluate, y, step):
-    plus, minus = evaluate(step), evaluate(-step)
-    with np.errstate(all="ignore"):
-        return (plus - minus) / (2 * step), (y - minus) / step, (plus - y) / step
+    Steps shrink from `start` until the estimated errors add up to less than `settle` times the
+    slopes, or `levels` are tried.  Where they do not settle, or t + `start` leaves the function's
+    domain, steps below `nearest`, the distance to 0, follow.  Outputs that stay the same bit for
+    bit at ±`probe`, a large change, do not depend on t, and have no rounding.
+    """
+    if probe:
+        with np.errstate(all="ignore"):
+            same = (evaluate(probe) == y) & (evaluate(-probe) == y)
+            same &= evaluate(start) == y
+        noise = np.where(same & ~same.all(), 0.0, noise)
+    value, error = np.zeros_like(y), np.full_like(y, np.inf)
+    low, high = np.full_like(y, -np.inf), np.full_like(y, np.inf)
+    before, gap_before, smooth_before = value, np.nan, np.zeros(y.shape, bool)
+    ratio = SHRINK
+    steps = [start / SHRINK**k for k in range(levels)]
+    closer = [nearest / 4 / SHRINK**k for k in range(3) if 0 < nearest / 4 < steps[-1]]
+    waiting = steps + closer
+    while waiting:
+        step = waiting.pop(0)
+        with np.errstate(all="ignore"):
+            plus, minus = evaluate(step), evaluate(-step)
+            right, left = (plus - y) / step, (y - minus) / step
+            middle = (plus - minus) / (2 * step)
+            finite, rounding = np.isfinite(right) & np.isfinite(left), 2 * noise / step
+            gap = np.where(finite, np.abs(right - left), np.inf)
+            steep = np.maximum(np.abs(right), np.abs(left))
+            smooth = finite & ((gap <= 0.1 * steep + 2 * rounding) | (gap <= 0.3 * gap_before))
+            middle = np.where(finite, middle, 0.0)
+            better = middle + (middle - before) / (ratio**2 - 1)
+            alone = gap + 0.1 * steep + rounding
+            once = smooth & (alone < error)
+            twice = smooth & smooth_before
+            change = np.abs(better - middle) + np.abs(middle - before) * 0.02 + 1.1 * rounding
+            twice &= change < np.where(once, alone, error)
+        value = np.where(twice, better, np.where(once, middle, value))
+        error = np.where(twice, change, np.where(once, alone, error))
+        unsettled = finite & np.isinf(error)
+        low = np.where(unsettled, np.minimum(left, right), low)
+        high = np.where(unsettled, np.maximum(left, right), high)
+        settled = np.isfinite(error)
+        if settled.all() and step < start:
+            enough = settle if step > steps[-1] else max(settle, 1e-4)
+            if error.sum() <= enough * np.abs(value).sum() + 4 * rounding.sum():
+                break
+        before, gap_before, smooth_before = middle, np.where(finite, gap, np.nan), smooth
+        if not finite.all() and waiting and 0 < nearest / 4 < waiting[0]:
+            waiting = [nearest / 4 / SHRINK**k for k in range(4)]
+        if waiting:
+            ratio = step / waiting[0]
+    settled = np.isfinite(error)
+    with np.errstate(invalid="ignore"):
+        half = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, 0.0)
+    return Slope(
+        np.where(settled, value, half),
+        np.where(settled, value, low),
+        np.where(settled, value, high),
+        np.where(settled, error, 0.0),
+    )
 
 
 class Numeric:
@@ -72,22 +112,24 @@ class Numeric:
     subject : Subject
     y : ndarray
         Its output there.
-    step : float
-        h, the first step that is tried, for numbers of size 1.
+    noise : ndarray or float
+        The rounding error of each output.
     """
 
-    def __init__(self, subject, y, step, threshold=1e-3):
-        self.subject, self.y, self.step, self.threshold = subject, y, step, threshold
+    def __init__(self, subject, y, noise=0.0):
+        self.subject, self.y = subject, y
+        self.noise = np.maximum(noise, EPS * np.abs(y)) + np.zeros_like(y)
         self._jacobians: dict[str, Slope] = {}
 
-    def step_for(self, name) -> float:
-        """Return the first step for a tensor: h times the size of its numbers, within reason."""
+    def scale(self, name) -> float:
+        """Return the size of the changes that are natural for a tensor: its spread."""
         value = self.subject.tensors[name]
-        size = float(np.sqrt((value * value).mean())) if value.size else 0.0
-        return self.step * (min(max(size, 1e-2), 1e3) if size else 1.0)
+        spread = float(value.std()) if value.size > 1 else 0.0
+        size = float(np.abs(value).max(initial=0))
+        return spread if spread > 1e-9 * size and spread else size or 1.0
 
-    def along(self, name, direction, step=None) -> Slope:
-        """Return how the output changes along `direction` of the tensor `name`."""
+    def evaluator(self, name, direction):
+        """Return ``evaluate(t)``: the output where the tensor `name` has moved by t · direction."""
         tensors = dict(self.subject.tensors)
         start = tensors[name]
 
@@ -95,7 +137,26 @@ class Numeric:
             tensors[name] = start + t * direction
             return self.subject.call(tensors).y
 
-        return slope(evaluate, self.y, step or self.step_for(name), self.threshold)
+        return evaluate
+
+    def along(self, name, direction, fine=False) -> Slope:
+        """Return how the output changes along a `direction` of many elements of size 1."""
+        scale, evaluate = self.scale(name), self.evaluator(name, direction)
+        if fine:
+            start, levels, settle, probe = ELEMENT * scale, 6, 1e-9, 0.37 * scale
+        else:
+            start, levels, settle, probe = DIRECTION * scale, 4, 1e-5, None
+        return slope(evaluate, self.y, self.noise, start, levels, settle, probe=probe)
+
+    def element(self, name, i, fine=False) -> Slope:
+        """Return the slope along the element of flat index `i`; `fine`: as well as can be."""
+        value, scale = self.subject.tensors[name], self.scale(name)
+        unit = np.zeros(value.size)
+        unit[i] = 1
+        evaluate = self.evaluator(name, unit.reshape(value.shape))
+        nearest = abs(float(value.ravel()[i]))
+        settle, probe = (0.0, 0.37 * scale) if fine else (1e-5, None)
+        return slope(evaluate, self.y, self.noise, ELEMENT * scale, 8, settle, nearest, probe)
 
     def jacobian(self, name) -> Slope:
         """Return every output's slope along every element: arrays ``(elements, outputs)``."""
@@ -106,13 +167,7 @@ class Numeric:
             self._jacobians[name] = Slope(
                 *(
                     np.array([getattr(row, part).ravel() for row in rows]).reshape(shape)
-                    for part in ("value", "low", "high")
+                    for part in ("value", "low", "high", "error")
                 )
             )
         return self._jacobians[name]
-
-    def element(self, name, i, step=None) -> Slope:
-        """Return the slope along the element of flat index `i`."""
-        unit = np.zeros(self.subject.tensors[name].size)
-        unit[i] = 1
-        return self.along(name, unit.reshape(self.subject.tensors[name].shape), step)

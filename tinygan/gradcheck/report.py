@@ -27,6 +27,9 @@ CAUSES = (
     "upstream ignored",
     "float32",
     "wrong shape",
+    "empty slice",
+    "not finite",
+    "integer arithmetic",
     "exception",
     "wrong output",
 )
@@ -86,6 +89,9 @@ class TensorCheck:
         Why nothing could be compared (a wrong shape, say), or the empty string.
     kinks : int
         How many elements lie on a kink, where the slopes of both sides were accepted.
+    undecided : int
+        How many elements (or directions) no difference could decide: the function is not finite
+        beside them, or the gradient is smaller than the rounding of the output allows to see.
     analytic_gradient, numeric_gradient : ndarray or None
         The whole gradients, where all elements were compared.
     """
@@ -101,6 +107,7 @@ class TensorCheck:
     method: str
     problem: str = ""
     kinks: int = 0
+    undecided: int = 0
     analytic_gradient: np.ndarray | None = field(default=None, repr=False, compare=False)
     numeric_gradient: np.ndarray | None = field(default=None, repr=False, compare=False)
 
@@ -115,6 +122,8 @@ class TensorCheck:
             return f"{verdict} {self.name} {self.shape}: {self.problem}"
         place = f"worst at {self.index}" if self.index is not None else "worst direction"
         kinks = f"; {self.kinks} on a kink, slopes of both sides accepted" if self.kinks else ""
+        if self.undecided:
+            kinks += f"; {self.undecided} undecided: no difference can tell there"
         return (
             f"{verdict} {self.name} {self.shape}: "
             f"{place}: analytic {self.analytic:.9g}, numeric {self.numeric:.9g}, "
@@ -135,11 +144,15 @@ class GradientReport:
     causes : list of Cause
         The mistakes that the evidence singles out, the likeliest first.  A wrong gradient that
         several mistakes would explain equally well has none.
+    notes : list of str
+        What else is to be said: what was not checked (weights in plain arrays, say), how a function
+        was called.
     """
 
     subject: str
     checks: list[TensorCheck] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -167,5 +180,6 @@ class GradientReport:
                 f"{self.subject}: {verdict}",
                 *(f"  {check}" for check in self.checks),
                 *(f"  likely cause: {cause}" for cause in self.causes),
+                *(f"  {note}" for note in self.notes),
             ]
         )

@@ -54,11 +54,19 @@ class Subject:
     """The code under test, with float64 values for its tensors (host arrays, by name)."""
 
     layer: Layer | None = None
+    is_loss = False
+    """Whether the backward pass takes no upstream gradient."""
+    keeps_cache = False
+    """Whether the code keeps its cache on the object, as its convention is."""
 
     def __init__(self, name, tensors, xp, dtype=np.float64):
         self.name, self.tensors, self.xp, self.dtype = name, tensors, xp, dtype
+        self._random = np.random.get_state()  # noqa: NPY002
         self.extras: dict[str, np.ndarray] = {}
         self.optional: set[str] = set()
+        self.expected: set[str] = set()
+        self.notes: list[str] = []
+        self.hint = ""
 
     def call(self, tensors=None, restore=True) -> Call:
         """Run the forward pass on copies of `tensors`.
@@ -110,8 +118,14 @@ class Subject:
         other.tensors = tensors
         return other
 
+    def settle(self, call, dy, rng):
+        """Find out by which convention the backward pass is to be called."""
+
+    def crop(self, shape, part):
+        """Cut what belongs to the input, once of `shape`, to its `part`."""
+
     def _restore(self):
-        pass
+        np.random.set_state(self._random)  # noqa: NPY002 (for code that draws from it)
 
     def _forward(self, given):
         raise NotImplementedError
@@ -119,12 +133,12 @@ class Subject:
 
 def _numbers(value, what):
     try:
-        array = np.array(asnumpy(value) if hasattr(value, "get") else value)
+        array = asnumpy(value) if hasattr(value, "get") else np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"dtype {array.dtype}")
     except Exception as error:
         raise NotCheckable(f"{what}: expected an array, got {kind(value)}") from error
-    return array.astype(np.float64)
+    return np.array(array, np.float64)
 
 
 def _gradient(value):

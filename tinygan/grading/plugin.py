@@ -1,15 +1,16 @@
 """The pytest plugin: fixtures for checking a submission, markers ``points`` and ``time_limit``.
 
-It is found by pytest wherever tinygan is installed.  A teacher's test reads::
+It is found by pytest wherever tinygan is installed, and imports nothing of it until a fixture or an
+option of grading asks.  A teacher's test reads::
 
     IMPLEMENTATION = "exercises/relu.py"
 
     @pytest.mark.points(2)
     def test_relu_gradient(impl, gradcheck):
-        gradcheck((impl.relu, impl.relu_backward), x)
+        gradcheck((impl.relu, impl.relu_backward), x, output=np.maximum(x, 0))
 
-and runs on any submission by ``pytest --tinygan-impl submission/relu.py``, each exercise in a
-process of its own.
+and runs on any submission by ``pytest --tinygan-impl submission/relu.py``.  The test stays in
+pytest's process; the functions of the submission run in another one and send back values.
 """
 
 from __future__ import annotations
@@ -18,45 +19,39 @@ from pathlib import Path
 
 import pytest
 
-from tinygan.gradcheck import NotCheckable, check_gradients
-from tinygan.gradcheck.output import check_output
-from tinygan.grading.gradescope import Scores
-from tinygan.grading.implementation import Implementation
-from tinygan.grading.isolation import Isolation, Worker
-
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("tinygan", "grading of layers with hand-written gradients")
-    group.addoption(
-        "--tinygan-impl",
-        metavar="PATH",
-        help="the submission that the fixture impl loads: a file, or a folder that holds the file "
-        "each test module names as IMPLEMENTATION",
-    )
-    group.addoption(
-        "--gradescope-json",
-        metavar="PATH",
-        help="write scores in the format of Gradescope's autograder (results.json)",
-    )
-    group.addoption(
-        "--tinygan-timeout",
-        type=float,
-        default=20.0,
-        metavar="SECONDS",
-        help="time limit of one test, unless it is marked time_limit (default 20)",
-    )
-    group.addoption(
-        "--tinygan-isolate",
-        choices=("auto", "yes", "no"),
-        default="auto",
-        help="run each exercise (test module) in a process of its own; auto: when a submission or "
-        "a file of scores is given",
-    )
-    group.addoption("--tinygan-worker", help="(internal) where a worker process reports to")
+    add = group.addoption
+    add("--tinygan-impl", metavar="PATH",
+        help="the submission that the fixture impl opens: a file, or a folder that holds the file "
+        "each test module names as IMPLEMENTATION")  # fmt: skip
+    add("--gradescope-json", metavar="PATH",
+        help="write scores in the format of Gradescope's autograder (results.json)")  # fmt: skip
+    add("--tinygan-timeout", type=float, default=20.0, metavar="SECONDS",
+        help="processor time of one test, unless it is marked time_limit (default 20)")  # fmt: skip
+    add("--tinygan-total", type=float, default=540.0, metavar="SECONDS",
+        help="time of all tests together (default 540; autograders give ten minutes)")  # fmt: skip
+    add("--tinygan-memory", type=int, default=4096, metavar="MB",
+        help="memory of a submission (default 4096)")  # fmt: skip
+    add("--tinygan-isolate", choices=("auto", "yes", "no"), default="auto",
+        help="run submissions in a process of their own, as another user where that is possible; "
+        "auto: when a submission or a file of scores is given; yes: refuse where there is no "
+        "other user")  # fmt: skip
+    add("--tinygan-forbid", metavar="NAMES",
+        help="what submissions may not import, separated by commas (default: frameworks that "
+        "differentiate, tinygan's own layers)")  # fmt: skip
+    add("--tinygan-cheats", choices=("withhold", "flag", "allow"), default="withhold",
+        help="what a forbidden import or a numerical derivative does to points")  # fmt: skip
+    add("--tinygan-with", action="append", default=[], metavar="FILE",
+        help="a file of the teacher's to lie beside the submission")  # fmt: skip
+    add("--tinygan-seed", type=int, default=0, metavar="N",
+        help="of the fixture seed, for numbers that differ from student to student")  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     config.addinivalue_line(
         "markers",
@@ -64,19 +59,38 @@ def pytest_configure(config):
         + ", ".join(VISIBILITIES),
     )
     config.addinivalue_line("markers", "time_limit(seconds): how long a test may take")
-    option = config.getoption
-    if option("--tinygan-worker"):
-        config.pluginmanager.register(Worker(option("--tinygan-worker")), "tinygan-worker")
-        return
-    isolate = option("--tinygan-isolate")
+    option, graded = config.getoption, None
     wanted = option("--tinygan-impl") or option("--gradescope-json")
-    if isolate == "yes" or (isolate == "auto" and wanted and not option("--pdb")):
-        config.pluginmanager.register(Isolation(config), "tinygan-isolation")
+    if not wanted and option("--tinygan-isolate") != "yes":
+        return
+    _without_xdist(config)
+    from tinygan.grading.process import isolated, resource
+    from tinygan.grading.session import Session
+
+    if option("--tinygan-isolate") == "yes" and not isolated():
+        raise pytest.UsageError(
+            "--tinygan-isolate yes: another user can be had as root on Linux only (in a container)"
+        )
+    if resource is None or option("--pdb"):
+        config.option.tinygan_isolate = "no"
+    graded = Session(config)
+    config.pluginmanager.register(graded, "tinygan-session")
     if option("--gradescope-json"):
-        path = Path(option("--gradescope-json"))
+        from tinygan.grading.gradescope import Scores
+
+        path = Path(config.invocation_params.dir, option("--gradescope-json"))
         if not path.parent.is_dir():
             raise pytest.UsageError(f"--gradescope-json: there is no folder {path.parent}")
-        config.pluginmanager.register(Scores(path), "tinygan-scores")
+        config.pluginmanager.register(Scores(path, graded.note), "tinygan-scores")
+
+
+def _without_xdist(config):
+    """Grade in this process alone: scores come from one run, in order."""
+    if getattr(config.option, "dist", "no") != "no" or getattr(config.option, "numprocesses", None):
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], None
+        config.issue_config_time_warning(
+            pytest.PytestWarning("grading runs in one process: pytest-xdist's -n is ignored"), 2
+        )
 
 
 def pytest_collection_modifyitems(items):
@@ -87,7 +101,7 @@ def pytest_collection_modifyitems(items):
         points = marker.args[0] if marker.args else marker.kwargs.get("n")
         visibility = marker.kwargs.get("visibility", "visible")
         number = isinstance(points, (int, float)) and not isinstance(points, bool)
-        if not number or points < 0:
+        if not number or not 0 <= points < float("inf"):
             raise pytest.UsageError(
                 f"{item.nodeid}: points: expected a number of at least 0, got {points!r}"
             )
@@ -99,50 +113,90 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def gradcheck():
-    """`tinygan.check_gradients`: raises, with the likely cause, if a gradient is wrong."""
-    return check_gradients
+def gradcheck(outputcheck):
+    """`tinygan.check_gradients`, which raises, with the likely cause, if a gradient is wrong.
+
+    ``output=due`` compares the output first: a gradient counts only of the right function.
+    """
+    from tinygan.gradcheck import check_gradients
+
+    def check(subject, *arguments, output=None, rtol=1e-6, **options):
+        if output is not None:
+            import copy
+
+            forward = subject[0] if isinstance(subject, (tuple, list)) else subject
+            result = forward(*copy.deepcopy(arguments), **options.get("options", {}))
+            y = result[0] if isinstance(result, (tuple, list)) and len(result) else result
+            outputcheck(y, output, rtol, "the gradient counts only of the right function: ")
+        return check_gradients(subject, *arguments, **options)
+
+    return check
 
 
 @pytest.fixture
 def outputcheck():
     """``outputcheck(y, due)`` fails if the output is not the one that is due, and says where."""
 
-    def check(y, due, rtol=1e-6):
+    def check(y, due, rtol=1e-6, before=""):
+        from tinygan.gradcheck.output import check_output
+
         wrong = check_output(y, due, rtol)
-        assert wrong is None, wrong.text
+        if wrong is not None:
+            pytest.fail(f"{before}wrong output: {wrong.text}", pytrace=False)
 
     return check
 
 
 @pytest.fixture
+def seed(request):
+    """A number of the student's own: ``--tinygan-seed``."""
+    return request.config.getoption("--tinygan-seed")
+
+
+@pytest.fixture
+def credit(request):
+    """``credit(0.4)``: from here on 40 % of the points more are earned, whatever follows."""
+    earned = []
+
+    def add(share):
+        earned.append(share)
+        request.node.user_properties[:] = [
+            *(p for p in request.node.user_properties if p[0] != "credit"),
+            ("credit", round(sum(earned), 9)),
+        ]
+
+    return add
+
+
+@pytest.fixture
 def impl(request):
-    """The submission under test: its functions and classes as attributes.
+    """The submission under test: its functions as attributes; ``impl.run(driver, …)`` for more.
 
     Without ``--tinygan-impl`` it is the file that the test module names as ``IMPLEMENTATION``, as
     seen from the folder pytest was started for (its rootdir).
     """
     named = getattr(request.module, "IMPLEMENTATION", None)
-    given = request.config.getoption("--tinygan-impl")
-    root = Path(request.config.rootpath)
-    if given is None:
-        if named is None:
-            pytest.fail(
-                "impl: give --tinygan-impl PATH, or set IMPLEMENTATION in the test module",
-                pytrace=False,
-            )
-        path = root / named
-    else:
-        path = Path(request.config.invocation_params.dir, given)
-        if path.is_dir():
-            if named is None:
-                pytest.fail(
-                    f"impl: {path} is a folder and the test module names no IMPLEMENTATION",
-                    pytrace=False,
-                )
-            inside = path / named
-            path = inside if inside.exists() else path / Path(named).name
-    return Implementation(path)
+    config = request.config
+    given = config.getoption("--tinygan-impl")
+    if named is None and (given is None or Path(config.invocation_params.dir, given).is_dir()):
+        pytest.fail(
+            "impl: give --tinygan-impl FILE, or set IMPLEMENTATION in the test module",
+            pytrace=False,
+        )
+    from tinygan.grading.session import submission
+
+    path = submission(config, request, named)
+    session = config.pluginmanager.get_plugin("tinygan-session")
+    if session is None:
+        from tinygan.grading.implementation import LocalModule, find_file
+
+        return LocalModule(find_file(path, named))
+    opened = session.open(path, named or path.name, request)
+    request.node.stash[_OPENED] = opened
+    return opened
+
+
+_OPENED = pytest.StashKey()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -150,20 +204,27 @@ def pytest_runtest_makereport(item, call):
     """Show the student what was found, without the lines of the test that found it."""
     outcome = yield
     report = outcome.get_result()
-    if call.excinfo is not None and report.failed and "impl" in item.fixturenames:
-        report.tinygan_message = report.longrepr = _message(call.excinfo)
+    if call.excinfo is not None and report.failed and "impl" in getattr(item, "fixturenames", ()):
+        text = _message(call.excinfo)
+        printed = getattr(item.stash.get(_OPENED, None), "printed", None)
+        tail = printed()[-2000:].strip() if printed is not None else ""
+        report.tinygan_message = report.longrepr = f"{text}\nprinted: {tail}" if tail else text
 
 
 def _message(excinfo) -> str:
     text = str(excinfo.value).strip()
-    if excinfo.errisinstance(pytest.fail.Exception):
-        return text
-    if excinfo.errisinstance(NotCheckable):
+    name = excinfo.typename
+    if excinfo.errisinstance(pytest.fail.Exception) or name == "NotCheckable":
         return text
     if excinfo.errisinstance(NotImplementedError):
         return f"not written yet: {text}"
     if excinfo.errisinstance(AssertionError):
         return text or "a test's condition does not hold"
-    last = excinfo.traceback[-1]
-    where = f"{last.path.name}, line {last.lineno + 1}: {str(last.statement).strip()}"
-    return f"{excinfo.typename}: {text}\n  in {where}"
+    where = getattr(excinfo.value, "where", None)
+    if where is None:
+        last = excinfo.traceback[-1] if len(excinfo.traceback) else None
+        try:
+            where = f"{last.path.name}, line {last.lineno + 1}: {str(last.statement).strip()}"
+        except Exception:
+            where = ""
+    return f"{name}: {text}" + (f"\n  in {where}" if where else "")

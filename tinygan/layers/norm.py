@@ -225,16 +225,8 @@ class BatchNorm2d(_Norm):
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(
-        self,
-        channels: int,
-        *,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = True,
-        weight_std: float = 0.0,
-        rng: Seed = None,
-    ):
+    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1,
+                 affine: bool = True, weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
@@ -300,15 +292,8 @@ class InstanceNorm2d(_Norm):
     array([-1.,  1., -1.,  1.])
     """
 
-    def __init__(
-        self,
-        channels: int,
-        *,
-        eps: float = 1e-5,
-        affine: bool = False,
-        weight_std: float = 0.0,
-        rng: Seed = None,
-    ):
+    def __init__(self, channels: int, *, eps: float = 1e-5, affine: bool = False,
+                 weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
 
     def _groups(self, x):
@@ -346,16 +331,8 @@ class GroupNorm(_Affine):
     array([-1.,  1.], dtype=float32)
     """
 
-    def __init__(
-        self,
-        groups: int,
-        channels: int,
-        *,
-        eps: float = 1e-5,
-        affine: bool = True,
-        weight_std: float = 0.0,
-        rng: Seed = None,
-    ):
+    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, affine: bool = True,
+                 weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
         self.groups = _check.count(groups, "GroupNorm: groups")
         if channels % groups:

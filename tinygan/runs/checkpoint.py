@@ -14,7 +14,7 @@ The header holds ``format`` and, as ``tinygan``, a JSON text: ``system``, ``step
 ``data``, ``score``, ``best``, the ``version`` of tinygan that wrote it, and each optimizer's kind
 and numbers (``lr``, ``betas``), which are there to be read: options decide when a run goes on.
 An optional section may be absent; one that is not listed here is an error.  Later versions add
-sections, not formats.  Format 1 is read, see `tinygan.runs.format_1`, and never rewritten.
+sections, not formats.  Format 1 is read, see ``tinygan.runs.format_1``, and never rewritten.
 
 Nothing in a checkpoint is code, and nothing that reads it runs any.  Names, shapes and types are
 compared with what is expected before any array is read.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.data import to_float
 from tinygan.metrics import diversity, nearest_neighbours
 
 __all__ = ["Alarms", "Variety", "Warned", "variety"]
@@ -79,7 +80,7 @@ def _share(part: float, whole: float) -> str:
 
 
 def _thumbnails(images):
-    x = images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
+    x = to_float(images)
     n, h, w, c = x.shape
     times = max(1, min(h, w) // _SIDE)
     x = x[:, : h // times * times, : w // times * times]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.errors import UserError
@@ -87,7 +89,7 @@ def _describe(layer: Layer, weights: list) -> dict:
     if type(layer) not in LAYERS:
         known = ", ".join(kind.__name__ for kind in LAYERS)
         raise UserError(f"{type(layer).__name__}: a page cannot run this layer; it knows {known}")
-    described = {"kind": type(layer).__name__}
+    described: dict[str, Any] = {"kind": type(layer).__name__}
     described |= {name: getattr(layer, name) for name in LAYERS[type(layer)]}
     if isinstance(layer, ConvTranspose2d):
         described["output_padding"] = output_padding(layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -35,7 +36,8 @@ def page(run: Run, direction: str | None = None, half: bool = False) -> str:
     UserError
         If the run neither draws nor translates, or a layer is not one that the page can run.
     """
-    system, options, size = run.system, run.options, run.options.image_size
+    system, size = run.system, run.options.image_size
+    options: Any = run.options
     if isinstance(system, Draws):
         title, mode, name = "Pictures from noise", "draw", "G"
         facts = {"noise": options.noise, "noise_size": options.noise_size}

@@ -17,7 +17,7 @@ def test_sigmoid(impl, outputcheck):
 @pytest.mark.points(1)
 def test_sigmoid_gradient(impl, gradcheck):
     """sigmoid: the gradient"""
-    gradcheck((impl.sigmoid, impl.sigmoid_backward), X)
+    gradcheck((impl.sigmoid, impl.sigmoid_backward), X, output=1 / (1 + np.exp(-X)))
 
 
 @pytest.mark.points(1)
@@ -30,4 +30,4 @@ def test_tanh(impl, outputcheck):
 @pytest.mark.points(1)
 def test_tanh_gradient(impl, gradcheck):
     """tanh: the gradient"""
-    gradcheck((impl.tanh, impl.tanh_backward), X)
+    gradcheck((impl.tanh, impl.tanh_backward), X, output=np.tanh(X))

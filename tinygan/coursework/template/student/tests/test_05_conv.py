@@ -32,5 +32,8 @@ def test_forward_strided(impl, outputcheck):
 
 @pytest.mark.points(5)
 def test_gradient(impl, gradcheck):
-    """convolution: the gradients of x, w and b"""
-    gradcheck((impl.conv2d, impl.conv2d_backward), *arguments(1, 1))
+    """convolution: the gradients of x, w and b, with padding and without"""
+    for padding in (1, 0):
+        x, w, b, s, p = arguments(1, padding)
+        due = convolve(x, w, (s, s), (p, p)) + b
+        gradcheck((impl.conv2d, impl.conv2d_backward), x, w, b, s, p, output=due)

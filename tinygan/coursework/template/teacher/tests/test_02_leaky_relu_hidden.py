@@ -7,9 +7,9 @@ IMPLEMENTATION = "exercises/leaky_relu.py"
 
 
 @pytest.mark.points(1, visibility="after_published")
-def test_other_slopes(impl, gradcheck, outputcheck):
+def test_other_slopes(impl, gradcheck):
     """leaky ReLU: other slopes"""
     x = np.random.default_rng(0).standard_normal((3, 4))
     for slope in (0.0, 0.01, 0.7):
-        outputcheck(impl.leaky_relu(x.copy(), slope)[0], np.where(x > 0, x, slope * x))
-        gradcheck((impl.leaky_relu, impl.leaky_relu_backward), x, slope)
+        due = np.where(x > 0, x, slope * x)
+        gradcheck((impl.leaky_relu, impl.leaky_relu_backward), x, slope, output=due)

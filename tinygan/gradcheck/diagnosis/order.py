@@ -6,7 +6,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.numeric import Numeric
 
 
 def wrong_shape(evidence: Evidence, name):
@@ -104,11 +105,9 @@ def _rearrangements(value, name):
 
 def _slopes_agree(evidence, tensors, name, directions, found):
     """Whether ⟨g, v⟩ is the slope along every v of the forward pass at other `tensors`."""
-    from tinygan.gradcheck.numeric import Numeric
-
     other = evidence.subject.with_tensors(tensors)
     try:
-        numeric = Numeric(other, other.call().y, evidence.numeric.step)
+        numeric = Numeric(other, other.call().y)
     except ValueError:
         return False
     if numeric.y.shape != evidence.y.shape:

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
-from tinygan.gradcheck.hypotheses.scale import ratio
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.scale import ratio
 
 
 def residue(evidence: Evidence, name):

@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
 
 # orders of the axes of images and of weights that turn them into (N, H, W, C) and (KH, KW, C, O)
 IMAGES = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 2, 3, 1)}

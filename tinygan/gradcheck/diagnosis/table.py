@@ -1,10 +1,10 @@
 """Hypotheses about a wrong gradient, each a test that the numbers pass or fail."""
 
-from tinygan.gradcheck.hypotheses.axes import wrong_axis
-from tinygan.gradcheck.hypotheses.conv import stride_or_padding
-from tinygan.gradcheck.hypotheses.elementwise import elementwise
-from tinygan.gradcheck.hypotheses.norm import normalisation
-from tinygan.gradcheck.hypotheses.order import (
+from tinygan.gradcheck.diagnosis.axes import wrong_axis
+from tinygan.gradcheck.diagnosis.conv import stride_or_padding
+from tinygan.gradcheck.diagnosis.elementwise import elementwise
+from tinygan.gradcheck.diagnosis.norm import normalisation
+from tinygan.gradcheck.diagnosis.order import (
     flipped,
     from_another_tensor,
     jacobian_transposed,
@@ -12,15 +12,15 @@ from tinygan.gradcheck.hypotheses.order import (
     shifted,
     wrong_shape,
 )
-from tinygan.gradcheck.hypotheses.residue import residue
-from tinygan.gradcheck.hypotheses.scale import (
+from tinygan.gradcheck.diagnosis.residue import residue
+from tinygan.gradcheck.diagnosis.scale import (
     constant_factor,
     missing,
     swapped,
     upstream_ignored,
 )
-from tinygan.gradcheck.hypotheses.structure import coupling, rearranged, selection
-from tinygan.gradcheck.hypotheses.upstream import (
+from tinygan.gradcheck.diagnosis.structure import coupling, rearranged, selection
+from tinygan.gradcheck.diagnosis.upstream import (
     contributions,
     not_linear,
     upstream_rearranged,

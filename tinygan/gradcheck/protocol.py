@@ -1,4 +1,4 @@
-"""Experiments that need no derivative: what does the code under test do to its surroundings?
+"""The rules that need no derivative: what does the code under test do to its surroundings?
 
 Each is an observation that a right implementation cannot produce: an array that changed, a way
 back that depends on what was called after it, a gradient that forgot what it held before.
@@ -93,6 +93,8 @@ def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
 
 def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
     """Whether a second forward call changes the way back of the first."""
+    if subject.keeps_cache:
+        return []
     x = next(iter(subject.tensors))
     other = {**subject.tensors, x: _rearranged(subject.tensors[x])}
     for second_first in (False, True):
@@ -135,8 +137,8 @@ def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
     return []
 
 
-def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
-    """Return the relative noise of the output, and causes where float32 was used.
+def precision(subject: Subject, dy, rng) -> tuple[np.ndarray, list[Cause]]:
+    """Return the noise of each output, and causes where float32 was used.
 
     Along a line of seven close points, fourth differences of a smooth function vanish;
     what is left of them is rounding (Moré, Wild, *Estimating Computational Noise*, 2011).
@@ -165,9 +167,10 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
         return found
 
     low_output = dtype is not None and dtype in LOW
-    noise, unusual = _noise(subject, outputs, rng)
+    noise, unusual, each = _noise(subject, outputs, rng)
+    each = each.reshape(y.shape) * (np.abs(y).max(initial=0) or 1.0)
     if unusual > NOISE or low_output:
-        return max(noise, 1e-8), [
+        return np.maximum(each, max(noise, 1e-8) * np.abs(y).max(initial=0)), [
             Cause(
                 "float32",
                 "y",
@@ -184,10 +187,10 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
         walked = subject.walk(subject.call(), subject.upstream(other))
         typical = [np.abs(g).max(initial=0) for g in walked.values() if g is not None]
         if not low and _noise(subject, gradients, rng)[1] <= NOISE:
-            return EPS, []
+            return each, []
     except (BackwardError, ValueError):
-        return EPS, []
-    return EPS, [
+        return each, []
+    return each, [
         Cause(
             "float32",
             ", ".join(low) or "gradients",
@@ -197,17 +200,18 @@ def precision(subject: Subject, dy, rng) -> tuple[float, list[Cause]]:
     ]
 
 
-def _noise(subject, compute, rng) -> tuple[float, float]:
-    """Return the noise of ``compute(line)``, numbers of size 1, and how much of it is unusual.
+def _noise(subject, compute, rng):
+    """Return the noise of ``compute(line)``, numbers of size 1, how unusual it is, and each one's.
 
     The least of a few lines counts: rounding is on all of them, a kink is not.
     """
-    best = (np.inf, np.inf)
-    for offset in (1e-5, -2.3e-5, 4.1e-5, -6.7e-5):
-        best = min(best, _noise_along_line(subject, compute, rng, offset))
-        if best[1] <= NOISE:
+    level, unusual, each = np.inf, np.inf, np.inf
+    for k, offset in enumerate((1e-5, -2.3e-5, 4.1e-5, -6.7e-5)):
+        here, much, noise = _noise_along_line(subject, compute, rng, offset)
+        (unusual, level), each = min((unusual, level), (much, here)), np.minimum(each, noise)
+        if unusual <= NOISE and (k or not np.any(each > 1e3 * EPS)):
             break
-    return best
+    return level, unusual, each
 
 
 def _noise_along_line(subject, compute, rng, offset):
@@ -222,15 +226,15 @@ def _noise_along_line(subject, compute, rng, offset):
     with np.errstate(all="ignore"):
         values = np.array([np.ravel(v) for v in compute(line)])
         fourth = np.diff(values, n=4, axis=0) / np.sqrt(70)
-        noise = np.sqrt((fourth**2).mean(axis=0))
-    relative = np.sort(np.nan_to_num(noise))
-    if not relative.size:
-        return 0.0, 0.0
+        noise = np.nan_to_num(np.sqrt((fourth**2).mean(axis=0)))
+        # where a relative change of the input is amplified, so is the rounding of float64
+        steps = np.nan_to_num(np.abs(np.diff(values, axis=0)).max(axis=0, initial=0) / SPACING)
+    if not noise.size:
+        return 0.0, 0.0, noise
     # one output in twenty must be noisy, and two at least: a kink makes one so
-    level = float(relative[-max(min(2, relative.size), relative.size // 20)])
-    # where a relative change of the input is amplified, so is the rounding of float64
-    steepness = float(np.nan_to_num(np.abs(np.diff(values, axis=0))).max() / SPACING)
-    return level, level / max(1.0, 0.02 * steepness)
+    k = max(min(2, noise.size), noise.size // 20)
+    unusual = np.sort(noise / np.maximum(1.0, 0.02 * steps.max()))[-k]
+    return float(np.sort(noise)[-k]), float(unusual), noise
 
 
 def _rearranged(value):

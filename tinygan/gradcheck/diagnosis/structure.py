@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
 
 
 def rearranged(evidence: Evidence, name):

@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
 
 WAYS = (
     "dy itself",

@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
 
 
@@ -151,11 +152,9 @@ def _grown(evidence, axis):
     }
     other = subject.with_tensors(tensors)
     try:
-        from tinygan.gradcheck.numeric import Numeric
-
         y = other.call().y
         dy = np.ones(y.shape) if evidence.is_loss else evidence.rng.standard_normal(y.shape)
-        return Evidence(Numeric(other, y, evidence.numeric.step), dy, evidence.rng, 0.0, count=1)
+        return Evidence(Numeric(other, y), dy, evidence.rng, count=1)
     except (NotCheckable, BackwardError, ValueError):
         return None
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tinygan.gradcheck.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
 
 
 def upstream_rearranged(evidence: Evidence, name):

@@ -39,14 +39,15 @@ class Evidence:
         For each of them the analytic gradients by name.
     """
 
-    def __init__(self, numeric: Numeric, dy, rng, noise, count=3):
+    def __init__(self, numeric: Numeric, dy, rng, count=3):
         self.numeric, self.subject, self.y = numeric, numeric.subject, numeric.y
         self.rng = rng
-        self.is_loss = getattr(self.subject, "is_loss", False)
+        self.is_loss = self.subject.is_loss
         self.dys = [dy]
         if not self.is_loss:
             self.dys += [rng.standard_normal(dy.shape) for _ in range(count - 1)]
         self.given = [self.walk(dy) for dy in self.dys]
+        noise = np.max(numeric.noise, initial=0) / (np.abs(self.y).max(initial=0) or 1.0)
         self.tolerance = 1e-5 if noise < 1e-10 else 3e-2
 
     def walk(self, dy, tensors=None):
@@ -114,7 +115,7 @@ class Evidence:
         other = self.subject.with_tensors({**tensors, name: -value[::-1]})
         v = self.rng.standard_normal(value.shape)
         here = self.numeric.along(name, v).value
-        there = Numeric(other, other.call().y, self.numeric.step).along(name, v).value
+        there = Numeric(other, other.call().y).along(name, v).value
         return self.close([here], [there])
 
     @cached_property
