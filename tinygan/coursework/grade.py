@@ -19,8 +19,8 @@ __all__ = ["grade"]
 STYLE = (
     "body{font:15px/1.45 system-ui;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
     "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;"
-    "padding:.3em .6em;text-align:left;vertical-align:top}pre{white-space:pre-wrap;background:#f6f6f6;padding:.6em;"
-    "margin:.3em 0}.no{color:#b00020}.yes{color:#1a7f37}"
+    "padding:.3em .6em;text-align:left;vertical-align:top}pre{white-space:pre-wrap;"
+    "background:#f6f6f6;padding:.6em;margin:.3em 0}.no{color:#b00020}.yes{color:#1a7f37}"
 )
 
 
