@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan import Adam
-from tinygan.data import Batches, faces
+from tinygan.data import Prefetcher, faces
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES
 from tinygan.train.alarms import Alarms, variety
@@ -99,7 +99,7 @@ def train(options: dict, seed: int):
     adam_G = Adam(G.parameters(), o["lr_G"], (o["beta1"], 0.999))
     adam_D = Adam(D.parameters(), o["lr_D"], (o["beta1"], 0.999))
     fixed = dcgan.draw_noise(64, o["noise_size"], rng)
-    with Batches(images, o["batch_size"], seed) as batches:
+    with Prefetcher(images, o["batch_size"], seed) as batches:
         for step in range(1, o["steps"] + 1):
             if step == o["D_until"]:
                 adam_D.lr = 0.0

@@ -31,7 +31,9 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "commandline",
+    "course",
     "names",
+    "notebooks",
     "source_lines",
 ]
 
@@ -48,6 +50,7 @@ toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 # A lone word in backticks may be an argument or a local name; `names` links it where there is such
 # an object.  A dotted name must be found.
+nitpick_ignore = [("py:class", "collections.abc.Callable")]
 nitpick_ignore_regex = [("py:obj", r"[^.]*"), ("py:obj", r"(numpy|cupy)\..*")]
 suppress_warnings = ["config.cache"]
 
@@ -63,7 +66,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "copyfile_regex": "",
     "show_signature": False,
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("course.film", "matplotlib"),
     "reset_modules": ("matplotlib",),
     "min_reported_time": 1,
 }
@@ -87,6 +90,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
 html_static_path = ["_static"]
 html_css_files = ["tinygan.css"]
+_scripts = ("film", "gan2d", "convolution", "kernel", "batchnorm")
+html_js_files = [(f"{name}.js", {"defer": "defer"}) for name in _scripts]
 html_show_sourcelink = False
 html_sidebars = {"papers": [], "getting-started": [], "index": []}
 html_show_search_summary = False  # it fetches the pages, which needs a server

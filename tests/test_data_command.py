@@ -173,5 +173,39 @@ def test_draw_mistakes(place, capsys):
         assert main(["draw", "faces", *arguments]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert tree(place) == ["f/x"]
-    with pytest.raises(SystemExit, match="2"):
-        main(["draw", "cats", "--out", "g"])
+    assert main(["draw", "cats", "--out", "g"]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("faces", "--count", 10**12),
+        ("bags", "--count", 10**12),
+        ("bags", "--test", 10**12),
+        ("faces", "--count", 10**30),
+        ("faces", "--image-size", 100_000),
+        ("faces", "--image-size", 10**12),
+        ("faces", "--count", 0),
+        ("faces", "--count", -1),
+        ("bags", "--test", -1),
+        ("faces", "--seed", -1),
+        ("faces", "--image-size", 7),
+    ],
+)
+def test_absurd_numbers_are_refused_before_they_are_tried(tmp_path, capsys, words):
+    assert main(["draw", *map(str, words), "--out", str(tmp_path / "new" / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_drawn_in_parts_is_the_same(tmp_path, monkeypatch):
+    words = ["draw", "bags", "--count", "7", "--test", "5", "--image-size", "16", "--out"]
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    monkeypatch.setattr("tinygan.data.__main__._AT_ONCE", 3)
+    assert main([*words, str(tmp_path / "parts")]) == 0
+    files = sorted(p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole").rglob("*.*"))
+    assert len(files) == 7 + 7 + 5 + 5 + 4
+    for name in files:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()

@@ -5,8 +5,10 @@ import io
 import os
 import re
 import stat
+import struct
 import threading
 import zipfile
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -56,7 +58,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.breaks, self.requests = {}, [], []
-        self.ranges, self.tags = True, True
+        self.ranges, self.tags, self.length = True, True, None
 
     @property
     def url(self):
@@ -88,7 +90,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
+        length = str(len(body) - start) if server.length is None else server.length
+        self.send_header("Content-Length", length)
         if server.tags:
             self.send_header("ETag", tag)
         self.end_headers()
@@ -161,7 +164,7 @@ def test_a_later_call_goes_on_too(server, place):
     server.breaks = [3000, 1000, 2000, 0, 0]
     with pytest.raises(DataError, match="6000 bytes are kept, the same command goes on from there"):
         download("maps", "out", server.url)
-    assert downloads(place) == ["maps.zip.part", "maps.zip.part.json"]
+    assert [name.partition(".")[2] for name in downloads(place)] == ["zip.part", "zip.part.json"]
     assert os.listdir(place) == []
     server.requests.clear()
     download("maps", "out", server.url)
@@ -191,7 +194,8 @@ def test_all_was_there_already(server, place):
     server.breaks = [5000, 0, 0, 0]
     with pytest.raises(DataError):
         download("maps", "out", server.url)
-    (place.parent / "cache" / "downloads" / "maps.zip.part").write_bytes(body)
+    (part,) = (place.parent / "cache" / "downloads").glob("maps-*.part")
+    part.write_bytes(body)
     download("maps", "out", server.url)
     assert server.requests[-1] == ("/sets/maps.zip", f"bytes={len(body)}-")
 
@@ -289,6 +293,27 @@ def test_nothing_is_overwritten(server, place, capsys):
     assert main(["download", "maps", "--url", server.url, "--out", "empty"]) == 0
 
 
+def bomb():
+    """An archive of 6 files of 1 GB of zeros, each of them the same megabyte of the archive."""
+    data = zlib.compress(bytes(1 << 20), 9)[2:-4]  # it would be found out at its end, after 1 GB
+    crc = zlib.crc32(bytes(1 << 20))
+    sizes = struct.pack("<III", crc, len(data), 1 << 30)
+    local = b"PK\3\4" + struct.pack("<HHHHH", 20, 0, 8, 0, 33) + sizes + b"\5\0\0\0" + b"0.png"
+    table = b""
+    for i in range(6):
+        head = b"PK\1\2" + struct.pack("<HHHHHH", 20, 20, 0, 8, 0, 33) + sizes
+        table += head + struct.pack("<HHHHHII", 5, 0, 0, 0, 0, 0, 0) + b"%d.png" % i
+    end = struct.pack("<HHHHIIH", 0, 0, 6, 6, len(table), len(local) + len(data), 0)
+    return local + data + table + b"PK\5\6" + end
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(place):
+    (place / "a.zip").write_bytes(bomb())
+    with pytest.raises(DataError, match=r"refused, as its .* would become 6.4 GB"):
+        unpack("a.zip", "out")
+    assert os.listdir(place) == ["a.zip"]
+
+
 EVIL = {
     "up": zipped({"a/x.png": picture(), "../evil.png": picture()}),
     "up inside": zipped({"a/x.png": picture(), "a/../../evil.png": picture()}),
@@ -351,11 +376,50 @@ def test_interrupted_unpacking_leaves_nothing_but_the_download(server, place, mo
     monkeypatch.setattr("tinygan.data.archive._extract", interrupt)
     assert main(["download", "maps", "--url", server.url, "--out", "out"]) == 130
     assert os.listdir(place) == []
-    assert downloads(place) == ["maps.zip"]
+    assert len(downloads(place)) == 1
     monkeypatch.undo()
     monkeypatch.setenv("TINYGAN_CACHE", str(place.parent / "cache"))
-    download("maps", place / "out", "http://127.0.0.1:1/")  # no need to ask the server again
+    server.files["/other/maps.zip"] = zipped({"trainA/other.png": picture(7)})
+    other = download("maps", place / "other", server.url.replace("sets", "other"))
+    assert (other / "other.png").exists() or (other / "trainA" / "other.png").exists()
+    asked = len(server.requests)
+    download("maps", place / "out", server.url)  # no need to ask this server again
+    assert len(server.requests) == asked
     assert downloads(place) == []
+
+
+SECRET = "s3cr%40t"
+
+
+@pytest.mark.parametrize("fault", ["no server", "404", "broken", "no zip", "checksum", "scheme"])
+def test_passwords_and_tokens_of_addresses_are_never_shown(server, place, capsys, fault):
+    url = server.url.replace("//", f"//me:{SECRET}@") + "/maps.zip?token=t0ken"
+    words = []
+    server.files["/sets/maps.zip?token=t0ken"] = published()
+    if fault == "no server":
+        server.server_close()
+    elif fault == "404":
+        server.files.clear()
+    elif fault == "broken":
+        server.breaks = [3000, 0, 0, 0]
+    elif fault == "no zip":
+        server.files["/sets/maps.zip?token=t0ken"] = b"nothing"
+    elif fault == "checksum":
+        words = ["--sha256", "0" * 64]
+    else:
+        url = url.replace("http", "gopher")
+    err = fails(capsys, "download", "maps", "--url", url, *words)
+    left = [p.name + p.read_text(errors="replace") for p in place.parent.rglob("*.json")]
+    for secret in (SECRET, "s3cr@t", "t0ken"):
+        assert secret not in err
+        assert all(secret not in text for text in left)
+
+
+@pytest.mark.parametrize("length", ["x", "-5", "1e3", ""])
+def test_a_length_that_is_none(server, place, length):
+    server.files["/sets/maps.zip"] = published()
+    server.length = length
+    assert download("maps", "out", server.url).exists()
 
 
 def test_folders_are_as_readable_as_any(place):

@@ -1,14 +1,29 @@
 """Folders of pictures of every kind: what is read, what is skipped, what is kept."""
 
 import io
+import json
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan.data import DataError, ImageFolder, load_image, save_grid, to_uint8
+from tinygan.data import (
+    DataError,
+    ImageFolder,
+    Prefetcher,
+    checksum,
+    faces,
+    is_same_data,
+    load_image,
+    save_grid,
+    to_uint8,
+)
+from tinygan.data.fingerprint import sampled_checksum
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture(autouse=True)
@@ -59,23 +74,6 @@ def test_transparency_is_laid_on_white(folder):
 def test_half_transparent_pixels_are_blended(folder):
     plain((0, 0, 0, 128), mode="RGBA").save(folder / "a.png")
     assert (ImageFolder(folder, 10).images == 127).all()
-
-
-def test_16_bit_grey_is_scaled_not_clipped(folder):
-    values = np.linspace(0, 65535, 100).astype(np.uint16).reshape(10, 10)
-    Image.fromarray(values).save(folder / "a.png")
-    Image.fromarray(values).save(folder / "b.tif")
-    data = ImageFolder(folder, 10, channels=1)
-    for image in data.images:
-        np.testing.assert_array_equal(image[:, :, 0], np.rint(values / 257).astype(np.uint8))
-
-
-def test_float_tiff(folder):
-    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(folder / "a.tif")
-    Image.fromarray(np.full((8, 8), 200, np.float32)).save(folder / "b.tif")
-    images = ImageFolder(folder, 8).images
-    assert (images[0] == 128).all()
-    assert (images[1] == 200).all()
 
 
 def test_cmyk_palette_and_bilevel(folder):
@@ -229,7 +227,6 @@ def test_cache_is_used_and_equal(folder, tmp_path):
     assert (cold.from_cache, warm.from_cache, plainly.from_cache) == (False, True, False)
     np.testing.assert_array_equal(cold.images, plainly.images)
     np.testing.assert_array_equal(warm.images, plainly.images)
-    assert isinstance(warm.images, np.memmap)
     assert cache_files(tmp_path) == [".json", ".npy"]
     with pytest.raises(ValueError, match="read-only"):
         plainly.images[0] = 0
@@ -262,6 +259,161 @@ def test_damaged_cache_is_made_anew(folder, tmp_path):
     assert not data.from_cache
     assert data.images[0, 0, 0, 0] == 9
     assert ImageFolder(folder, 8).from_cache
+
+
+def overwritten(array, notes):
+    data = bytearray(array.read_bytes())
+    data[-10:] = bytes(10)
+    array.write_bytes(data)
+
+
+def fewer(array, notes):
+    images = np.load(array)[:-1]
+    np.save(array, images)
+
+
+def fewer_and_noted(array, notes):
+    fewer(array, notes)
+    noted = json.loads(notes.read_text())
+    noted["images"] -= 1
+    notes.write_text(json.dumps(noted))
+
+
+def more_than_there_is(array, notes):
+    data = array.read_bytes().replace(b"(5, 8", b"(99999999, 8")
+    array.write_bytes(data)
+
+
+def pickled(array, notes):
+    np.save(array, np.array([Trap()], object), allow_pickle=True)
+
+
+def zipped(array, notes):
+    np.savez(array.with_suffix(".npz"), np.load(array))
+    array.with_suffix(".npz").replace(array)
+
+
+def a_pipe(array, notes):
+    notes.unlink()
+    os.mkfifo(notes)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["TRAP"],)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        overwritten,
+        fewer,
+        fewer_and_noted,
+        more_than_there_is,
+        pickled,
+        zipped,
+        a_pipe,
+        lambda array, notes: array.unlink(),
+        lambda array, notes: notes.unlink(),
+        lambda array, notes: array.write_bytes(b""),
+        lambda array, notes: array.write_bytes(array.read_bytes()[:-1]),
+        lambda array, notes: array.write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535),
+        lambda array, notes: notes.write_text("["),
+        lambda array, notes: notes.write_text("[]"),
+        lambda array, notes: notes.write_text("[" * 100_000),
+        lambda array, notes: notes.write_text('{"images": 5}'),
+        lambda array, notes: notes.write_text(
+            notes.read_text().replace('"scale": {}', '"scale": 3')
+        ),
+        lambda array, notes: notes.write_text(notes.read_text().replace("[]", "[[1, 2]]")),
+        lambda array, notes: notes.write_text(notes.read_text().replace("[]", "7")),
+    ],
+)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX only")
+def test_a_cache_of_anything_else_is_made_anew(folder, tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("TRAP", str(tmp_path / "sprung"))
+    for i in range(5):
+        plain((50 * i, 0, 0)).save(folder / f"{i}.png")
+    whole = ImageFolder(folder, 8)
+    (array,), (notes,) = ((tmp_path / "cache").rglob(f"*.{kind}") for kind in ("npy", "json"))
+    damage(array, notes)
+    for from_cache in (False, True):
+        data = ImageFolder(folder, 8)
+        assert data.from_cache is from_cache
+        assert data.checksum == whole.checksum
+        assert data.images[:, 0, 0, 0].tolist() == [0, 50, 100, 150, 200]
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_cache_that_is_cut_short_while_in_use_ends_no_process(
+    folder, tmp_path, monkeypatch, mapped
+):
+    if mapped:
+        monkeypatch.setattr("tinygan.data.cache.IN_MEMORY", 0)
+    for i in range(40):
+        plain((i, 0, 0), (64, 64)).save(folder / f"{i:02}.png")
+    data = ImageFolder(folder, 64)
+    assert isinstance(data.images, np.memmap) == mapped
+    (array,) = (tmp_path / "cache").rglob("*.npy")
+    batches = Prefetcher(data.images, 40)
+    batches.batch(0)
+    os.truncate(array, 200)
+    if mapped:
+        with pytest.raises(DataError, match="cut short while it was in use"):
+            batches.batch(1)
+    else:
+        assert len(batches.batch(1)) == 40
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_cache_files_and_grids_have_the_umasks_mode(folder, tmp_path, umask):
+    plain((9, 0, 0)).save(folder / "a.png")
+    before = os.umask(umask)
+    try:
+        ImageFolder(folder, 8)
+        save_grid(np.zeros((1, 4, 4, 3), np.uint8), tmp_path / "grid.png")
+    finally:
+        os.umask(before)
+    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert len(files) == 2
+    for path in (*files, tmp_path / "grid.png"):
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_the_checksum_covers_every_picture(folder):
+    for i in range(400):
+        plain((i % 256, i // 256, 0), (8, 8)).save(folder / f"{i:03}.png")
+    before = ImageFolder(folder, 8)
+    assert before.description == {
+        "folder": str(folder),
+        "skipped": 0,
+        "images": 400,
+        "checksum": before.checksum,
+        "scale": {},
+    }
+    assert checksum(before.images) == before.checksum
+    assert ImageFolder(folder, 8, cache=False).checksum == before.checksum
+    sampled = sampled_checksum(before.images, at_most=256)
+    seen = set(np.linspace(0, 399, 256).astype(int).tolist())
+    for i in set(range(400)) - seen:
+        plain("black", (8, 8)).save(folder / f"{i:03}.png")
+    after = ImageFolder(folder, 8)
+    assert sampled_checksum(after.images, at_most=256) == sampled  # what was believed
+    assert after.checksum != before.checksum
+    assert is_same_data(sampled, after.images, at_most=256)
+    assert is_same_data(before.checksum, before.images, at_most=256)
+    assert not is_same_data(before.checksum, after.images, at_most=256)
+    assert checksum(before.images[:200], before.images[200:]) != before.checksum
+
+
+def test_the_older_checksums_of_runs_are_known_still():
+    data = json.loads((FIXTURES / "run_format_1" / "dcgan" / "config.json").read_text())
+    options = data["options"]
+    images = faces(options["dataset_size"], options["image_size"], options["seed"]).images
+    assert is_same_data(data["data"]["checksum"], images, at_most=256)
+    assert not is_same_data(data["data"]["checksum"], images + 1, at_most=256)
 
 
 def test_cache_that_cannot_be_written_costs_a_warning(folder, tmp_path, monkeypatch):
@@ -325,3 +477,17 @@ def test_real_pictures():
     assert data.images.shape[1:] == (32, 32, 1)
     assert data.skipped == []
     assert data.images.mean(axis=0)[:4].max() < 60 < data.images.mean() + 40
+
+
+def test_sets_that_fit_nowhere_are_refused_before_they_are_decoded(folder, monkeypatch):
+    plain("red").save(folder / "a.png")
+    monkeypatch.setattr("tinygan.data.folder.memory_bytes", lambda: 1000)
+    monkeypatch.setattr("tinygan.data.folder.disk_bytes", lambda path: (1000, path))
+    with (
+        pytest.warns(UserWarning, match="No space left on device"),
+        pytest.raises(DataError, match="1 pictures of 64 × 64 pixels take"),
+    ):
+        ImageFolder(folder, 64)
+    assert len(ImageFolder(folder, 8)) == 1
+    with pytest.raises(DataError, match="image_size: expected 1 to 16384 pixels, got 100000"):
+        ImageFolder(folder, 100_000)

@@ -37,6 +37,14 @@ def test_every_tutorial_asks_shows_checks_and_leaves_exercises(path):
     assert "plt.show()" in text
     assert "\nassert " in text
     assert text.count("# .. dropdown:: Hint") in (2, 3)
+    assert text.count("# .. dropdown:: Hint") == text.count("# .. solution::")
+    for field in ("You need", "Afterwards", "Time"):
+        assert f"\n:{field}: " in opening
+    remember = text.split("# Remember\n# --------\n")[1].split("# Exercises")[0]
+    assert remember.count("# * ") == 3
+    reading = text.split("# Read on\n# -------\n")[1]
+    assert reading.count("\n# * ") + reading.startswith("# * ") == 2
+    assert "# **Next:** " in reading
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -59,6 +67,12 @@ def test_every_tutorial_can_be_pasted_into_a_plain_interpreter(path):
 
 def test_the_tutorials_are_numbered_without_a_gap():
     assert [int(path.stem[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
+
+
+def test_the_first_tutorial_has_the_forty_lines_that_its_title_promises():
+    text = TUTORIALS[0].read_text(encoding="utf-8")
+    program = text.split("rng = np.random.default_rng(0)\n")[1].split("# %%")[0]
+    assert len([line for line in program.splitlines() if line.strip()]) + 1 <= 40
 
 
 def test_every_command_is_on_the_page_of_the_command_line():

@@ -134,8 +134,14 @@ def _adam(rng):
     return thetas, gradients, slots, adam
 
 
+def _averages(rng):
+    thetas = _tensors(rng)
+    return [rng.standard_normal(theta.shape) for theta in thetas], thetas, float(rng.random())
+
+
 CASES = {
     "add_channels": _channels,
+    "average_all": _averages,
     "bce_with_logits": _score_and_target,
     "dropout": _dropout,
     "dropout_backward": _dropout_backward,
@@ -162,7 +168,8 @@ CASES = {
     "upsample_backward": _upsample_backward,
     "zero_all": lambda rng: (_tensors(rng),),
 }
-WRITES = {"add_channels": (0,), "move_running": (0, 1), "update_all": (0, 2), "zero_all": (0,)}
+WRITES = {"add_channels": (0,), "average_all": (0,), "move_running": (0, 1), "update_all": (0, 2)}
+WRITES |= {"zero_all": (0,)}
 """Which arguments a version may write to; all others are read-only in the tests."""
 
 

@@ -388,7 +388,7 @@ def test_tinygan_by_itself_lists_its_commands(capsys):
     assert main([]) == 0
     assert all(name in capsys.readouterr().out for name in list(COMMANDS)[:1])
     assert main(["dance"]) == 2
-    assert "'dance' is no command" in capsys.readouterr().err
+    assert "unknown command 'dance'" in capsys.readouterr().err
 
 
 def test_as_a_process_of_its_own(tmp_path):

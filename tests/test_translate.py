@@ -1,7 +1,13 @@
 """Pictures through a trained CycleGAN, by command."""
 
+import errno
+import json
+import os
+import shutil
+
 import numpy as np
 import pytest
+from picture_files import png
 from PIL import Image
 from test_train_cyclegan import train
 
@@ -9,6 +15,7 @@ from tinygan.data import load_image
 from tinygan.runs.checkpoint import load_network
 from tinygan.runs.run import load
 from tinygan.systems.cyclegan import CycleGAN
+from tinygan.translate import pictures
 from tinygan.translate.__main__ import main
 from tinygan.translate.pictures import translate_picture
 
@@ -103,7 +110,10 @@ def test_nothing_is_overwritten_without_force(run, tmp_path, capsys):
     mine.write_bytes(b"mine")
     words = [run, "--input", tmp_path / "in", "--out", tmp_path / "out"]
     assert translate(*words) == 2
-    assert "b.png is there already; --force replaces it" in capsys.readouterr().err
+    assert (
+        "b.png is there already; --skip-existing keeps it, --force replaces it"
+        in capsys.readouterr().err
+    )
     assert [p.name for p in mine.parent.iterdir()] == ["b.png"]  # nothing was begun
     assert mine.read_bytes() == b"mine"
     assert translate(*words, "--force") == 0
@@ -115,15 +125,150 @@ def test_the_input_itself_is_never_replaced(run, tmp_path, capsys):
     before = source.read_bytes()
     words = [run, "--input", source.parent, "--out", source.parent, "--force"]
     assert translate(*words) == 2
-    assert "would be replaced by its translation" in capsys.readouterr().err
+    assert "would be replaced by their translations" in capsys.readouterr().err
     assert source.read_bytes() == before
 
 
-def test_two_files_that_would_become_one_are_refused(run, tmp_path, capsys):
+def outputs(path):
+    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir())
+
+
+def test_two_files_that_would_become_one_become_two(run, tmp_path):
     picture(tmp_path / "in" / "a.png")
-    picture(tmp_path / "in" / "a.gif", mode="P")
-    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 2
-    assert "would both be written to" in capsys.readouterr().err
+    for name in ("a.gif", "a.tif", "b.tif"):
+        picture(tmp_path / "in" / name, mode="L")
+    words = [run, "--input", tmp_path / "in", "--out", tmp_path / "out"]
+    assert translate(*words) == 0
+    assert outputs(tmp_path / "out") == ["a.gif.png", "a.png", "a.tif.png", "b.png"]
+    assert translate(*words, "--skip-existing") == 0
+
+
+def test_a_folder_in_the_input_for_the_output_is_no_input(run, tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    out = tmp_path / "in" / "made" / "here"
+    words = [run, "--input", tmp_path / "in", "--out", out]
+    assert translate(*words) == 0
+    capsys.readouterr()
+    for _ in range(2):
+        assert translate(*words, "--force") == 0
+        streams = capsys.readouterr()
+        assert "1 of 1 pictures" in streams.out
+        assert "1 pictures in" in streams.err
+    assert outputs(tmp_path / "in") == ["a.png", "made/here/a.png"]
+    (tmp_path / "in" / "link").symlink_to(out)
+    assert translate(*words, "--force") == 0
+    assert outputs(out) == ["a.png"]
+
+
+def test_runs_in_the_input_are_named_and_left_out(run, tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    shutil.copytree(run, tmp_path / "in" / "run")
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 1
+    assert "in/run: a run of tinygan" in capsys.readouterr().err
+    assert outputs(tmp_path / "out") == ["a.png"]
+    assert translate(run, "--input", run, "--out", tmp_path / "out2") == 2
+    assert "a run of tinygan" in capsys.readouterr().err
+
+
+def test_what_is_there_is_skipped_on_request(run, tmp_path, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / "in" / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_bytes(b"mine")
+    words = [run, "--input", tmp_path / "in", "--out", tmp_path / "out", "--skip-existing"]
+    assert translate(*words) == 0
+    assert "3 of 3 pictures" in (said := capsys.readouterr().out)
+    assert "1 were there already" in said
+    assert (tmp_path / "out" / "b.png").read_bytes() == b"mine"
+    assert translate(*words) == 0
+    assert "3 were there already" in capsys.readouterr().out
+
+
+def test_a_picture_that_cannot_be_written_does_not_stop_the_others(run, tmp_path, capsys):
+    source, out = tmp_path / "in", tmp_path / "out"
+    for name in ("a.png", "b/x.png", "d.png", "é" * 125 + ".png", "z.png"):
+        picture(source / name)
+    picture(source / "long.jpg", (2, 5))
+    picture(source / "thin.webp", (4, 3000))
+    out.mkdir()
+    (out / "b").write_text("in the way")
+    (out / "d.png").mkdir()
+    words = [run, "--input", source, "--out", out, "--force", "--size", 24]
+    assert translate(*words) == 1
+    streams = capsys.readouterr()
+    assert "x.png: cannot be written" in streams.err
+    assert "d.png: cannot be written" in streams.err
+    assert "thin.webp: cannot be written: 18000 × 24 pixels: a WEBP file holds" in streams.err
+    assert "4 of 7 pictures" in streams.out
+    assert outputs(out) == sorted(["a.png", "b", "long.jpg", "z.png", "é" * 125 + ".png"])
+
+
+def test_a_disk_error_costs_one_picture(run, tmp_path, capsys, monkeypatch):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / "in" / name)
+    real = pictures.replaced
+
+    def full(path):
+        if path.name == "b.png":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path)
+
+    monkeypatch.setattr(pictures, "replaced", full)
+    assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 1
+    assert "b.png: cannot be written: No space left on device" in capsys.readouterr().err
+    assert outputs(tmp_path / "out") == ["a.png", "c.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_odd_files_are_named_and_the_others_are_translated(run, tmp_path, capsys):
+    source = tmp_path / "in"
+    picture(source / "a.png")
+    os.mkfifo(source / "pipe.png")
+    (source / "loop.png").symlink_to("loop.png")
+    (source / "loops").symlink_to("loops")
+    (source / "gone.jpg").symlink_to("nowhere")
+    (source / "zero.png").symlink_to("/dev/zero")
+    (source / "e\x1b[31mvil\n.png").write_bytes(b"no")
+    (source / os.fsdecode(b"\xff.png")).write_bytes((source / "a.png").read_bytes())
+    assert translate(run, "--input", source, "--out", tmp_path / "out") == 1
+    streams = capsys.readouterr()
+    assert "2 of 7 pictures" in streams.out
+    for line in (
+        "pipe.png: cannot be read: a named pipe, expected a file",
+        "loop.png: cannot be read: a link to itself",
+        "gone.jpg: cannot be read: No such file",
+        "zero.png: cannot be read: a device",
+        r"e\x1b[31mvil\n.png: cannot be read",
+    ):
+        assert line in streams.err
+    assert "\x1b" not in streams.err
+    for path in (source / "pipe.png", source / "loop.png"):
+        assert translate(run, "--input", path, "--out", tmp_path / "out2") == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_deep_pictures_are_translated_at_one_scale(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name, level in (("a.png", 3000), ("b.png", 1500)):
+        (tmp_path / "in" / name).write_bytes(png(np.full((16, 16), level), 16, 0))
+        Image.new("L", (16, 16), round(level * 255 / 4095)).save(tmp_path / f"8-{name}")
+    words = ["--out", tmp_path / "out", "--input"]
+    assert translate(run, *words, tmp_path / "in") == 0
+    assert "white is 4095" in capsys.readouterr().err
+    for name in ("a.png", "b.png"):
+        assert translate(run, *words, tmp_path / f"8-{name}") == 0
+        ours, theirs = (load_image(tmp_path / "out" / n) for n in (name, f"8-{name}"))
+        np.testing.assert_array_equal(ours, theirs)
+    other = shutil.copytree(run, tmp_path / "run")
+    config = json.loads((other / "config.json").read_text())
+    config["data"]["scale"] = {"A": {"integers": [0, 8191]}}
+    (other / "config.json").write_text(json.dumps(config))
+    words[1] = tmp_path / "out3"
+    assert translate(other, *words, tmp_path / "in" / "a.png") == 0
+    Image.new("L", (16, 16), round(3000 * 255 / 8191)).save(tmp_path / "8.png")
+    assert translate(other, *words, tmp_path / "8.png") == 0
+    ours, theirs = (load_image(tmp_path / "out3" / n) for n in ("a.png", "8.png"))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_damaged_picture_is_named_and_the_others_are_translated(run, tmp_path, capsys):

@@ -7,8 +7,8 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinygan.averages import Average
 from tinygan.fast import plain
-from tinygan.gradcheck import GradientError, GradientReport, check_gradients, check_objective
 from tinygan.initialize import initialize, normal
 from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
 from tinygan.layers import (
@@ -26,6 +26,9 @@ from tinygan.layers import (
     MaxPool2d,
     PixelShuffle,
     PReLU,
+    RandomColor,
+    RandomCutout,
+    RandomTranslation,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -56,24 +59,42 @@ from tinygan.optim import SGD, Adam, Optimizer, RMSprop, linear_decay
 from tinygan.summary import summary
 
 if TYPE_CHECKING:
+    from tinygan.gradcheck import (
+        GradientError,
+        GradientReport,
+        check_gradients,
+        check_objective,
+    )
     from tinygan.runs.run import load
     from tinygan.train.fit import fit
 
 __version__ = "0.1.0"
 
-_LATER = {"load": "tinygan.runs.run", "fit": "tinygan.train.fit"}
+_LATER = {
+    "GradientError": "tinygan.gradcheck",
+    "GradientReport": "tinygan.gradcheck",
+    "check_gradients": "tinygan.gradcheck",
+    "check_objective": "tinygan.gradcheck",
+    "fit": "tinygan.train.fit",
+    "load": "tinygan.runs.run",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what training needs when it is asked for: ``import tinygan`` stays light."""
+    """Import what few need when it is asked for: ``import tinygan`` stays light."""
     if name not in _LATER:
         raise AttributeError(f"module 'tinygan' has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
 __all__ = [
     "SGD",
     "Adam",
+    "Average",
     "AvgPool2d",
     "BackendError",
     "Backward",
@@ -102,6 +123,9 @@ __all__ = [
     "Parameter",
     "PixelShuffle",
     "RMSprop",
+    "RandomColor",
+    "RandomCutout",
+    "RandomTranslation",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",

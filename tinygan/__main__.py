@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+import tinygan
+from tinygan.commands import run, say
+from tinygan.errors import UserError
 from tinygan.machine.allocator import keep_freed_memory
 
 COMMANDS = {
@@ -16,6 +19,9 @@ COMMANDS = {
     "translate": "translate pictures with a trained CycleGAN",
     "evaluate": "measure how good a run's pictures are",
     "study": "ask people which pictures are real",
+    "convert": "turn published PyTorch weights into a run, and back",
+    "demo": "write a page in which anyone can play with a run's network",
+    "export": "write a run's network as an ONNX model",
     "data": "download, split or draw data sets",
     "gradcheck": "check the gradients of all layers against differences",
     "coursework": "write a course in which a class builds a GAN by hand",
@@ -27,26 +33,27 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command that the first word of `argv` names, and return its exit status."""
     own = argv is None  # the process is this command's own
     argv = sys.argv[1:] if argv is None else argv
-    name = argv[0] if argv else "--help"
-    if name in ("-h", "--help"):
-        print("usage: tinygan COMMAND ...\n\ncommands:")
-        for command, what in COMMANDS.items():
-            print(f"  {command:<12}{what}")
-        print("\n'tinygan COMMAND --help' explains each.")
-        return 0
+    return run("tinygan", lambda: _main(argv, own))
+
+
+def _main(argv: list[str], own: bool) -> int:
+    name, *words = argv or ["help"]
+    if name in ("-h", "--help", "help"):
+        if not words:
+            lines = [f"  {command:<12}{what}" for command, what in COMMANDS.items()]
+            usage = ["usage: tinygan COMMAND ...", "", "commands:", *lines, ""]
+            say("\n".join([*usage, "'tinygan COMMAND --help' explains each."]))
+            return 0
+        name, words = words[0], [*words[1:], "--help"]
     if name in ("-V", "--version"):
-        print(f"tinygan {import_module('tinygan').__version__}")
+        say(f"tinygan {tinygan.__version__}")
         return 0
     if name not in COMMANDS:
-        print(
-            f"tinygan: error: {name!r} is no command; there are {', '.join(COMMANDS)}",
-            file=sys.stderr,
-        )
-        return 2
+        raise UserError(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     command = import_module(f"tinygan.{name}.__main__")
     if own and name == "train":
         keep_freed_memory()
-    return command.main(argv[1:], prog=f"tinygan {name}")
+    return command.main(words, prog=f"tinygan {name}")
 
 
 if __name__ == "__main__":

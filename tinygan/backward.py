@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.fast import mode, using_mode
+from tinygan.machine.arrays import Array
 
 __all__ = ["Backward"]
 
@@ -16,11 +19,11 @@ class Backward:
 
     __slots__ = ("_cache", "_called", "_layer", "_mode", "_shape")
 
-    def __init__(self, layer, cache, shape: tuple[int, ...]):
+    def __init__(self, layer: Any, cache: Any, shape: tuple[int, ...]):
         self._layer, self._cache, self._shape, self._called = layer, cache, shape, False
         self._mode = mode()
 
-    def __call__(self, dy, input_gradient: bool = True):
+    def __call__(self, dy: Array, input_gradient: bool = True) -> Array | None:
         """Add to the parameters' gradients and return the gradient of the input.
 
         Parameters
@@ -46,12 +49,12 @@ class Backward:
         with using_mode(self._mode):
             return self._run(dy, cache, input_gradient)
 
-    def _run(self, dy, cache, input_gradient):
+    def _run(self, dy: Array, cache: Any, input_gradient: bool) -> Array | None:
         if self._layer._skips_input_gradient:
             return self._layer.backward(dy, cache, input_gradient=input_gradient)
         dx = self._layer.backward(dy, cache)
         return dx if input_gradient else None
 
 
-def _brief(layer) -> str:
+def _brief(layer: object) -> str:
     return repr(layer) if "\n" not in repr(layer) else type(layer).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from types import FunctionType, MethodType, ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ _PLAIN = frozenset((str, bool, int, float, type(None)))  # most attributes, told
 _MOST = 10_000  # objects that are looked into
 
 
-def contents(owner, wanted: tuple[type, ...], path: str = "") -> Iterator[tuple[str, object]]:
+def contents(owner: object, wanted: tuple[type, ...], path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield ``(dotted name, value)`` of each value of the types `wanted` that `owner` holds.
 
     Raises
@@ -29,7 +30,9 @@ def contents(owner, wanted: tuple[type, ...], path: str = "") -> Iterator[tuple[
             yield from _search(name, value, wanted, path, ())
 
 
-def _search(name, value, wanted, path, around):
+def _search(
+    name: str, value: Any, wanted: tuple[type, ...], path: str, around: tuple[int, ...]
+) -> Iterator[tuple[str, Any]]:
     if isinstance(value, wanted):
         yield name, value
     elif type(value) in _PLAIN or isinstance(value, _NEVER) or id(value) in around:
@@ -49,7 +52,7 @@ def _search(name, value, wanted, path, around):
         )
 
 
-def _holds(value, wanted, seen) -> bool:
+def _holds(value: Any, wanted: tuple[type, ...], seen: set[int]) -> bool:
     if isinstance(value, wanted):
         return True
     if isinstance(value, _NEVER) or id(value) in seen or len(seen) > _MOST:

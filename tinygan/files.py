@@ -97,7 +97,7 @@ def open_to_append(path: str | os.PathLike) -> IO[str]:
         kind = "a link" if path.is_symlink() else "no regular file"
         raise OSError(errno.EINVAL, f"expected a file of this run, found {kind}", str(path))
 
-    def opener(name, flags):
+    def opener(name: str, flags: int) -> int:
         return os.open(name, flags | _NO_LINKS, 0o666)
 
     return open(path, "a", encoding="utf-8", newline="\n", opener=opener)
@@ -114,9 +114,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` as UTF-8, in one go."""
+    r"""Write `text` as UTF-8, in one go; bytes of a file's name that are none become ``\udcff``."""
     with replaced(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
@@ -159,8 +159,7 @@ def _naming(path: Path, beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        unnamed = error.filename is None or os.fspath(error.filename) == os.fspath(beside)
-        if error.errno is not None and unnamed:
+        if error.errno is not None and error.filename in (None, beside, str(beside)):
             error.filename, error.filename2 = str(path), None
         raise
 

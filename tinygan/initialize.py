@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from tinygan.layer import Layer
 from tinygan.machine.arrays import get_xp
 
-__all__ = ["initialize", "normal"]
+__all__ = ["Seed", "initialize", "normal"]
+
+Seed: TypeAlias = int | np.random.Generator | None
+"""Where random numbers come from: a seed, a generator, or fresh entropy."""
 
 
-def normal(shape: tuple[int, ...], std: float = 0.02, mean: float = 0.0, rng=None) -> np.ndarray:
+def normal(
+    shape: tuple[int, ...], std: float = 0.02, mean: float = 0.0, rng: Seed = None
+) -> np.ndarray:
     """Draw float32 values from the normal distribution N(mean, std²).
 
     Parameters
@@ -26,7 +33,7 @@ def normal(shape: tuple[int, ...], std: float = 0.02, mean: float = 0.0, rng=Non
     return values
 
 
-def initialize(network: Layer, rng=None, std: float = 0.02) -> Layer:
+def initialize(network: Layer, rng: Seed = None, std: float = 0.02) -> Layer:
     """Set the initial values of a whole network, and return it.
 
     Convolution weights are drawn from N(0, std²), normalisation weights from N(1, std²), biases

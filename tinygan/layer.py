@@ -26,13 +26,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygan.backward import Backward
 from tinygan.contents import contents
 from tinygan.fast import as_one
-from tinygan.machine.arrays import asarray, asnumpy, get_xp
+from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 from tinygan.machine.parallel import one_blas_thread
 
 __all__ = ["Backward", "Layer", "Parameter", "Residual", "Sequential", "frozen"]
@@ -60,9 +62,9 @@ class Parameter:
 
     __slots__ = ("data", "frozen", "grad")
 
-    def __init__(self, data):
-        self.data = data
-        self.grad = get_xp(data).zeros_like(data)
+    def __init__(self, data: Array):
+        self.data: Array = data
+        self.grad: Array = get_xp(data).zeros_like(data)
         self.frozen = False
 
     @property
@@ -97,24 +99,24 @@ class Layer:
 
     _skips_input_gradient = False
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._skips_input_gradient = "input_gradient" in inspect.signature(cls.backward).parameters
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         """Return ``(y, cache)``: the output, and what `backward` will need."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         """Add to each ``Parameter.grad`` and return the gradient of the input."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(dy, cache)")
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
         """Return ``(y, backward)``, where ``backward(dy)`` returns the gradient of `x`."""
         y, cache = self.forward(x)
         return y, Backward(self, cache, y.shape)
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         """Return the output at inference: no cache, running statistics, no dropout."""
         for name, _ in self.children():
             raise NotImplementedError(
@@ -147,7 +149,7 @@ class Layer:
             an object that is no Layer.
         """
         found: dict[str, Parameter] = {}
-        seen = set()
+        seen: set[int] = set()
         for prefix, layer in self.walk():
             prefix = prefix and f"{prefix}."
             for name, value in contents(layer, (Parameter, Layer), prefix):
@@ -166,7 +168,7 @@ class Layer:
         """Return the arrays of state that are not learnt, by dotted name (not copies)."""
         return {name: getattr(layer, short) for name, layer, short in self._buffer_places()}
 
-    def _buffer_places(self):
+    def _buffer_places(self) -> Iterator[tuple[str, Layer, str]]:
         for prefix, layer in self.walk():
             for short in layer.buffer_names:
                 yield (f"{prefix}.{short}" if prefix else short), layer, short
@@ -210,7 +212,7 @@ class Layer:
         for name, array in expected.items():
             array[...] = get_xp(array).asarray(np.asarray(state[name], dtype=array.dtype))
 
-    def to(self, backend: str | None = None, dtype=None) -> Layer:
+    def to(self, backend: str | None = None, dtype: DTypeLike | None = None) -> Self:
         """Move all parameters and buffers to a backend, convert them to a dtype; return the layer.
 
         Parameters
@@ -223,7 +225,7 @@ class Layer:
         if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"to: dtype: expected float32 or float64, got {dtype!r}")
 
-        def convert(array):
+        def convert(array: Array) -> Array:
             if array.dtype.kind != "f":
                 return array
             if backend is not None:
@@ -263,26 +265,26 @@ class Sequential(Layer):
     ((2, 16, 16, 8), (2, 16, 16, 3))
     """
 
-    def __init__(self, *layers: Layer):
+    def __init__(self, *layers: Layer) -> None:
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential: layer {i}: expected a Layer, got {layer!r}")
         self.layers = list(layers)
 
-    def children(self):
+    def children(self) -> Iterator[tuple[str, Layer]]:
         for i, layer in enumerate(self.layers):
             yield str(i), layer
 
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
     def __getitem__(self, index: int) -> Layer:
         return self.layers[index]
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         backwards = []
         with one_blas_thread():
             for layer in self._running():
@@ -290,14 +292,14 @@ class Sequential(Layer):
                 backwards.append(backward)
         return x, backwards
 
-    def backward(self, dy, backwards, input_gradient=True):
+    def backward(self, dy: Array, backwards: Any, input_gradient: bool = True) -> Array | None:
         with one_blas_thread():
             while backwards:
                 backward = backwards.pop()  # popped, so that its cache dies once it was called
                 dy = backward(dy, input_gradient=input_gradient or bool(backwards))
         return dy
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         with one_blas_thread():
             for layer in self._running():
                 x = layer.predict(x)
@@ -329,7 +331,7 @@ class Residual(Sequential):
     The residual layers of the translation generator ("Deep Fakes" using GANs, section 2.2).
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         y, backwards = super().forward(x)
         if y.shape != x.shape:
             raise ValueError(
@@ -338,16 +340,16 @@ class Residual(Sequential):
             )
         return x + y, backwards
 
-    def backward(self, dy, backwards, input_gradient=True):
+    def backward(self, dy: Array, backwards: Any, input_gradient: bool = True) -> Array | None:
         dx = super().backward(dy, backwards, input_gradient)
         return dy + dx if input_gradient else None
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return x + super().predict(x)
 
 
 @contextmanager
-def frozen(*layers: Layer):
+def frozen(*layers: Layer) -> Iterator[None]:
     """Within the scope, calls of `layers` compute no parameter gradients in their backward pass.
 
     The gradients of their inputs still flow.  What counts is the moment of the call: the backward

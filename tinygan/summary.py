@@ -53,7 +53,7 @@ class Summary:
         return self.bytes_state + self.bytes_fixed + batch_size * self.bytes_per_sample
 
     def __str__(self) -> str:
-        table = [("layer", "output shape", "parameters", "multiply–adds")]
+        table: list[tuple[str, ...]] = [("layer", "output shape", "parameters", "multiply–adds")]
         for row in self.rows:
             shape = "(N, " + ", ".join(map(str, row.shape)) + ")" if row.shape else "(N,)"
             numbers = (f"{n:,}" if n else "" for n in (row.parameters, row.multiply_adds))

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinygan import Conv2d, LeakyReLU, Reshape, Sequential, frozen, get_xp
-from tinygan.data import Batches
+from tinygan.data import Prefetcher
 from tinygan.models.dcgan import generator
 from tinygan.optim import RMSprop
 from tinygan.systems.draws import Draws, DrawsOptions
@@ -83,7 +83,8 @@ class WGAN(Draws):
     def batches(self, start_step):
         """Return batches that hold as many images as all the critic's steps need."""
         o = self.options
-        return Batches(self.images, o.batch_size * o.critic_steps, o.seed, start_step)
+        count = o.batch_size * o.critic_steps
+        return Prefetcher(self.images, count, o.seed, start_step, flip=o.flip)
 
     def step(self, batch, step):
         o, n = self.options, self.options.batch_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -10,6 +9,7 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from tinygan.commands import Parser, run, say
 from tinygan.machine.arrays import cupy_status
 from tinygan.machine.parallel import get_num_threads
 
@@ -18,15 +18,19 @@ GIB = 1 << 30
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.backend") -> int:
     """Print the report and return 0: a machine without a GPU is no error."""
-    argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description="Print which array libraries were found, on what device, and whether tinygan "
         "can use them.",
-    ).parse_args(argv)
-    status = cupy_status()
-    print("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
-    print(f"--backend auto computes on {'cupy' if status.usable else 'numpy'}")
-    return 0
+    )
+
+    def report():
+        parser.parse_args(argv)
+        status = cupy_status()
+        say("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
+        say(f"--backend auto computes on {'cupy' if status.usable else 'numpy'}")
+
+    return run(prog, report)
 
 
 def _numpy_lines() -> list[str]:

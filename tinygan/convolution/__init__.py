@@ -21,14 +21,17 @@ On a GPU `gpu` is the matrix product again, with kernels for what stands around 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeAlias
 
 from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
 from tinygan.fast import cuda as kernels
 from tinygan.fast import mode
+from tinygan.machine.arrays import Array
 
 __all__ = [
     "convolve",
@@ -40,11 +43,15 @@ __all__ = [
     "using_algorithm",
 ]
 
+Pair: TypeAlias = int | tuple[int, int]
+"""One number for height and width, or one for each."""
+
 ALGORITHMS = ("auto", "naive", "im2col", "winograd")
 _default: ContextVar[str] = ContextVar("tinygan.convolution algorithm", default="auto")
 
 
-def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+def convolve(x: Array, w: Array, stride: Pair = 1, padding: Pair = 0, *,
+             algorithm: str = "auto") -> Array:  # fmt: skip
     r"""Slide the kernels `w` over the images `x`.
 
     Parameters
@@ -90,7 +97,8 @@ def convolve(x, w, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
     )
 
 
-def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto"):
+def convolve_grad_input(dy: Array, w: Array, stride: Pair, padding: Pair, input_size: Pair, *,
+                        algorithm: str = "auto") -> Array:  # fmt: skip
     r"""Return the gradient of `convolve` with respect to its images: the transposed convolution.
 
     Parameters
@@ -123,15 +131,16 @@ def convolve_grad_input(dy, w, stride, padding, input_size, *, algorithm="auto")
               \quad\text{over}\quad s_h i + k - p_h = h,\; s_w j + l - p_w = v.
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    input_size = _pair("input_size", input_size, 1)
-    x_shape = (len(dy), *input_size, w.shape[2])
+    size = _pair("input_size", input_size, 1)
+    x_shape = (len(dy), *size, w.shape[2])
     _check("convolve_grad_input", x_shape, w.shape, dy.shape, stride, padding)
     return _module(algorithm, x_shape, w.shape, stride, padding, dy, w).convolve_grad_input(
-        dy, w, stride, padding, input_size
+        dy, w, stride, padding, size
     )
 
 
-def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto"):
+def convolve_grad_weight(x: Array, dy: Array, stride: Pair, padding: Pair, kernel_size: Pair, *,
+                         algorithm: str = "auto") -> Array:  # fmt: skip
     r"""Return the gradient of `convolve` with respect to its kernels.
 
     Parameters
@@ -162,15 +171,16 @@ def convolve_grad_weight(x, dy, stride, padding, kernel_size, *, algorithm="auto
               \sum_{n,i,j} x[n,\, s_h i + k - p_h,\, s_w j + l - p_w,\, c]\, dy[n,i,j,o]
     """
     stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    kernel_size = _pair("kernel_size", kernel_size, 1)
-    w_shape = (*kernel_size, x.shape[3], dy.shape[3])
+    size = _pair("kernel_size", kernel_size, 1)
+    w_shape = (*size, x.shape[3], dy.shape[3])
     _check("convolve_grad_weight", x.shape, w_shape, dy.shape, stride, padding)
     return _module(algorithm, x.shape, w_shape, stride, padding, x, dy).convolve_grad_weight(
-        x, dy, stride, padding, kernel_size
+        x, dy, stride, padding, size
     )
 
 
-def convolve_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+def convolve_backward(x: Array, w: Array, dy: Array, stride: Pair = 1, padding: Pair = 0, *,
+                      algorithm: str = "auto") -> tuple[Array, Array]:  # fmt: skip
     """Return both gradients of ``convolve(x, w, stride, padding)``, which share a part of the work.
 
     Parameters
@@ -201,7 +211,9 @@ def convolve_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="aut
     return dx, module.convolve_grad_weight(x, dy, stride, padding, w.shape[:2])
 
 
-def convolve_transposed_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, algorithm="auto"):
+def convolve_transposed_backward(x: Array, w: Array, dy: Array, stride: Pair = 1,
+                                 padding: Pair = 0, *, algorithm: str = "auto"
+                                 ) -> tuple[Array, Array]:  # fmt: skip
     """Return both gradients of ``y = convolve_grad_input(x, w, stride, padding, input_size)``.
 
     Parameters
@@ -237,7 +249,7 @@ def convolve_transposed_backward(x, w, dy, stride=(1, 1), padding=(0, 0), *, alg
 
 
 @contextmanager
-def using_algorithm(algorithm: str):
+def using_algorithm(algorithm: str) -> Iterator[None]:
     """Within ``with using_algorithm("im2col"):`` every ``algorithm="auto"`` means this one.
 
     Examples

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tinygan.machine.parallel import run, split, workspace
@@ -41,7 +43,7 @@ def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int
 def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
     """Call ``function(n0, n1, h0, h1)`` over the `pieces` on all cores; results in their order."""
     todo = pieces(images, rows, rows_a_piece, xp)
-    return run([lambda piece=piece: function(*piece) for piece in todo])
+    return run([partial(function, *piece) for piece in todo])
 
 
 def rows_are_contiguous(x):

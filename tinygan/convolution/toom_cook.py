@@ -68,7 +68,7 @@ def transforms(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     BT.append(_with_roots(points))
     G.append([Fraction(k == r - 1) for k in range(r)])
     B = [list(column) for column in zip(*BT, strict=True)]
-    return tuple(np.array(matrix, dtype=float) for matrix in (A, G, B))
+    return np.array(A, dtype=float), np.array(G, dtype=float), np.array(B, dtype=float)
 
 
 def _with_roots(roots) -> list[Fraction]:

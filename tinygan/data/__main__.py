@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from tinygan.commands import Parser, complain, run, say
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
-from tinygan.data.drawing import DrawnImages
+from tinygan.data.drawing import DrawnImages, check_drawing
 from tinygan.data.drawn_bags import bags
 from tinygan.data.drawn_faces import faces
 from tinygan.data.folder import find_images
 from tinygan.data.images import save_png
+from tinygan.data.opening import shown
 from tinygan.data.output import check_new, new_folder
+from tinygan.data.room import disk_bytes
 from tinygan.data.split import LINKS, split
 from tinygan.errors import DataError
 
 __all__ = ["main", "make_parser"]
 
+_AT_ONCE = 1000  # pictures drawn before they are written
+_BLOCK = 4096  # bytes that the smallest file takes
+
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
     """Run the command; return its exit status, 2 for a mistake of the user's."""
-    options = make_parser(prog).parse_args(argv)
-    try:
+
+    def command():
+        options = make_parser(prog).parse_args(argv)
         options.run(options)
-    except (DataError, OSError) as error:
-        print(f"{prog} {options.command}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog} {options.command}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    return run(prog, command, "--count or --image-size")
 
 
-def make_parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog, description="Get or make a data set to train on.")
+def make_parser(prog: str) -> Parser:
+    parser = Parser(prog, description="Get or make a data set to train on.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     about = "fetch a published data set, or unpack one that you fetched"
@@ -87,7 +89,10 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     new = commands.add_parser("draw", help=about, description=about.capitalize() + ".")
     new.add_argument("name", choices=("faces", "bags"))
     new.add_argument(
-        "--count", type=int, default=1000, help="pictures; of bags, in each domain (default: 1000)"
+        "--count",
+        type=int,
+        default=1000,
+        help="pictures; of bags, in each domain (default: 1000)",
     )
     new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
     new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
@@ -110,9 +115,9 @@ def _download(options) -> None:
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
     detail = ", ".join(f"{name} {count}" for name, count in held.items())
     found, published = len(find_images(path)), PICTURES.get(options.name)
-    print(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
+    say(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
     if published and found != published:
-        print(f"note: the published {options.name} has {published} pictures", file=sys.stderr)
+        complain(f"note: the published {options.name} has {published} pictures")
 
 
 def _has_images(path: Path) -> bool:
@@ -126,32 +131,51 @@ def _split(options) -> None:
     counts = split(
         options.a, options.b, options.out, tuple(options.test), options.seed, options.link
     )
-    print(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    say(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
 def _draw(options) -> None:
     check_new(options.out)  # before the time it takes to draw
-    size, seed, channels, n = options.image_size, options.seed, options.channels, options.count
+    n, test, size, seed = options.count, options.test, options.image_size, options.seed
+    channels = options.channels
+    handbags, backpacks = (partial(bags, domain=name) for name in ("handbag", "backpack"))
     if options.name == "faces":
-        parts = {"": (faces(n, size, seed, channels), 0)}
+        parts = {"": (faces, n, 0)}
     else:
+        if test < 0:
+            raise DataError(f"--test: expected 0 or more, got {test}")
         parts = {
-            "trainA": (bags(n, size, seed, "handbag", channels), 0),
-            "trainB": (bags(n, size, seed, "backpack", channels, start=n), n),
+            "trainA": (handbags, n, 0),
+            "trainB": (backpacks, n, n),
+            "testA": (handbags, test, 2 * n),
+            "testB": (backpacks, test, 2 * n),
         }
-        if options.test:
-            for name, domain in (("testA", "handbag"), ("testB", "backpack")):
-                drawn = bags(options.test, size, seed, domain, channels, start=2 * n)
-                parts[name] = drawn, 2 * n
+        parts = {name: part for name, part in parts.items() if part[1]}
+    check_drawing(min(n, _AT_ONCE), size, channels, 0, seed)
+    total = sum(count for _, count, _ in parts.values())
+    _check_room(options.out, total)
     with new_folder(options.out) as folder:
-        for name, (drawn, first) in parts.items():
-            _write(drawn, first, folder / name)
-    print(f"{options.out}: {sum(len(drawn) for drawn, _ in parts.values())} pictures")
+        for name, (draw, count, first) in parts.items():
+            (folder / name).mkdir(exist_ok=True)
+            for i in range(first, first + count, _AT_ONCE):
+                some = min(_AT_ONCE, first + count - i)
+                drawn = draw(some, size, seed, channels=channels, start=i)
+                _write(drawn, i, folder / name, head=i == first)
+    say(f"{shown(options.out)}: {total} pictures")
 
 
-def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
-    """Write pictures, named by their numbers, and a table of what is in them."""
-    folder.mkdir(exist_ok=True)
+def _check_room(out: str, count: int) -> None:
+    """Refuse what no disk holds before the hours that it would take to find out."""
+    free, place = disk_bytes(out)
+    if count * _BLOCK > free:
+        raise DataError(
+            f"{count} pictures take {count * _BLOCK / 1e9:.3g} GB or more, there are "
+            f"{free / 1e9:.3g} GB free in {shown(place)}"
+        )
+
+
+def _write(drawn: DrawnImages, first: int, folder: Path, head: bool) -> None:
+    """Write pictures, named by their numbers, and lines of the table of what is in them."""
     names = [f"{first + i:06}.png" for i in range(len(drawn))]
     for name, image in zip(names, drawn.images, strict=True):
         save_png(image, folder / name)
@@ -161,9 +185,10 @@ def _write(drawn: DrawnImages, first: int, folder: Path) -> None:
             columns[attribute] = [kinds[value] for value in values]
         else:
             columns[attribute] = [f"{value:.4f}" for value in values]
-    with open(folder / "attributes.csv", "w", newline="", encoding="utf-8") as file:
+    with open(folder / "attributes.csv", "a", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(columns)
+        if head:
+            table.writerow(columns)
         table.writerows(zip(*columns.values(), strict=True))
 
 

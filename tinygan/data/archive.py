@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -12,10 +13,14 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from tinygan.data.folder import find_images
+from tinygan.data.opening import shown
 from tinygan.data.output import check_new, new_folder
 from tinygan.errors import DataError
 
 __all__ = ["BadArchive", "unpack"]
+
+_MOST = 100, 1 << 30  # times an archive's size, plus so many bytes: pictures are packed already
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class BadArchive(DataError):
@@ -53,17 +58,24 @@ def unpack(archive: str | os.PathLike, destination: str | os.PathLike) -> Path:
     Nothing is written in any of these cases.
     """
     archive, destination = Path(archive), check_new(destination)
+    name = shown(archive)
     if not archive.is_file():
-        raise DataError(f"{archive}: there is no such archive")
+        raise DataError(f"{name}: there is no such archive")
     try:
         with zipfile.ZipFile(archive) as file, new_folder(destination) as folder:
-            entries = [(entry, _safe_path(archive, entry)) for entry in file.infolist()]
+            entries = [(entry, _safe_path(name, entry)) for entry in file.infolist()]
             entries = [(entry, path) for entry, path in entries if path is not None]
+            size = archive.stat().st_size
             needed = sum(entry.file_size for entry, _ in entries)
+            if needed > _MOST[0] * size + _MOST[1]:
+                raise BadArchive(
+                    f"{name}: refused, as its {size / 1e6:.1f} MB would "
+                    f"become {needed / 1e9:.1f} GB"
+                )
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise DataError(
-                    f"{archive}: unpacked it takes {needed / 1e9:.1f} GB, but there are only "
+                    f"{name}: unpacked it takes {needed / 1e9:.1f} GB, but there are only "
                     f"{free / 1e9:.1f} GB free in {destination.parent}"
                 )
             for entry, path in tqdm(
@@ -74,15 +86,19 @@ def unpack(archive: str | os.PathLike, destination: str | os.PathLike) -> Path:
             try:
                 find_images(folder)
             except DataError:
-                raise BadArchive(f"{archive}: there is no picture in this archive") from None
+                raise BadArchive(f"{name}: there is no picture in this archive") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BadArchive(f"{archive}: not a whole zip archive ({error})") from None
+        raise BadArchive(f"{name}: not a whole zip archive ({error})") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, unknown compression
-        raise BadArchive(f"{archive}: cannot be unpacked ({error})") from None
+        raise BadArchive(f"{name}: cannot be unpacked ({error})") from None
+    except DataError:
+        raise
+    except (ValueError, IndexError, OverflowError, struct.error) as error:  # nonsense in its tables
+        raise BadArchive(f"{name}: not a whole zip archive ({error})") from None
     return destination
 
 
-def _safe_path(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath | None:
+def _safe_path(archive: str, entry: zipfile.ZipInfo) -> PurePosixPath | None:
     """Return where an entry goes, None for what need not be unpacked; raise if it is no good."""
     name = entry.filename.replace("\\", "/")
     path = PurePosixPath(name)
@@ -91,6 +107,8 @@ def _safe_path(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath | None:
         raise BadArchive(f"{archive}: refused, as it tries to write outside its folder: {name!r}")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise BadArchive(f"{archive}: refused, as it holds a link or special file: {name!r}")
+    if entry.compress_type not in _METHODS:
+        raise BadArchive(f"{archive}: expected files that are stored or deflated: {name!r} is not")
     junk = not path.parts or path.parts[0] == "__MACOSX" or path.name == ".DS_Store"
     return None if junk or entry.is_dir() else path
 
@@ -102,7 +120,7 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> Non
             shutil.copyfileobj(source, sink, 1 << 20)  # at the end the checksum is compared
     except (FileExistsError, NotADirectoryError):
         raise BadArchive(
-            f"{file.filename}: refused, as it holds {entry.filename!r} twice"
+            f"{shown(file.filename)}: refused, as it holds {entry.filename!r} twice"
         ) from None
 
 

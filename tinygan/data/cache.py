@@ -1,4 +1,4 @@
-"""Decoded images on disk: one memory-mapped ``.npy`` of bytes for a folder and set of options."""
+"""Decoded images on disk: one ``.npy`` of bytes for a folder and set of options."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.files import replaced, write_text
+from tinygan.data.depth import check_scale
+from tinygan.data.fingerprint import checksum
+from tinygan.errors import DataError
+from tinygan.files import read_json, replaced, write_text
 
-__all__ = ["DiskCache", "cache_directory", "cache_key"]
+__all__ = ["DiskCache", "cache_directory", "cache_key", "check_whole"]
+
+IN_MEMORY = 1 << 30  # bytes of decoded images that are read into memory; more are mapped
 
 
 def cache_directory() -> Path:
@@ -38,7 +43,11 @@ def cache_key(folder: Path, names: Iterable[str], options: dict) -> str:
 
 
 class DiskCache:
-    """One entry: ``KEY.npy`` holds the images; ``KEY.json``, what was skipped, comes before it."""
+    """One entry: ``KEY.npy`` holds the images; ``KEY.json``, which comes before it, the rest.
+
+    The rest is what was skipped, the scale of deep pictures, and the images' number and checksum:
+    an entry whose bytes are not those that were stored is as good as none.
+    """
 
     def __init__(self, key: str):
         directory = cache_directory() / "images"
@@ -46,16 +55,31 @@ class DiskCache:
         self.notes_path = directory / f"{key}.json"
 
     def load(self, shape: tuple[int, int, int]):
-        """Return ``(images, skipped)``, the images memory-mapped, or None if they are not there."""
-        try:
-            skipped = json.loads(self.notes_path.read_text())
-            images = np.load(self.array_path, mmap_mode="r")
-        except (OSError, ValueError):
-            return None
-        whole = images.shape[1:] == shape and images.dtype == np.uint8
-        return (images, skipped) if whole else None
+        """Return ``(images, notes)``, or None if they are not there or not what was stored.
 
-    def store(self, shape: tuple[int, int, int], chunks: Iterable) -> None:
+        Up to `IN_MEMORY` bytes are read into memory, where no other process can change them; more
+        are memory-mapped.
+        """
+        try:
+            notes = read_json(self.notes_path)
+            images = np.load(self.array_path, mmap_mode="r")  # never more than the file holds
+            if images.shape != (notes["images"], *shape) or images.dtype != np.uint8:
+                return None
+            if images.nbytes <= IN_MEMORY:
+                data = np.fromfile(self.array_path, np.uint8, offset=images.offset)
+                images = data.reshape(images.shape)
+            if checksum(images) != notes["checksum"]:
+                return None
+            check_scale(notes["scale"])
+            if not all(isinstance(part, str) for pair in notes["skipped"] for part in pair):
+                return None
+        except (OSError, EOFError, MemoryError, RecursionError):
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):  # no such notes, no such array
+            return None
+        return images, notes
+
+    def store(self, shape: tuple[int, int, int], chunks: Iterable, notes: dict) -> None:
         """Write `chunks`, each (list of images of `shape`, list of (name, reason)), in one go.
 
         Raises
@@ -65,19 +89,36 @@ class DiskCache:
         """
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         count, skipped = 0, []
-        with replaced(self.array_path) as beside, open(beside, "r+b") as file:
-            _write_header(file, (0, *shape))
-            for decoded, failed in chunks:
-                count += len(decoded)
-                skipped += failed
-                for image in decoded:
-                    file.write(np.ascontiguousarray(image).data)
-            file.seek(0)
-            _write_header(
-                file, (count, *shape)
-            )  # NumPy pads headers: any count takes the same room
-            file.flush()
-            write_text(self.notes_path, json.dumps(skipped))
+        with replaced(self.array_path) as beside:
+            with open(beside, "wb") as file:
+                _write_header(file, (0, *shape))
+                for decoded, failed in chunks:
+                    count += len(decoded)
+                    skipped += failed
+                    for image in decoded:
+                        file.write(np.ascontiguousarray(image).data)
+                file.seek(0)
+                # NumPy pads headers: any count takes the same room
+                _write_header(file, (count, *shape))
+            whole = np.load(beside, mmap_mode="r") if count else np.empty((0, *shape), np.uint8)
+            notes = {**notes, "skipped": skipped, "images": count, "checksum": checksum(whole)}
+            del whole  # Windows moves no file that is mapped
+            write_text(self.notes_path, json.dumps(notes))
+
+
+def check_whole(images: np.ndarray) -> None:
+    """Raise a `DataError` if images are mapped from a file that has been cut short since.
+
+    To look at what is gone would end the process, without a word.
+    """
+    path = getattr(images, "filename", None)
+    if isinstance(images, np.memmap) and path is not None:
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return  # deleted: what is mapped stays until it is let go of
+        if size < images.offset + images.nbytes:
+            raise DataError(f"{path}: this cache file was cut short while it was in use")
 
 
 def _write_header(file, shape: tuple[int, ...]) -> None:

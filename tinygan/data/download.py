@@ -6,8 +6,10 @@ import os
 import re
 from pathlib import Path
 
+from tinygan.data.address import Address
 from tinygan.data.archive import BadArchive, unpack
 from tinygan.data.cache import cache_directory
+from tinygan.data.opening import shown
 from tinygan.data.output import check_new
 from tinygan.errors import DataError
 
@@ -84,6 +86,8 @@ def download(
         If the name is unknown, the folder exists, the server is gone, or the archive is damaged
         or not to be trusted.  Nothing is left of the folder then.
     """
+    if not url:
+        raise DataError("url: expected an address, got an empty one")
     if name not in PUBLISHED and name not in BY_HAND:
         known = ", ".join((*PUBLISHED, *BY_HAND))
         raise DataError(f"no data set is called {name!r}; there are {known}")
@@ -97,7 +101,7 @@ def download(
         raise DataError(
             f"{name} has no direct link: {BY_HAND[name]}, then give it with --archive FILE"
         )
-    if not url.endswith(".zip"):
+    if not url.partition("?")[0].endswith(".zip"):
         url = f"{url.rstrip('/')}/{name}.zip"
     fetched = _fetch(name, url, sha256)
     try:
@@ -117,13 +121,16 @@ def _fetch(name: str, url: str, sha256: str | None) -> Path:
     folder = cache_directory() / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     pooch.get_logger().setLevel("WARNING")
+    address = Address(url)
+    # an archive is kept under its address: another server's may be another one
+    file = f"{name}-{address.key}.zip"
     try:
         path = pooch.retrieve(
             url,
             known_hash=f"sha256:{sha256}" if sha256 else None,
-            fname=f"{name}.zip",
+            fname=file,
             path=folder,
-            downloader=ResumingDownloader(folder / f"{name}.zip.part"),
+            downloader=ResumingDownloader(folder / f"{file}.part"),
         )
     except DataError as error:
         raise DataError(
@@ -131,7 +138,7 @@ def _fetch(name: str, url: str, sha256: str | None) -> Path:
             "other means and give it with --archive FILE"
         ) from None
     except ValueError as error:  # pooch's: checksum, or a scheme that is not http(s) or ftp
-        raise DataError(f"{url}: {error}") from None
+        raise DataError(address.without_secrets(f"{url}: {error}")) from None
     return Path(path)
 
 
@@ -143,4 +150,4 @@ def _check_sum(path: Path, sha256: str | None) -> None:
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256.lower():
-        raise DataError(f"{path}: its sha256 is {found}, expected {sha256.lower()}")
+        raise DataError(f"{shown(path)}: its sha256 is {found}, expected {sha256.lower()}")

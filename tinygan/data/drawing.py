@@ -13,10 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.data.room import memory_bytes
 from tinygan.errors import DataError
 from tinygan.machine import parallel
 
-__all__ = ["Canvas", "DrawnImages", "draw_slices", "ellipse", "smooth_step", "uniforms"]
+__all__ = [
+    "Canvas",
+    "DrawnImages",
+    "check_drawing",
+    "draw_slices",
+    "ellipse",
+    "smooth_step",
+    "uniforms",
+]
+
+_NUMBERS = 40 * 8 + 40 * 4  # bytes of the numbers that a picture is drawn from
+_CANVAS = 200  # bytes a pixel of what is being painted
 
 
 @dataclass(frozen=True)
@@ -127,10 +139,6 @@ def uniforms(seed: int, start: int, count: int, each: int) -> np.ndarray:
 
     They are rows of one endless table a seed: a picture is the same however many are drawn.
     """
-    for name, value in (("count", count), ("seed", seed), ("start", start)):
-        least = 1 if name == "count" else 0
-        if not isinstance(value, int | np.integer) or value < least:
-            raise DataError(f"{name}: expected a whole number of {least} or more, got {value!r}")
     generator = np.random.PCG64(seed)
     generator.advance(start * each)
     return np.random.Generator(generator).random((count, each))
@@ -151,14 +159,32 @@ def hex_colours(*codes: str) -> np.ndarray:
     )
 
 
+def check_drawing(count: int, size: int, channels: int = 3, start: int = 0, seed: int = 0) -> None:
+    """Raise a `DataError` for numbers that no picture can be drawn with, or no memory holds."""
+    for name, value, least in (
+        ("count", count, 1),
+        ("image_size", size, 8),
+        ("start", start, 0),
+        ("seed", seed, 0),
+    ):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise DataError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+    if channels not in (1, 3):
+        raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
+    count, size = int(count), int(size)
+    needed = count * (size * size * channels + _NUMBERS) + _CANVAS * size * size
+    there = memory_bytes()
+    if needed > there:
+        raise DataError(
+            f"{count} drawn pictures of {size} × {size} pixels would take {needed / 1e9:.3g} GB of "
+            f"memory, there are {there / 1e9:.3g} GB; draw fewer or smaller ones"
+        )
+
+
 def draw_slices(
     paint: Callable[[Canvas, slice], None], count: int, size: int, channels: int
 ) -> np.ndarray:
     """Paint `count` pictures in slices on all cores; return them as uint8 (N, size, size, C)."""
-    if not isinstance(size, int | np.integer) or size < 8:
-        raise DataError(f"image_size: expected 8 pixels or more, got {size!r}")
-    if channels not in (1, 3):
-        raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
     images = np.empty((count, size, size, channels), np.uint8)
 
     def draw(start: int, stop: int) -> None:

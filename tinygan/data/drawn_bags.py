@@ -8,6 +8,7 @@ from tinygan.data.drawing import (
     Canvas,
     DrawnImages,
     box,
+    check_drawing,
     draw_slices,
     ellipse,
     hex_colours,
@@ -114,6 +115,7 @@ def bags(
     """
     if domain not in _DOMAINS:
         raise DataError(f"domain: expected one of {', '.join(_DOMAINS)}, got {domain!r}")
+    check_drawing(count, image_size, channels, start, seed)
     u = iter(uniforms(seed, start, count, _EACH).T)
     kinds = {name: pick(next(u), weights) for name, weights in _WEIGHTS.items()}
     measures = {

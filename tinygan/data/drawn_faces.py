@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.data.drawing import Canvas, DrawnImages, draw_slices, pick, uniforms
+from tinygan.data.drawing import Canvas, DrawnImages, check_drawing, draw_slices, pick, uniforms
 from tinygan.data.face_painter import FacePainter
 
 __all__ = ["FACE_CATEGORIES", "faces"]
@@ -88,6 +88,7 @@ def faces(
     >>> len(drawn.attributes["hair_style"]), drawn.categories["glasses"]
     (3, ('none', 'round', 'square', 'dark'))
     """
+    check_drawing(count, image_size, channels, start, seed)
     u = iter(uniforms(seed, start, count, _EACH).T)
     kinds = {name: pick(next(u), weights) for name, weights in _WEIGHTS.items()}
     style = np.array(FACE_CATEGORIES["hair_style"])[kinds["hair_style"]]

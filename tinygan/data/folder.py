@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,32 +12,34 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data.cache import DiskCache, cache_key
+from tinygan.data.depth import check_scale, find_scale, measure
+from tinygan.data.finding import EXTENSIONS, find_images, scan
+from tinygan.data.fingerprint import checksum
 from tinygan.data.images import check_options, load_image
+from tinygan.data.opening import describe_error, quiet_pillow, shown
+from tinygan.data.room import disk_bytes, memory_bytes
 from tinygan.errors import DataError
 from tinygan.machine.parallel import get_num_threads
 
 __all__ = ["EXTENSIONS", "ImageFolder", "find_images"]
 
-_KINDS = "avif bmp gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
-EXTENSIONS = frozenset("." + kind for kind in _KINDS.split())
-"""Files with these endings, in any case, are taken for pictures; all others are left alone."""
-
 _CHUNK = 256  # pictures decoded at a time: what is in memory beside the result
-_REVISION = 1  # part of the cache's key; raise it when load_image comes to return other bytes
+_REVISION = 2  # part of the cache's key; raise it when load_image comes to return other bytes
 
 
 class ImageFolder:
     """All pictures under a folder, at any depth, as squares of one size.
 
     Pictures are decoded once, on all cores, into an array of bytes.  The array is kept in a cache
-    file and opened memory-mapped, so that the next run starts at once and pictures that are not
-    looked at take no memory.  A changed, added or removed file is noticed by its path, size or
-    time of change.  The cache is in the user's cache directory, or where ``TINYGAN_CACHE`` says;
-    it may be deleted at any time.
+    file, so that the next run starts at once; its bytes are compared with their checksum.  Large
+    sets are memory-mapped: pictures that are not looked at take no memory.  A changed, added or
+    removed file is noticed by its path, size or time of change.  The cache is in the user's cache
+    directory, or where ``TINYGAN_CACHE`` says; it may be deleted at any time.
 
     Hidden files and folders (``.name``) and files that are no pictures by their ending are left
-    alone.  Damaged and truncated pictures are skipped: each is named once in a warning and kept
-    in `skipped`.
+    alone.  What cannot be used is skipped: damaged and truncated pictures, pipes and devices,
+    folders that cannot be read, runs of tinygan.  Each is named once in a warning and kept in
+    `skipped`.
 
     Parameters
     ----------
@@ -51,6 +55,11 @@ class ImageFolder:
         How pictures that are not square become so; see `load_image`.
     cache : bool
         False decodes into memory and writes nothing.
+    scale : dict, optional
+        Black and white of pictures of more than 8 bits: the `scale` of another folder, as a run
+        notes it, or ``{"range": [low, high]}``.  By default, what the files declare, else the
+        smallest power of two that holds all their whole numbers, and 0 to 1 or −1 to 1 for floats;
+        a warning says so, once.
 
     Attributes
     ----------
@@ -59,7 +68,9 @@ class ImageFolder:
     files : list of str
         Path of each image, relative to the folder.
     skipped : list of (str, str)
-        Path of each unusable file, relative to the folder, and why.
+        Path of each unusable file or folder, relative to the folder, and why.
+    scale : dict
+        Black and white of the pictures of more than 8 bits, empty if there are none.
     path : pathlib.Path
         The folder.
     from_cache : bool
@@ -85,12 +96,14 @@ class ImageFolder:
         crop: float | None = None,
         fit: str = "crop",
         cache: bool = True,
+        scale: dict | None = None,
     ):
         if image_size is None:
             raise DataError("image_size: expected a positive number of pixels, got None")
         height, width = check_options(image_size, channels, crop, fit)
         self.path = Path(path)
-        names = find_images(self.path)
+        names, left_out = scan(self.path)
+        given = check_scale(scale)
         self._options = {
             "image_size": (height, width),
             "channels": channels,
@@ -101,21 +114,43 @@ class ImageFolder:
         self.from_cache = False
         found = None
         if cache:
-            key = cache_key(self.path, names, {"revision": _REVISION, **self._options})
-            found, self.from_cache = self._cached(DiskCache(key), shape, names)
-        images, skipped = found or _in_memory(shape, self._decode(names))
-        self.skipped: list[tuple[str, str]] = [(name, why) for name, why in skipped]
+            options = {"revision": _REVISION, "scale": given, **self._options}
+            entry = DiskCache(cache_key(self.path, names, options))
+            found, self.from_cache = self._cached(entry, shape, names, given)
+        images, notes = found or self._in_memory(shape, names, given)
+        self.scale: dict[str, list] = notes["scale"]
+        skipped = [*left_out, *((name, why) for name, why in notes["skipped"])]
+        self.skipped: list[tuple[str, str]] = sorted(skipped)
         unusable = {name for name, _ in self.skipped}
         self.files = [name for name in names if name not in unusable]
         for name, why in self.skipped:
-            warnings.warn(f"skipped {self.path / name}: {why}", stacklevel=2)
+            warnings.warn(f"skipped {shown(self.path / name)}: {why}", stacklevel=2)
         if not self.files:
             raise DataError(
-                f"{self.path}: none of its {len(names)} picture files can be read "
-                f"(the first: {self.skipped[0][0]}: {self.skipped[0][1]})"
+                f"{shown(self.path)}: none of its {len(names)} picture files can be read "
+                f"(the first: {shown(self.skipped[0][0])}: {self.skipped[0][1]})"
             )
+        self._checksum: str | None = notes.get("checksum")
         self.images = images
         self.images.flags.writeable = False
+
+    @property
+    def checksum(self) -> str:
+        """A fingerprint of all images, see `tinygan.data.checksum`."""
+        if self._checksum is None:
+            self._checksum = checksum(self.images)
+        return self._checksum
+
+    @property
+    def description(self) -> dict:
+        """What a run notes of its data: where and how many they are, the scale, the checksum."""
+        return {
+            "folder": str(self.path),
+            "skipped": len(self.skipped),
+            "images": len(self),
+            "checksum": self.checksum,
+            "scale": self.scale,
+        }
 
     def __len__(self) -> int:
         return len(self.images)
@@ -124,89 +159,94 @@ class ImageFolder:
         shape = "×".join(str(n) for n in self.images.shape[1:])
         return f"ImageFolder({str(self.path)!r}: {len(self)} images of {shape})"
 
-    def _cached(self, entry: DiskCache, shape, names):
+    def _cached(self, entry: DiskCache, shape, names, given):
         if found := entry.load(shape):
             return found, True
+        needed = len(names) * math.prod(shape)
         try:
-            entry.store(shape, self._decode(names))
+            if needed > disk_bytes(entry.array_path)[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            scale = folder_scale([self.path / n for n in names], given, self.path)
+            entry.store(shape, self._decode(names, scale), {"scale": scale})
         except OSError as error:
             warnings.warn(
-                f"the images are kept in memory, as {entry.array_path.parent} cannot be written: "
-                f"{error.strerror or error}",
+                f"the images are kept in memory, as {shown(entry.array_path.parent)} cannot be "
+                f"written: {error.strerror or error}",
                 stacklevel=3,
             )
         return entry.load(shape), False
 
-    def _decode(self, names):
+    def _in_memory(self, shape, names, given):
+        needed, there = len(names) * math.prod(shape), memory_bytes()
+        if needed > there:
+            raise DataError(
+                f"{shown(self.path)}: {len(names)} pictures of {shape[1]} × {shape[0]} pixels take "
+                f"{needed / 1e9:.3g} GB, there are {there / 1e9:.3g} GB of memory; make room for "
+                "the cache, or use smaller pictures"
+            )
+        scale = folder_scale([self.path / n for n in names], given, self.path)
+        images, skipped = [], []
+        for decoded, failed in self._decode(names, scale):
+            if decoded:
+                images.append(np.stack(decoded))
+            skipped += failed
+        images = np.concatenate(images) if images else np.empty((0, *shape), np.uint8)
+        return images, {"scale": scale, "skipped": skipped}
+
+    def _decode(self, names, scale):
         """Yield, chunk after chunk, the decoded images and the files that could not be."""
 
         def decode(name):
             try:
-                return load_image(self.path / name, **self._options)
+                return load_image(self.path / name, **self._options, scale=scale)
             except Exception as error:  # Pillow raises a dozen kinds for damaged files
-                return name, _reason(error)
+                return name, describe_error(error)
 
-        # Pillow lets go of the interpreter while it decodes; reading a slow disk overlaps, too
-        with ThreadPoolExecutor(2 * get_num_threads()) as pool:
-            for start in range(0, len(names), _CHUNK):
-                results = list(pool.map(decode, names[start : start + _CHUNK]))
-                images = [r for r in results if isinstance(r, np.ndarray)]
-                yield images, [r for r in results if not isinstance(r, np.ndarray)]
+        for results in _threaded(decode, names):
+            images = [r for r in results if isinstance(r, np.ndarray)]
+            yield images, [r for r in results if not isinstance(r, np.ndarray)]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "not a picture that can be read" if "cannot identify" in text else text
+def folder_scale(paths: list[Path], given: dict | None = None, name: object = None) -> dict:
+    """Return black and white of the pictures of more than 8 bits among some files.
 
-
-def _in_memory(shape, chunks):
-    images, skipped = [], []
-    for decoded, failed in chunks:
-        if decoded:
-            images.append(np.stack(decoded))
-        skipped += failed
-    return (np.concatenate(images) if images else np.empty((0, *shape), np.uint8)), skipped
-
-
-def find_images(folder: str | os.PathLike) -> list[str]:
-    """Return the sorted paths, relative to `folder`, of all pictures in it at any depth.
-
-    Links are followed; a loop of links is walked once.
-
-    Raises
-    ------
-    DataError
-        If `folder` is missing, is no folder, or holds no picture.
+    Parameters
+    ----------
+    paths : list of Path
+    given : dict, optional
+        What is settled already: a scale as `ImageFolder` has it.
+    name
+        What the files are called in the warning that says what was found.
     """
-    folder = Path(folder)
-    if not folder.exists():
-        raise DataError(f"{folder}: expected a folder of pictures, but there is no such folder")
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of pictures, got a file")
-    found: list[str] = []
+    given = check_scale(given)
+    if "range" in given or {"integers", "floats"} <= given.keys():
+        return given
 
-    def walk(directory: Path, above: frozenset) -> None:
-        status = directory.stat()
-        here = (status.st_dev, status.st_ino)
-        if here in above:  # a link back to a folder that we are in
-            return
-        for entry in os.scandir(directory):
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                walk(Path(entry.path), above | {here})
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-                found.append(Path(entry.path).relative_to(folder).as_posix())
+    def look(path):
+        try:
+            return measure(path)
+        except Exception:  # reading it once more will say why
+            return None
 
-    try:
-        walk(folder, frozenset())
-    except PermissionError as error:
-        raise DataError(f"{error.filename}: permission to read this folder was denied") from None
-    if not found:
-        raise DataError(
-            f"{folder}: no pictures in this folder (looked at any depth for files ending in "
-            f"{' '.join(sorted(EXTENSIONS))})"
-        )
-    return sorted(found)
+    spans = [span for chunk in _threaded(look, paths) for span in chunk]
+    found = find_scale(spans)
+    for kind, (low, high) in found.items():
+        if kind not in given:
+            count = sum(s is not None and s.kind == kind and s.fits for s in spans)
+            what = "whole numbers of more than 8 bits" if kind == "integers" else kind
+            warnings.warn(
+                f"{shown(name)}: {count} {'picture' if count == 1 else 'pictures'} of "
+                f"{what}: black is {low}, white is {high} (--range LOW HIGH says otherwise)",
+                stacklevel=4,
+            )
+    return {**found, **given}
+
+
+def _threaded(function, items):
+    """Yield lists of what a function of files gives, in order, computed by many threads."""
+    # Pillow lets go of the interpreter while it decodes; reading a slow disk overlaps, too
+    with ThreadPoolExecutor(2 * get_num_threads()) as pool:
+        for start in range(0, len(items), _CHUNK):
+            with quiet_pillow():
+                results = list(pool.map(function, items[start : start + _CHUNK]))
+            yield results

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from tinygan.data.color import profile_transform, to_mode
+from tinygan.data.conversion import to_uint8
+from tinygan.data.depth import check_scale, is_deep, png_chunks, read_deep
+from tinygan.data.opening import open_image, shown
 from tinygan.errors import DataError
 from tinygan.files import replaced
 
-__all__ = ["load_image", "save_grid", "to_uint8"]
+__all__ = ["load_image", "save_grid"]
 
+_MOST = 16384  # pixels a side of what pictures are scaled to
 FITS = ("crop", "pad", "stretch")
 
 
@@ -22,17 +28,20 @@ def load_image(
     channels: int = 3,
     crop: float | None = None,
     fit: str = "crop",
+    scale: dict | None = None,
 ) -> np.ndarray:
     """Read one picture file as bytes, the way the person who took it sees it.
 
-    The orientation noted in its EXIF data is applied, transparency is laid on white, 16-bit
-    values are scaled to 8 bits, and palette, grey and CMYK pictures become `channels` channels.
-    Of an animation or a document with several pages the first is read.
+    Its colour profile and the orientation noted in its EXIF data are applied, transparency is laid
+    on white, and palette, grey and CMYK pictures become `channels` channels.  Numbers of more than
+    8 bits are brought to bytes by what the file declares (PNG's sBIT, TIFF's bits a sample and
+    least and greatest value), else by `scale`; 8-bit pictures are never stretched.  Of an
+    animation or a document with several pages the first is read.
 
     Parameters
     ----------
     path
-        JPEG, PNG, WebP, BMP, GIF, TIFF, or whatever else Pillow opens.
+        JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF, JPEG 2000, PPM, TGA; HEIC with pillow-heif.
     image_size : int or (int, int), optional
         Side of the square to return, or (height, width), in pixels; by default the picture keeps
         its size.
@@ -44,6 +53,10 @@ def load_image(
     fit : {"crop", "pad", "stretch"}
         How a picture of another shape comes to `image_size`: its largest centred part is used,
         it is laid on white whole, or it is stretched.
+    scale : dict, optional
+        Black and white of numbers of more than 8 bits, ``{"integers": [low, high], "floats": [low,
+        high]}`` as an `ImageFolder` finds them, or ``{"range": [low, high]}`` for all of them.
+        Without it they are found from this picture alone.
 
     Returns
     -------
@@ -53,20 +66,25 @@ def load_image(
     Raises
     ------
     DataError
-        If an option makes no sense.
+        If an option makes no sense, or the file is no picture of these formats.
     OSError or another exception of Pillow's
         If the file is missing, damaged, cut short or no picture.
     """
     size = check_options(image_size, channels, crop, fit)
     mode = "RGB" if channels == 3 else "L"
-    with Image.open(path) as picture:
-        if size is not None and picture.format in ("JPEG", "MPO"):
+    with open_image(path) as picture:
+        chunks = png_chunks(path) if picture.format == "PNG" else {}
+        _warn_if_huge(picture, path)
+        if is_deep(picture, chunks):
+            picture = read_deep(path, picture, chunks, check_scale(scale))
+        elif size is not None and picture.format in ("JPEG", "MPO"):
             # libjpeg decodes at 1/2, 1/4 or 1/8 for less work; keep twice what is needed
             wanted = round(2 * max(size) / (crop or 1.0))
-            picture.draft(mode, (wanted, wanted))
+            picture.draft(None if profile_transform(picture) else mode, (wanted, wanted))
         picture.load()
+        _scale_transparent_level(picture, chunks)
         picture = ImageOps.exif_transpose(picture)
-        picture = _to_mode(picture, mode)
+        picture = to_mode(picture, mode)
     if size is not None or crop is not None:
         picture = _fit(picture, size, crop, fit)
     pixels = np.asarray(picture)
@@ -84,24 +102,24 @@ def check_options(image_size, channels, crop, fit) -> tuple[int, int] | None:
     if image_size is None:
         return None
     size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
-    if len(size) != 2 or not all(isinstance(s, int | np.integer) and s > 0 for s in size):
-        raise DataError(f"image_size: expected a positive number of pixels, got {image_size!r}")
+    good = len(size) == 2 and all(isinstance(s, int | np.integer) for s in size)
+    if not good or not all(0 < s <= _MOST for s in size):
+        raise DataError(f"image_size: expected 1 to {_MOST} pixels, got {image_size!r}")
     return int(size[0]), int(size[1])
 
 
-def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
-    if picture.mode == "F":  # floating-point TIFF: either 0..1 or 0..255
-        values = np.nan_to_num(np.asarray(picture))
-        values = values * 255 if values.max(initial=0) <= 1 else values
-        picture = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-    elif picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it at 255
-        values = np.rint(np.asarray(picture).astype(np.float64) / 257)
-        picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    elif picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture if picture.mode == mode else picture.convert(mode)
+def _warn_if_huge(picture: Image.Image, path) -> None:
+    width, height = picture.size
+    if Image.MAX_IMAGE_PIXELS and width * height > Image.MAX_IMAGE_PIXELS:
+        warnings.warn(f"{shown(path)}: unusually large, {width} × {height} pixels", stacklevel=3)
+
+
+def _scale_transparent_level(picture: Image.Image, chunks: dict[bytes, bytes]) -> None:
+    """Bring a PNG's transparent grey of 2 or 4 bits to the 8 bits that its pixels have."""
+    bits = chunks[b"IHDR"][8] if b"IHDR" in chunks else 8
+    level = picture.info.get("transparency")
+    if picture.mode == "L" and bits in (2, 4) and isinstance(level, int):
+        picture.info["transparency"] = min(level, 2**bits - 1) * 255 // (2**bits - 1)
 
 
 def _fit(picture: Image.Image, size, crop, fit) -> Image.Image:
@@ -134,22 +152,6 @@ def _fit(picture: Image.Image, size, crop, fit) -> Image.Image:
         page.paste(picture, ((size[1] - target[0]) // 2, (size[0] - target[1]) // 2))
         picture = page
     return picture
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Return images of [−1, 1] as bytes 0..255, rounded and clipped; bytes stay as they are.
-
-    Examples
-    --------
-    >>> to_uint8(np.array([-1.0, 0.0, 1.0, 7.0]))
-    array([  0, 128, 255, 255], dtype=uint8)
-    """
-    images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise DataError(f"to_uint8: expected floats in [-1, 1] or uint8, got {images.dtype}")
-    return np.clip(np.rint((np.nan_to_num(images) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def save_grid(

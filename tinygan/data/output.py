@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tinygan import files
+from tinygan.data.opening import shown
 from tinygan.errors import DataError
 
 __all__ = ["check_new", "new_folder"]
@@ -23,9 +24,9 @@ def check_new(path: str | os.PathLike) -> Path:
     """
     path = Path(path)
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise DataError(f"{path}: a file of this name exists; nothing was written")
+        raise DataError(f"{shown(path)}: a file of this name exists; nothing was written")
     if path.exists() and any(path.iterdir()):
-        raise DataError(f"{path}: this folder exists and is not empty; nothing was written")
+        raise DataError(f"{shown(path)}: this folder exists and is not empty; nothing was written")
     return path
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tinygan.data.address import Address
+from tinygan.data.opening import shown
 from tinygan.errors import DataError
 
 __all__ = ["ResumingDownloader"]
@@ -41,6 +43,7 @@ class ResumingDownloader:
         """Download `url` to `output_file`, as pooch asks its downloaders to."""
         import requests
 
+        address = Address(url)
         failures = 0  # in a row, without a byte more
         while True:
             before = self._size()
@@ -57,12 +60,13 @@ class ResumingDownloader:
                 if failures == _ATTEMPTS:
                     kept = self._size()
                     note = f"; {kept} bytes are kept, the same command goes on from there"
+                    cause = address.without_secrets(_cause(error))
                     raise DataError(
-                        f"{url}: the download failed ({_cause(error)}){note if kept else ''}"
+                        f"{address.shown}: the download failed ({cause}){note if kept else ''}"
                     ) from None
                 time.sleep(_PAUSE * 2 ** (failures - 1))
             except requests.RequestException as error:  # no http(s) address, endless redirects
-                raise DataError(f"{url}: {error}") from None
+                raise DataError(address.without_secrets(f"{url}: {error}")) from None
         os.replace(self.part, output_file)
         self.notes.unlink(missing_ok=True)
 
@@ -70,7 +74,8 @@ class ResumingDownloader:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _fetch(self, requests, url: str) -> None:
-        have, version = self._begun(url)
+        address = Address(url)
+        have, version = self._begun(address.key)
         headers = {"Accept-Encoding": "identity"}  # lengths are those of the file itself
         if have:
             headers |= {"Range": f"bytes={have}-"}
@@ -83,27 +88,29 @@ class ResumingDownloader:
                 self.part.unlink()
                 raise _CutShort("the file on the server has changed")
             if answer.status_code >= 400:
-                raise DataError(f"{url}: the server says {answer.status_code} {answer.reason}")
+                said = f"{answer.status_code} {shown(answer.reason)}"
+                raise DataError(f"{address.shown}: the server says {said}")
             goes_on = answer.status_code == 206 and answer.headers.get(
                 "Content-Range", ""
             ).startswith(f"bytes {have}-")
             if not goes_on:
                 have = 0
-            length = answer.headers.get("Content-Length")
-            total = have + int(length) if length else None
-            self._check_room(url, total, have)
+            length = answer.headers.get("Content-Length") or ""
+            total = have + int(length) if length.isdecimal() else None
+            self._check_room(address.shown, total, have)
             version = answer.headers.get("ETag", "")
             if not version or version.startswith("W/"):  # a weak tag does not vouch for every byte
                 version = answer.headers.get("Last-Modified")
-            self.notes.write_text(json.dumps({"url": url, "version": version}))
+            self.notes.write_text(json.dumps({"address": address.key, "version": version}))
             self._save(answer, "ab" if goes_on else "wb", have, total)
 
-    def _begun(self, url: str) -> tuple[int, str | None]:
-        """Return how many bytes of `url` are there, and the version they belong to."""
+    def _begun(self, key: str) -> tuple[int, str | None]:
+        """Return how many bytes of the address are there, and the version they belong to."""
         try:
             notes = json.loads(self.notes.read_text())
-            if notes["url"] == url:
-                return self.part.stat().st_size, notes["version"]
+            version = notes["version"]
+            if notes["address"] == key and (version is None or isinstance(version, str)):
+                return self.part.stat().st_size, version
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return 0, None
@@ -118,7 +125,7 @@ class ResumingDownloader:
 
     def _save(self, answer, mode: str, have: int, total: int | None) -> None:
         bar = tqdm(
-            desc=f"downloading {Path(answer.url).name}",
+            desc=f"downloading {self.part.name.removesuffix('.part')}",
             total=total,
             initial=have,
             unit="B",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.folder import find_images
+from tinygan.data.finding import scan
+from tinygan.data.opening import describe_error, open_regular, shown
 from tinygan.data.output import check_new, new_folder
 from tinygan.errors import DataError
 
@@ -73,7 +75,7 @@ def split(
             raise DataError(
                 f"{out}: the new folder cannot be inside of {folder}, which it is made from"
             )
-        names = find_images(folder)
+        names = _usable(folder)
         if not 0 <= count < len(names):
             raise DataError(
                 f"{folder}: {count} test pictures asked for, expected 0 to {len(names) - 1}, "
@@ -104,6 +106,21 @@ def split(
         }
         (new / "split.json").write_text(json.dumps(about, indent=2) + "\n")
     return {part: len(chosen[part][1]) for part in ("trainA", "trainB", "testA", "testB")}
+
+
+def _usable(folder: Path) -> list[str]:
+    """Return the pictures of a folder that are files; each of the others is named in a warning."""
+    names, left_out = scan(folder)
+    usable = []
+    for name in names:
+        try:
+            open_regular(folder / name).close()
+            usable.append(name)
+        except (OSError, DataError) as error:
+            left_out.append((name, describe_error(error)))
+    for name, why in left_out:
+        warnings.warn(f"skipped {shown(folder / name)}: {why}", stacklevel=3)
+    return usable
 
 
 _DONE = {"copy": "copied", "hard": "hard-linked", "symbolic": "linked"}

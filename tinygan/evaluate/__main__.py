@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from tinygan import commands
+from tinygan.commands import Parser, complain, say
 from tinygan.data import DRAWN_SETS, save_grid
 from tinygan.errors import UserError
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
@@ -15,36 +17,38 @@ from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
-from tinygan.systems.options import Parser, whole
+from tinygan.systems.options import number, whole
+from tinygan.systems.system import refuse_above
 
 FORMAT = "tinygan measures 1"
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate") -> int:
     """Measure the run that `argv` names, and return the exit status."""
-    try:
-        settings = _parser(prog).parse_args(argv)
-        print(evaluate(settings, say=lambda text: print(f"{text} …", file=sys.stderr)))
-    except (UserError, ImportError) as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return commands.run(prog, lambda: _evaluate(_parser(prog).parse_args(argv)), "--count")
 
 
-def evaluate(settings, say) -> str:
-    """Measure, write ``measures.json`` and the sheets of neighbours; return the tables."""
-    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
-    folder = folder_of(run)
+def _evaluate(settings) -> None:
+    """Measure, show the tables, write ``measures.json`` and the sheets of neighbours."""
+    run = load(
+        settings.run,
+        system=settings.system,
+        best=settings.best,
+        raw=settings.raw,
+        backend=settings.backend,
+    )
+    folder = Path(settings.out) if settings.out else folder_of(run)
+    values = settings.count * run.options.image_size**2 * run.options.channels
+    refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
     subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
     features = _features(settings, run.options.image_size, run.options.backend)
-    results = []
+    results, sheets = [], {}
     for i, subject in enumerate(subjects):
-        result = measure_subject(subject, features, settings.seed, say)
+        result = measure_subject(
+            subject, features, settings.seed, lambda text: complain(f"{text} …")
+        )
         sheet = f"neighbours-{i + 1}.png" if len(subjects) > 1 else "neighbours.png"
-        save_grid(neighbour_sheet(subject, result.pop("neighbours")), folder / sheet, columns=10)
+        sheets[sheet] = neighbour_sheet(subject, result.pop("neighbours"))
         results.append({**result, "neighbours": sheet})
     value = {
         "format": FORMAT,
@@ -55,14 +59,15 @@ def evaluate(settings, say) -> str:
         "seed": settings.seed,
         "results": results,
     }
-    try:
-        write_json(folder / "measures.json", value)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    write_report(folder, given_panels=run.system.panels)
     tables = "\n\n".join(table(result) for result in results)
-    written = f"written to {folder / 'measures.json'}"
-    return f"{run.checkpoint}, step {run.step}\n\n{tables}\n\n{written}"
+    say(f"{run.checkpoint}, step {run.step}\n\n{tables}\n")  # first: a full disk costs no numbers
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "measures.json", value)
+    for name, sheet in sheets.items():
+        save_grid(sheet, folder / name, columns=10)
+    if not settings.out:
+        write_report(folder, given_panels=run.system.panels)
+    say(f"written to {folder / 'measures.json'}")
 
 
 def folder_of(run: Run) -> Path:
@@ -77,7 +82,7 @@ def _features(settings, image_size: int, backend: str):
         return RandomFeatures(image_size, backend=backend)
     try:
         return OnnxFeatures(settings.onnx, tuple(settings.onnx_values))
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise UserError(f"--onnx {error}") from None
 
 
@@ -96,6 +101,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -122,10 +132,15 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--onnx-values",
         nargs=2,
-        type=float,
+        type=number(-1e6, 1e6),
         default=(-1.0, 1.0),
         metavar=("BLACK", "WHITE"),
         help="what it expects for black and white (default: -1 1)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write measures.json and the sheets of neighbours (default: the run's)",
     )
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default: 0")
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")

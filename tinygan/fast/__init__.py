@@ -6,7 +6,7 @@
     def tanh_backward(dy, y):
         return (1 - y * y) * dy
 
-A version tuned for NumPy (`fast.cpu`) or written in CUDA (`fast.cuda`) takes its place by name::
+A version tuned for NumPy (``fast.cpu``) or written in CUDA (``fast.cuda``) takes its place::
 
     @override("tanh_backward", "numpy", usable)
     def tanh_backward(dy, y): ...

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 __all__ = ["Override", "accelerated", "mode", "override", "overrides", "plain", "using_mode"]
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Override(NamedTuple):
@@ -28,7 +31,7 @@ _versions: dict[str, dict[str, tuple[Callable, Callable]]] = {}
 _plain: dict[str, Callable] = {}
 
 
-def accelerated(function: Callable) -> Callable:
+def accelerated(function: Function) -> Function:
     """Let a fast version of `function`, found by its name, run in its place.
 
     The function itself is the attribute ``plain`` of the result.
@@ -38,7 +41,7 @@ def accelerated(function: Callable) -> Callable:
     _plain[name] = function
 
     @functools.wraps(function)
-    def dispatch(first, *rest, **named):
+    def dispatch(first: Any, *rest: Any, **named: Any) -> Any:
         if _mode is _FAST and versions:
             array = first[0] if type(first) is list else first
             version = versions.get("numpy" if isinstance(array, np.ndarray) else "cupy")
@@ -46,11 +49,13 @@ def accelerated(function: Callable) -> Callable:
                 return version[0](first, *rest, **named)
         return function(first, *rest, **named)
 
-    dispatch.plain = function
-    return dispatch
+    dispatch.plain = function  # type: ignore[attr-defined]
+    return cast("Function", dispatch)
 
 
-def override(name: str, library: str, usable: Callable[..., bool] = lambda *_, **__: True):
+def override(
+    name: str, library: str, usable: Callable[..., bool] = lambda *_, **__: True
+) -> Callable[[Function], Function]:
     """Enter the decorated function as the version of `name` for arrays of `library`.
 
     Parameters
@@ -62,7 +67,7 @@ def override(name: str, library: str, usable: Callable[..., bool] = lambda *_, *
         From the call's arguments to whether this version can take them.
     """
 
-    def enter(function: Callable) -> Callable:
+    def enter(function: Function) -> Function:
         _versions.setdefault(name, {})[library] = function, usable
         return function
 
@@ -94,7 +99,7 @@ def using_mode(name: str) -> Iterator[None]:
         _mode = before
 
 
-def plain(convolution: str = "im2col"):
+def plain(convolution: str = "im2col") -> AbstractContextManager[None]:
     """Within ``with plain():`` everything is computed by the plain functions.
 
     A call made inside keeps to them in its backward pass, too, wherever that is called.  The scope

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from tinygan.fast.dispatch import mode
 
 __all__ = ["apart", "as_one", "run_as_one"]
 
-_pairs: dict[tuple[type, type], Callable] = {}
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+_pairs: dict[tuple[type, type], Callable[..., Any]] = {}
 _apart = 0  # scopes of `apart` that are open
 
 
-def run_as_one(first: type, second: type):
+def run_as_one(first: type, second: type) -> Callable[[Make], Make]:
     """Enter the decorated function for neighbours of exactly these two types.
 
     From the two layers it makes the one that runs in their place, or None where it cannot.
     """
 
-    def enter(make: Callable):
+    def enter(make: Make) -> Make:
         _pairs[first, second] = make
         return make
 
     return enter
 
 
-def as_one(first, second):
+def as_one(first: Any, second: Any) -> Any:
     """Return the layer that runs in place of these two, or None; within `plain` there is none."""
     make = _pairs.get((type(first), type(second)))
     return None if make is None or _apart or mode() != "auto" else make(first, second)

@@ -5,39 +5,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tinygan import commands
+from tinygan.commands import Parser, say
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser, whole
+from tinygan.systems.options import whole
+from tinygan.systems.system import refuse_above
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate") -> int:
     """Make the pictures that `argv` asks for, and return the exit status."""
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        out = Path(arguments.out)
-        _check_out(out, arguments.force)
-        run = load(
-            arguments.run,
-            system=arguments.system,
-            best=arguments.best,
-            backend=arguments.backend,
-        )
-        images = run.generate(
-            arguments.count, arguments.seed, arguments.interpolate, arguments.columns
-        )
-        try:
-            save_grid(images, out, arguments.columns)
-        except OSError as error:
-            raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    print(f"{len(images)} pictures of {run.checkpoint} are in {out}")
-    return 0
+    return commands.run(prog, lambda: _generate(_parser(prog).parse_args(argv)), "--count")
+
+
+def _generate(arguments) -> None:
+    out = Path(arguments.out)
+    _check_out(out, arguments.force)
+    run = load(
+        arguments.run,
+        system=arguments.system,
+        best=arguments.best,
+        raw=arguments.raw,
+        backend=arguments.backend,
+    )
+    options, count = run.options, arguments.count
+    values = count * options.image_size**2 * options.channels
+    refuse_above(8 * values, "the pictures", "--count")  # as float32, as bytes, on the sheet
+    columns = min(arguments.columns, count)
+    images = run.generate(count, arguments.seed, arguments.interpolate, columns)
+    save_grid(images, out, columns)
+    say(f"{len(images)} pictures of {run.checkpoint} are in {out}")
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -57,6 +55,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument("--out", default="generated.png", metavar="FILE", help="a .png file")
     parser.add_argument("--count", type=whole(1), default=64, metavar="N", help="default: 64")

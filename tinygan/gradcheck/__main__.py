@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from tinygan.commands import Parser, complain, run, say
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.files import check_named
@@ -18,7 +18,11 @@ RIGHT, WRONG, NOT_CHECKABLE = 0, 1, 2
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.gradcheck") -> int:
     """Run the command and return its exit status: 0 right, 1 wrong, 2 not checkable."""
-    parser = argparse.ArgumentParser(
+    return run(prog, lambda: _main(argv, prog))
+
+
+def _main(argv, prog) -> int:
+    parser = Parser(
         prog=prog,
         description="Check hand-written gradients against central differences: those of a layer or "
         "of a pair of functions (foo and foo_backward) in a file or, without one, all of "
@@ -51,18 +55,18 @@ def _check_file(options) -> int:
     try:
         reports = check_named(path, name, options.like, options.seed)
     except ValueError as error:  # NotCheckable, or an unknown --like
-        print(f"not checkable: {error}", file=sys.stderr)
+        complain(f"not checkable: {error}")
         return NOT_CHECKABLE
     wrong = [report for report in reports if not report.ok]
-    print(wrong[0] if wrong else reports[0])
+    say(str(wrong[0] if wrong else reports[0]))
     if len(reports) > 1:
-        print(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
+        say(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
     if options.plot:
         try:
             plot_report(wrong[0] if wrong else reports[0], options.plot)
-            print(f"picture: {options.plot}")
+            say(f"picture: {options.plot}")
         except ValueError as error:
-            print(f"--plot: {error}", file=sys.stderr)
+            complain(f"--plot: {error}")
     return WRONG if wrong else RIGHT
 
 
@@ -73,16 +77,16 @@ def _check_tinygan(options) -> int:
         try:
             report = check_gradients(subject, case.x(), seed=options.seed, raises=False)
         except NotCheckable as error:
-            print(f"{case.id}: not checkable: {error}", file=sys.stderr)
+            complain(f"{case.id}: not checkable: {error}")
             return NOT_CHECKABLE
         checks += report.checks
         wrong += not report.ok
-        print(f"{'ok   ' if report.ok else 'WRONG'} {case.id}: worst {report.worst.error:.1e}")
+        say(f"{'ok   ' if report.ok else 'WRONG'} {case.id}: worst {report.worst.error:.1e}")
         if options.verbose or not report.ok:
-            print("\n".join(f"      {line}" for line in (*report.checks, *report.causes)))
+            say("\n".join(f"      {line}" for line in (*report.checks, *report.causes)))
     worst = max(check.error for check in checks)
     numbers = sum(check.count for check in checks)
-    print(
+    say(
         f"{len(cases)} cases, {len(checks)} tensors, {numbers} differences: "
         f"{wrong} wrong, worst relative error {worst:.1e}"
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygan.files import replaced
 from tinygan.gradcheck.report import GradientReport
+from tinygan.machine.figure import new_figure
 
 __all__ = ["plot_report"]
 
@@ -31,13 +32,11 @@ def plot_report(report: GradientReport, path) -> Path:
     ValueError
         If no tensor was compared element by element.
     """
-    from matplotlib.figure import Figure
-
     path = Path(path)
     shown = [check for check in report.checks if check.analytic_gradient is not None]
     if not shown:
         raise ValueError(f"{report.subject}: no tensor was compared element by element: no picture")
-    figure = Figure(figsize=(11, 1 + 2.6 * len(shown)), layout="constrained")
+    figure = new_figure(figsize=(11, 1 + 2.6 * len(shown)), layout="constrained")
     rows = figure.subplots(len(shown), 3, squeeze=False)
     for check, axes in zip(shown, rows, strict=True):
         analytic, numeric = _flat(check.analytic_gradient), _flat(check.numeric_gradient)

@@ -1,6 +1,7 @@
 """The layers: one concept a file, the function pair on top, the thin layer below."""
 
 from tinygan.layers.activation import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
+from tinygan.layers.augment import RandomColor, RandomCutout, RandomTranslation
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
 from tinygan.layers.dropout import Dropout
 from tinygan.layers.linear import Linear
@@ -24,6 +25,9 @@ __all__ = [
     "MaxPool2d",
     "PReLU",
     "PixelShuffle",
+    "RandomColor",
+    "RandomCutout",
+    "RandomTranslation",
     "ReLU",
     "ReflectionPad2d",
     "Reshape",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.machine.arrays import get_xp
 
 
-def pair(value, name: str, minimum: int) -> tuple[int, int]:
+def pair(value: Any, name: str, minimum: int) -> tuple[int, int]:
     """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or any(
@@ -17,7 +19,7 @@ def pair(value, name: str, minimum: int) -> tuple[int, int]:
     return int(values[0]), int(values[1])
 
 
-def count(value, name: str) -> int:
+def count(value: Any, name: str) -> int:
     """Check a number of channels or the like: a positive integer."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")

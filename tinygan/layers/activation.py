@@ -5,11 +5,13 @@ Each remembers only its output, which the next layer remembers anyway.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.fast import accelerated
 from tinygan.initialize import normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "LeakyReLU",
@@ -117,10 +119,10 @@ class ReLU(Layer):
     (array([0., 3.]), array([ 0., 10.]))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return relu(x)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return relu_backward(dy, cache)
 
 
@@ -156,10 +158,10 @@ class LeakyReLU(Layer):
             )
         self.negative_slope = float(negative_slope)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return leaky_relu(x, self.negative_slope)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return leaky_relu_backward(dy, cache)
 
     def __repr__(self) -> str:
@@ -204,12 +206,12 @@ class PReLU(Layer):
         self.channels = _check.count(channels, "PReLU: channels")
         self.weight = Parameter(normal((channels,), std=0.0, mean=negative_slope))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.features(self, x, self.channels if self.channels > 1 else None, self.weight.data)
         y, cache = prelu(x, self.weight.data)
         return y, (*cache, self.weight.frozen)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         x, a, weight_frozen = cache
         dx, da = prelu_backward(dy, (x, a))
         if not weight_frozen:
@@ -240,10 +242,10 @@ class Tanh(Layer):
     (array([0.]), array([1.]))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return tanh(x)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return tanh_backward(dy, cache)
 
 
@@ -267,8 +269,8 @@ class Sigmoid(Layer):
     (array([0.5, 1. , 0. ]), array([0.25, 0.  , 0.  ]))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return sigmoid(x)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return sigmoid_backward(dy, cache)

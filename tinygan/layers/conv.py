@@ -7,7 +7,10 @@ computes ``Cᵀ x``, so that its gradient is ``C dy``: three functions serve bot
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.convolution import (
+    Pair,
     convolve,
     convolve_backward,
     convolve_grad_input,
@@ -16,9 +19,10 @@ from tinygan.convolution import (
     output_size,
 )
 from tinygan.fast import accelerated
-from tinygan.initialize import normal
+from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
+from tinygan.machine.arrays import Array
 
 __all__ = ["Conv2d", "ConvTranspose2d", "add_channels", "sum_channels"]
 
@@ -137,8 +141,9 @@ class Conv2d(_Conv):
     (16, 32, 32, 64)
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, *,
-                 rng=None, dilation=1, groups=1):  # fmt: skip
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
+                 padding: Pair | str = 0, bias: bool = True, *, rng: Seed = None,
+                 dilation: int = 1, groups: int = 1):  # fmt: skip
         if padding == "same":
             sizes = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
             if any(k % 2 == 0 for k in sizes) or _check.pair(stride, "Conv2d: stride", 1) != (1, 1):
@@ -146,14 +151,14 @@ class Conv2d(_Conv):
                     "Conv2d: padding='same': expected an odd kernel_size and stride 1, "
                     f"got kernel_size {kernel_size!r} and stride {stride!r}"
                 )
-            padding = tuple(k // 2 for k in sizes)
+            padding = sizes[0] // 2, sizes[1] // 2
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
 
     def _weight_shape(self):
         return (*self.kernel_size, self.in_channels, self.out_channels)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         w = self.weight.data
         _check.images(self, x, self.in_channels, like=w)
         for axis, name in ((0, "height"), (1, "width")):
@@ -166,7 +171,7 @@ class Conv2d(_Conv):
         y = self._add_bias(convolve(x, w, self.stride, self.padding))
         return y, (None if self.weight.frozen else x, x.shape[1:3], *self._frozen())
 
-    def backward(self, dy, cache, input_gradient=True):
+    def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         x, input_size, weight_frozen, bias_frozen = cache
         w, how, dx, dw = self.weight.data, (self.stride, self.padding), None, None
         if input_gradient and not weight_frozen:
@@ -254,9 +259,10 @@ class ConvTranspose2d(_Conv):
     (16, 64, 64, 3)
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
-                 output_padding=0, bias=True, *, output_size=None, rng=None, dilation=1,
-                 groups=1):  # fmt: skip
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
+                 padding: Pair = 0, output_padding: Pair = 0, bias: bool = True, *,
+                 output_size: Pair | None = None, rng: Seed = None, dilation: int = 1,
+                 groups: int = 1):  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
         self.output_padding = _check.pair(output_padding, "ConvTranspose2d: output_padding", 0)
@@ -292,7 +298,7 @@ class ConvTranspose2d(_Conv):
             )
         return self.output_size
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         w = self.weight.data
         _check.images(self, x, self.in_channels, like=w)
         size = self._size(x)
@@ -301,7 +307,7 @@ class ConvTranspose2d(_Conv):
         y = self._add_bias(convolve_grad_input(x, w, self.stride, self.padding, size))
         return y, (None if self.weight.frozen else x, *self._frozen())
 
-    def backward(self, dy, cache, input_gradient=True):
+    def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         x, weight_frozen, bias_frozen = cache
         w, how, dx, dw = self.weight.data, (self.stride, self.padding), None, None
         if input_gradient and not weight_frozen:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.fast import accelerated
+from tinygan.initialize import Seed
 from tinygan.layer import Layer
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["Dropout", "dropout", "dropout_backward"]
 
@@ -63,24 +66,24 @@ class Dropout(Layer):
 
     buffer_names = ("state",)
 
-    def __init__(self, p: float = 0.5, *, rng=None):
+    def __init__(self, p: float = 0.5, *, rng: Seed = None):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p: expected a probability in [0, 1), got {p}")
         self.p = float(p)
         seed = np.random.default_rng(rng).integers(2**63)
         self.state = np.array([seed, 0], np.uint64)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         seed, calls = (int(v) for v in self.state)
         self.state[1] += 1
         random = np.random.Generator(np.random.Philox(key=[seed, calls]))
         mask = get_xp(x).asarray(random.random(x.shape, np.float32) >= self.p)
         return dropout(x, mask, 1 / (1 - self.p))
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return dropout_backward(dy, cache)
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return x
 
     def __repr__(self) -> str:

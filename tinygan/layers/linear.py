@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tinygan.initialize import normal
+from typing import Any
+
+from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["Linear", "linear", "linear_backward"]
 
@@ -55,24 +57,24 @@ class Linear(Layer):
     ((4, 5), (4, 3))
     """
 
-    def __init__(self, in_features, out_features, bias=True, *, rng=None):
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Seed = None):
         self.in_features = _check.count(in_features, "Linear: in_features")
         self.out_features = _check.count(out_features, "Linear: out_features")
         self.weight = Parameter(normal((self.in_features, self.out_features), rng=rng))
         self.bias = Parameter(normal((self.out_features,), std=0.0)) if bias else None
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         w, b = self.weight.data, self.bias
         _check.features(self, x, self.in_features, like=w)
         y, cache = linear(x, w, None if b is None else b.data)
-        return y, (cache, self.weight.frozen, b is None or b.frozen)
+        return y, (cache, self.weight.frozen, b is not None and b.frozen)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         cache, weight_frozen, bias_frozen = cache
         dx, dw, db = linear_backward(dy, cache)
         if not weight_frozen:
             self.weight.grad += dw
-        if not bias_frozen:
+        if self.bias is not None and not bias_frozen:
             self.bias.grad += db
         return dx
 

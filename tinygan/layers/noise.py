@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.layer import Layer
-from tinygan.machine.arrays import asarray, backend_of
+from tinygan.machine.arrays import Array, asarray, backend_of
 
-__all__ = ["GaussianNoise"]
+__all__ = ["GaussianNoise", "pack", "unpack"]
 
 
 class GaussianNoise(Layer):
@@ -48,39 +50,39 @@ class GaussianNoise(Layer):
 
     buffer_names = ("state",)
 
-    def __init__(self, std: float = 0.1, rng=None):
+    def __init__(self, std: float = 0.1, rng: Any = None):
         if not std >= 0:
             raise ValueError(f"GaussianNoise: std: expected a number of at least 0, got {std}")
         self.std = float(std)
         if isinstance(rng, np.random.Generator):
             rng = rng.integers(2**63)
-        self.state = _pack(np.random.PCG64(rng))
+        self.state = pack(np.random.PCG64(rng))
 
-    def forward(self, x):
-        random = np.random.Generator(_unpack(self.state))
+    def forward(self, x: Array) -> tuple[Array, Any]:
+        random = np.random.Generator(unpack(self.state))
         noise = random.standard_normal(x.shape, np.float32)
         noise *= np.float32(self.std)
-        self.state[...] = _pack(random.bit_generator)
+        self.state[...] = pack(random.bit_generator)
         return x + asarray(noise.astype(x.dtype, copy=False), backend_of(x)), None
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return dy
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return x
 
     def __repr__(self) -> str:
         return f"GaussianNoise({self.std:g})"
 
 
-def _pack(generator: np.random.PCG64) -> np.ndarray:
+def pack(generator: np.random.PCG64) -> np.ndarray:
     """Return a generator's state, two numbers of 128 bits and half a drawn one, as an array."""
     state = generator.state
     halves = [divmod(state["state"][name], 1 << 64) for name in ("state", "inc")]
     return np.array([*halves[0], *halves[1], state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def _unpack(state: np.ndarray) -> np.random.PCG64:
+def unpack(state: np.ndarray) -> np.random.PCG64:
     a, b, c, d, has_uint32, uinteger = (int(number) for number in state)
     generator = np.random.PCG64(0)
     generator.state = {

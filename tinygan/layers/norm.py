@@ -8,12 +8,14 @@ has the last three compute it in the same passes over memory.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.fast import accelerated, run_as_one
-from tinygan.initialize import normal
+from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
 from tinygan.layers.activation import LeakyReLU, ReLU, leaky_relu, leaky_relu_backward
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "BatchNorm2d",
@@ -89,8 +91,8 @@ def _behind_activation(dy, cache):
     return dy if y is None else leaky_relu_backward(dy, (y, negative_slope))
 
 
-class _Norm(Layer):
-    """What the normalisations share: channels, eps, weight and bias, and the steps of a pass."""
+class _Affine(Layer):
+    """What the normalisations share: channels, eps, γ and β."""
 
     def __init__(self, channels, eps, affine, weight_std, rng):
         name = type(self).__name__
@@ -102,7 +104,14 @@ class _Norm(Layer):
         self.weight = Parameter(normal((channels,), mean=1.0, **drawn)) if affine else None
         self.bias = Parameter(normal((channels,), std=0.0)) if affine else None
 
-    def forward(self, x, negative_slope=None):
+    def _like(self):
+        return None if self.weight is None else self.weight.data
+
+
+class _Norm(_Affine):
+    """The steps of a pass over groups of whole pixels."""
+
+    def forward(self, x: Array, negative_slope: float | None = None) -> tuple[Array, Any]:
         _check.images(self, x, self.channels, like=self._like())
         grouped = self._groups(x)
         if grouped.shape[1] < 2:
@@ -116,7 +125,7 @@ class _Norm(Layer):
         wants = [p is not None and not p.frozen for p in (self.weight, self.bias)]
         return y.reshape(x.shape), (cache, *wants)
 
-    def backward(self, dy, cache, input_gradient=True):
+    def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         cache, wants_gamma, wants_beta = cache
         if not (wants_gamma or wants_beta or input_gradient):
             return None
@@ -130,7 +139,7 @@ class _Norm(Layer):
             return None
         return normalize_backward(grouped, cache, sum_du, sum_du_xhat, du).reshape(dy.shape)
 
-    def predict(self, x, negative_slope=None):
+    def predict(self, x: Array, negative_slope: float | None = None) -> Array:
         return self.forward(x, negative_slope)[0]
 
     def _normalize(self, grouped, mean, var, negative_slope):
@@ -140,9 +149,6 @@ class _Norm(Layer):
     def _groups(self, x):
         """See `x` as ``(G, M, C)``: G groups of M pixels that are normalized together."""
         raise NotImplementedError
-
-    def _like(self):
-        return None if self.weight is None else self.weight.data
 
     def _remember(self, mean, var, count):
         pass
@@ -219,7 +225,8 @@ class BatchNorm2d(_Norm):
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(self, channels, *, eps=1e-5, momentum=0.1, affine=True, weight_std=0.0, rng=None):
+    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1,
+                 affine: bool = True, weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
@@ -237,7 +244,7 @@ class BatchNorm2d(_Norm):
         running = self.running_mean, self.running_var
         move_running(*running, mean[0], var[0], count, self.momentum)
 
-    def predict(self, x, negative_slope=None):
+    def predict(self, x: Array, negative_slope: float | None = None) -> Array:
         _check.images(self, x, self.channels, like=self._like())
         mean, var = self.running_mean[None], self.running_var[None]
         return self._normalize(self._groups(x), mean, var, negative_slope)[0].reshape(x.shape)
@@ -285,7 +292,8 @@ class InstanceNorm2d(_Norm):
     array([-1.,  1., -1.,  1.])
     """
 
-    def __init__(self, channels, *, eps=1e-5, affine=False, weight_std=0.0, rng=None):
+    def __init__(self, channels: int, *, eps: float = 1e-5, affine: bool = False,
+                 weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
 
     def _groups(self, x):
@@ -296,7 +304,7 @@ class InstanceNorm2d(_Norm):
         return f"InstanceNorm2d({self.channels}{affine})"
 
 
-class GroupNorm(_Norm):
+class GroupNorm(_Affine):
     r"""Group normalisation: groups of neighbouring channels of each image, normalized together.
 
     Parameters
@@ -323,7 +331,8 @@ class GroupNorm(_Norm):
     array([-1.,  1.], dtype=float32)
     """
 
-    def __init__(self, groups, channels, *, eps=1e-5, affine=True, weight_std=0.0, rng=None):
+    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, affine: bool = True,
+                 weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
         self.groups = _check.count(groups, "GroupNorm: groups")
         if channels % groups:
@@ -331,7 +340,7 @@ class GroupNorm(_Norm):
                 f"GroupNorm: groups: expected a divisor of the {channels} channels, got {groups}"
             )
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x, self.channels, like=self._like())
         grouped = self._groups(x)
         if grouped.shape[1] < 2:
@@ -339,7 +348,8 @@ class GroupNorm(_Norm):
                 f"{self!r}: expected more than one value a group to normalize over, "
                 f"got x of shape {tuple(x.shape)}"
             )
-        xhat, cache = normalize(grouped, *moments(grouped), None, None, self.eps)
+        mean, var = moments(grouped)
+        xhat, cache = normalize(grouped, mean, var, None, None, self.eps)
         xhat = self._ungroup(xhat, x.shape)
         if self.weight is None:
             return xhat, (cache, None, None, False, False)
@@ -347,7 +357,7 @@ class GroupNorm(_Norm):
         wants = not self.weight.frozen, not self.bias.frozen
         return gamma * xhat + self.bias.data, (cache, gamma, xhat if wants[0] else None, *wants)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         cache, gamma, xhat, wants_gamma, wants_beta = cache
         if wants_gamma:
             self.weight.grad += (dy * xhat).sum(axis=(0, 1, 2))
@@ -356,9 +366,6 @@ class GroupNorm(_Norm):
         dxhat = self._groups(dy if gamma is None else gamma * dy)
         dx = normalize_backward(dxhat, cache, *normalize_sums(dxhat, cache))
         return self._ungroup(dx, dy.shape)
-
-    def predict(self, x):
-        return self.forward(x)[0]
 
     def _groups(self, x):
         n, h, w, c = x.shape
@@ -381,13 +388,13 @@ class _WithActivation(Layer):
     def __init__(self, norm, activation, negative_slope):
         self.norm, self.activation, self.negative_slope = norm, activation, negative_slope
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return self.norm.forward(x, self.negative_slope)
 
-    def backward(self, dy, cache, input_gradient=True):
+    def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         return self.norm.backward(dy, cache, input_gradient)
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return self.norm.predict(x, self.negative_slope)
 
     def __repr__(self) -> str:

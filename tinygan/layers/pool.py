@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tinygan.convolution import output_size
+from typing import Any
+
+from tinygan.convolution import Pair, output_size
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "AvgPool2d",
@@ -70,7 +72,7 @@ def _gather(part, dy, shape, kernel_size, stride, padding):
 
 
 class _Pool(Layer):
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
         name = type(self).__name__
         self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
         self.stride = _check.pair(kernel_size if stride is None else stride, f"{name}: stride", 1)
@@ -119,11 +121,11 @@ class MaxPool2d(_Pool):
     (array([3.]), array([0., 0., 0., 1.]))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         self._check(x)
         return max_pool(x, self.kernel_size, self.stride, self.padding)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return max_pool_backward(dy, cache)
 
 
@@ -150,9 +152,9 @@ class AvgPool2d(_Pool):
     (array([1.5]), array([0.25, 0.25, 0.25, 0.25]))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         self._check(x)
         return avg_pool(x, self.kernel_size, self.stride, self.padding)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return avg_pool_backward(dy, cache)

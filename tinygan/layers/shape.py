@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from tinygan.convolution import Pair
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "Flatten",
@@ -105,10 +107,10 @@ class ReflectionPad2d(Layer):
     (array([2., 1., 0., 1., 2., 1., 0.]), array([2., 3., 2.]))
     """
 
-    def __init__(self, padding):
+    def __init__(self, padding: Pair):
         self.padding = _check.pair(padding, "ReflectionPad2d: padding", 0)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         if x.shape[1] <= self.padding[0] or x.shape[2] <= self.padding[1]:
             raise ValueError(
@@ -117,7 +119,7 @@ class ReflectionPad2d(Layer):
             )
         return reflection_pad(x, self.padding)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return reflection_pad_backward(dy, cache)
 
     def __repr__(self) -> str:
@@ -154,14 +156,14 @@ class Upsample(Layer):
     array([4., 4.])
     """
 
-    def __init__(self, scale=2):
+    def __init__(self, scale: Pair = 2):
         self.scale = _check.pair(scale, "Upsample: scale", 1)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         return upsample(x, self.scale)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return upsample_backward(dy, cache)
 
     def __repr__(self) -> str:
@@ -198,7 +200,7 @@ class PixelShuffle(Layer):
     def __init__(self, scale: int = 2):
         self.scale = _check.count(scale, "PixelShuffle: scale")
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         if x.shape[3] % self.scale**2:
             raise ValueError(
@@ -207,7 +209,7 @@ class PixelShuffle(Layer):
             )
         return pixel_shuffle(x, self.scale)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return pixel_shuffle_backward(dy, cache)
 
     def __repr__(self) -> str:
@@ -237,7 +239,7 @@ class Reshape(Layer):
     def __init__(self, *shape: int):
         self.shape = tuple(_check.count(size, "Reshape: shape") for size in shape)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         if math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ValueError(
                 f"{self!r}: expected samples of {math.prod(self.shape)} elements, "
@@ -245,7 +247,7 @@ class Reshape(Layer):
             )
         return x.reshape(x.shape[0], *self.shape), x.shape
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return dy.reshape(cache)
 
     def __repr__(self) -> str:
@@ -263,8 +265,8 @@ class Flatten(Layer):
     ((4, 12), (4, 2, 2, 3))
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         return x.reshape(x.shape[0], math.prod(x.shape[1:])), x.shape
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         return dy.reshape(cache)

@@ -11,12 +11,17 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygan.errors import BackendError
 
+Array: TypeAlias = Any
+"""An array of NumPy or of CuPy."""
+
 __all__ = [
+    "Array",
     "BackendError",
     "CupyStatus",
     "asarray",

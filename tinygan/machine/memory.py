@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
+
+import psutil
 
 from tinygan.machine.gpu import free_bytes
 
-__all__ = ["available_bytes", "used_bytes"]
+__all__ = ["available_bytes", "size_text", "used_bytes"]
 
 
 def available_bytes(backend: str) -> int | None:
     """Return the bytes that this process can still take, or None where it is not known."""
     if backend == "cupy":
         return free_bytes()
-    limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]
-    return min(limits, default=None)
+    most, container = psutil.virtual_memory().available, _of_container()
+    return most if container is None else min(most, container)
 
 
 def used_bytes() -> int:
-    """Return the memory this process holds; 0 where that is not known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        pass
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    """Return the memory this process holds."""
+    return psutil.Process().memory_info().rss
 
 
-def _of_machine() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+def size_text(count: float) -> str:
+    """Return a number of bytes in words.
+
+    Examples
+    --------
+    >>> size_text(3_400_000_000), size_text(56_000_000)
+    ('3.4 GB', '56 MB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _of_container() -> int | None:
-    """Return what a container's limit leaves; memory that only caches files is not counted."""
+    """Return what a container's limit leaves, of which psutil knows nothing.
+
+    Memory that only caches files is not counted.
+    """
     for limit, usage in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         (

@@ -23,10 +23,13 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from tinygan.errors import UserError
 
 __all__ = [
     "for_slices",
@@ -66,7 +69,7 @@ def for_slices(function: Callable[[int, int], object], length: int, size: int, x
     """
     if xp is not np:
         return [function(0, length)]
-    return run([lambda a=a, b=b: function(a, b) for a, b in split(length, max(1, size))])
+    return run([partial(function, a, b) for a, b in split(length, max(1, size))])
 
 
 def run(tasks: Sequence[Callable[[], object]]) -> list:
@@ -108,6 +111,9 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
 
 def get_num_threads() -> int:
     """Return the number of threads that slices are spread over."""
+    global _num_threads
+    if _num_threads is None:
+        _num_threads = _default_num_threads()
     return _num_threads
 
 
@@ -148,7 +154,7 @@ def _default_num_threads() -> int:
     wanted = os.environ.get("TINYGAN_NUM_THREADS", "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:
-            raise ValueError(
+            raise UserError(
                 f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}"
             )
         return int(wanted)
@@ -157,7 +163,7 @@ def _default_num_threads() -> int:
     return os.cpu_count() or 1
 
 
-_num_threads = _default_num_threads()
+_num_threads: int | None = None  # read from the environment when it is first asked for
 
 
 def _in_worker() -> bool:

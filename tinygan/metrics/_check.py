@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.data import to_float
 from tinygan.machine.arrays import asnumpy
 
 
@@ -30,9 +31,7 @@ def image_pair(x, y, names: tuple[str, str] = ("x", "y")) -> tuple[np.ndarray, n
 
 def as_float(x: np.ndarray) -> np.ndarray:
     """Return pictures as float32 in [−1, 1]."""
-    if x.dtype == np.uint8:
-        return x.astype(np.float32) / 127.5 - 1
-    return x.astype(np.float32, copy=False)
+    return to_float(x).astype(np.float32, copy=False)
 
 
 def feature_pair(x, y) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from tinygan.layers import (
 
 __all__ = ["generator", "patch_discriminator"]
 
-NORMS = {"instance": InstanceNorm2d, "batch": BatchNorm2d}
+NORMS: dict[str, Callable[..., Layer]] = {"instance": InstanceNorm2d, "batch": BatchNorm2d}
 
 
 def _transposed(wide, half, bias, rng):
@@ -42,7 +43,7 @@ def _resize(wide, half, bias, rng):
     return [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias, rng=rng)]
 
 
-UPSAMPLINGS = {"transposed": _transposed, "resize": _resize}
+UPSAMPLINGS: dict[str, Callable[..., list[Layer]]] = {"transposed": _transposed, "resize": _resize}
 
 
 def generator(
@@ -101,22 +102,22 @@ def generator(
     """
     enlarge = _choose("upsampling", upsampling, UPSAMPLINGS)
     rng = np.random.default_rng(rng)
-    norm, bias = _norm(norm, rng)
+    make_norm, bias = _norm(norm, rng)
     conv = partial(Conv2d, rng=rng)
     wide = width
-    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), norm(wide), ReLU()]
+    layers = [ReflectionPad2d(3), conv(channels, wide, 7, bias=bias), make_norm(wide), ReLU()]
     for _ in range(downsamplings):
         layers += [conv(wide, 2 * wide, 3, stride=2, padding=1, bias=bias)]
-        layers += [norm(2 * wide), ReLU()]
+        layers += [make_norm(2 * wide), ReLU()]
         wide *= 2
     for _ in range(residual_blocks):
-        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide), ReLU()]
+        block = [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), make_norm(wide), ReLU()]
         block += [Dropout(dropout, rng=rng)] if dropout else []
-        block += [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), norm(wide)]
+        block += [ReflectionPad2d(1), conv(wide, wide, 3, bias=bias), make_norm(wide)]
         layers += [Residual(*block)]
     for _ in range(downsamplings):
         half = wide // 2
-        layers += [*enlarge(wide, half, bias, rng), norm(half), ReLU()]
+        layers += [*enlarge(wide, half, bias, rng), make_norm(half), ReLU()]
         wide = half
     return Sequential(*layers, ReflectionPad2d(3), conv(width, channels, 7), Tanh())
 
@@ -167,26 +168,26 @@ def patch_discriminator(
     if layers < 1:
         raise ValueError(f"patch_discriminator: layers: expected at least 1, got {layers!r}")
     rng = np.random.default_rng(rng)
-    norm, bias = _norm(norm, rng)
+    make_norm, bias = _norm(norm, rng)
     conv = partial(Conv2d, kernel_size=4, padding=1, rng=rng)
     network = [conv(channels, width, stride=2), LeakyReLU(0.2)]
     wide = width
     for stride in [2] * (layers - 1) + [1]:
         before, wide = wide, min(2 * wide, 8 * width)
         network += [conv(before, wide, stride=stride, bias=bias)]
-        network += [norm(wide), LeakyReLU(0.2)]
+        network += [make_norm(wide), LeakyReLU(0.2)]
     return Sequential(*network, conv(wide, 1))
 
 
-def _norm(norm, rng):
+def _norm(norm: str | Callable[[int], Layer], rng) -> tuple[Callable[[int], Layer], bool]:
     """Return what makes a norm, and whether convolutions before it have a bias."""
     make = _choose("norm", norm, NORMS)
-    if make is norm:
-        return make, True
+    if callable(norm):
+        return norm, True
     return partial(make, weight_std=0.02, rng=rng), norm == "instance"  # "batch" brings its own
 
 
-def _choose(option, value, choices):
+def _choose(option: str, value: Any, choices: dict[str, Any]) -> Any:
     if callable(value):
         return value
     if value not in choices:

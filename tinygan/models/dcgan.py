@@ -74,10 +74,13 @@ def generator(
     3576704
     """
     _check_sizes(image_size, channels)
-    activations = {"relu": ReLU, "leaky_relu": partial(LeakyReLU, negative_slope)}
+    activations: dict[str, Callable[[], Layer]] = {
+        "relu": ReLU,
+        "leaky_relu": partial(LeakyReLU, negative_slope),
+    }
     if not callable(activation) and activation not in activations:
         raise ValueError(f"activation: expected 'relu' or 'leaky_relu', got {activation!r}")
-    act = activations.get(activation, activation)
+    act = activation if callable(activation) else activations[activation]
     rng = np.random.default_rng(rng)
     conv = partial(ConvTranspose2d, kernel_size=4, bias=False, rng=rng)
     norm = partial(BatchNorm2d, weight_std=0.02, rng=rng)

@@ -14,7 +14,7 @@ The header holds ``format`` and, as ``tinygan``, a JSON text: ``system``, ``step
 ``data``, ``score``, ``best``, the ``version`` of tinygan that wrote it, and each optimizer's kind
 and numbers (``lr``, ``betas``), which are there to be read: options decide when a run goes on.
 An optional section may be absent; one that is not listed here is an error.  Later versions add
-sections, not formats.  Format 1 is read, see `tinygan.runs.format_1`, and never rewritten.
+sections, not formats.  Format 1 is read, see ``tinygan.runs.format_1``, and never rewritten.
 
 Nothing in a checkpoint is code, and nothing that reads it runs any.  Names, shapes and types are
 compared with what is expected before any array is read.
@@ -29,17 +29,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 import tinygan
+from tinygan.averages import Average
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
@@ -171,10 +172,11 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
 
 def state_arrays(system: System) -> dict[str, np.ndarray]:
     """Return copies of everything that changes while `system` is trained, by name."""
-    arrays = {}
-    for section in ("networks", "averages"):
-        for name, network in getattr(system, section, {}).items():
-            state = network.state_dict()
+    arrays: dict[str, np.ndarray] = {}
+    holders: dict[str, Layer] | dict[str, Average]
+    for section, holders in (("networks", system.networks), ("averages", system.averages)):
+        for name, holder in holders.items():
+            state = holder.state_dict()
             arrays |= {f"{section}/{name}.{key}": value for key, value in state.items()}
     for name, own in _optimizer_names(system).items():
         state = system.optimizers[name].state_dict()
@@ -185,23 +187,18 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
 
 def _optimizer_names(system: System) -> dict[str, dict[str, str]]:
     """Return, for each optimizer, its own name for an array (``3.m``) → the checkpoint's."""
-    known = {
-        id(parameter): f"{name}.{key}"
-        for name, network in system.networks.items()
-        for key, parameter in network.named_parameters().items()
-    }
-    names = {}
+    names: dict[str, dict[str, str]] = {}
     for name, optimizer in system.optimizers.items():
-        whose = [known.get(id(p), str(i)) for i, p in enumerate(optimizer.parameters)]
-        names[name] = own = {}
+        whose, own = system.updated(name), {}
         for key in optimizer.state_dict():
             number, _, slot = key.partition(".")
             place = f"{whose[int(number)]}/{slot}" if slot else key
             own[key] = f"optimizers/{name}/{place}"
+        names[name] = own
     return names
 
 
-def _described(optimizer) -> dict:
+def _described(optimizer: object) -> dict[str, Any]:
     """Return an optimizer's kind and its numbers: rate, decays."""
     numbers = {
         name: value
@@ -212,7 +209,7 @@ def _described(optimizer) -> dict:
     return {"kind": type(optimizer).__name__, **numbers}
 
 
-def _is_tuple_of_numbers(value) -> bool:
+def _is_tuple_of_numbers(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)
 
 
@@ -273,6 +270,12 @@ def load_system(path: Path, system: System) -> Checkpoint:
     for name, optimizer in system.optimizers.items():
         expected |= {own[name][key]: array for key, array in optimizer.state_dict().items()}
     _check_names(checkpoint, names)
+    averaged = {name: average.network for name, average in system.averages.items()}
+    if averaged:
+        due = _expected_networks(averaged, "averages")
+        _check_names(checkpoint, {name: name for name in due}, "averages/")
+        names |= {name: name for name in due}
+        expected |= due
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
     extra = _check_extra(checkpoint, system.extra_shapes())
@@ -286,50 +289,58 @@ def load_system(path: Path, system: System) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
     for name, network in system.networks.items():
         network.load_state_dict(_part(arrays, f"networks/{name}."))
+    for name, average in system.averages.items():
+        average.load_state_dict(_part(arrays, f"averages/{name}."))
     for name, optimizer in system.optimizers.items():
         optimizer.load_state_dict({key: arrays[new] for key, new in own[name].items()})
     return checkpoint
 
 
-def load_network(path: Path, network: Layer, name: str) -> None:
-    """Set one network from a checkpoint: the one called `name` there."""
+def load_network(path: Path, network: Layer, name: str, raw: bool = False) -> None:
+    """Set one network from a checkpoint: the one called `name` there.
+
+    Its averaged weights, if there are such and not the last ones, `raw`, are asked for.
+    """
     checkpoint = read_checkpoint(path)
-    expected = _expected_networks({name: network})
+    averaged = any(array.startswith(f"averages/{name}.") for array in checkpoint.shapes)
+    section = "averages" if averaged and not raw else "networks"
+    expected = _expected_networks({name: network}, section)
     names = {new: new for new in expected}
     if checkpoint.format == 1:
         names = format_1.old_names({name: network}, {})
-    prefix = f"{name}." if checkpoint.format == 1 else f"networks/{name}."
+    prefix = f"{name}." if checkpoint.format == 1 else f"{section}/{name}."
     _check_names(checkpoint, names, prefix)
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
-    network.load_state_dict(_part(_read(checkpoint, names), f"networks/{name}."))
+    network.load_state_dict(_part(_read(checkpoint, names), f"{section}/{name}."))
 
 
-def _expected_networks(networks: Mapping[str, Layer]) -> dict[str, Any]:
+def _expected_networks(networks: Mapping[str, Layer], section: str = "networks") -> dict[str, Any]:
     """Return an array like each one that is due, by its name."""
     expected = {}
     for name, network in networks.items():
         for key, parameter in network.named_parameters().items():
-            expected[f"networks/{name}.{key}"] = parameter.data
+            expected[f"{section}/{name}.{key}"] = parameter.data
         for key, array in network.buffers().items():
-            expected[f"networks/{name}.{key}"] = array
+            expected[f"{section}/{name}.{key}"] = array
     return expected
 
 
 def _check_names(checkpoint: Checkpoint, names: dict[str, str], prefix: str = "") -> None:
-    """Compare the names in the file with those due, sections aside that are optional."""
+    """Compare the names in the file with those due; without a prefix, optional sections aside."""
     due = set(names.values())
+    optional = () if prefix else ("extra/", "averages/")
     there = {
         name
         for name in checkpoint.shapes
-        if name.startswith(prefix) and not name.startswith(("extra/", "averages/"))
+        if name.startswith(prefix) and not name.startswith(optional)
     }
     for name in sorted(due ^ there):
         state = "is missing" if name in due else "is unknown"
         raise CheckpointError(f"{checkpoint.path}: a checkpoint of another network: {name} {state}")
 
 
-def _check_array(checkpoint: Checkpoint, name: str, dtype, shape: tuple[int, ...]) -> None:
+def _check_array(checkpoint: Checkpoint, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
     kind, found = checkpoint.shapes[name]
     if found != shape:
         raise CheckpointError(
@@ -361,7 +372,7 @@ def _check_extra(checkpoint: Checkpoint, due: dict[str, tuple[int, ...]]) -> dic
     return names
 
 
-def _check_sections(path: Path, shapes, version: str | None) -> None:
+def _check_sections(path: Path, shapes: Iterable[str], version: str | None) -> None:
     for name in shapes:
         section = name.partition("/")[0]
         if section not in SECTIONS:
@@ -392,7 +403,7 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
-def _checked(info) -> dict[str, Any]:
+def _checked(info: Any) -> dict[str, Any]:
     """Return the fields of a `Checkpoint` from the header's JSON; ValueError if one is wrong."""
     if not isinstance(info, dict):
         raise ValueError("expected an object")
@@ -424,13 +435,13 @@ def _checked(info) -> dict[str, Any]:
     }
 
 
-def _count(value) -> int:
+def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_STEPS:
         raise ValueError(f"step: expected a whole number of at least 0, got {value!r:.50}")
     return value
 
 
-def _number(value) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"score: expected a number, got {value!r:.50}")
     if not math.isfinite(value):
@@ -438,7 +449,7 @@ def _number(value) -> float:
     return float(value)
 
 
-def _check_depth(value, depth: int = 0) -> None:
+def _check_depth(value: Any, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     if isinstance(value, dict | list):
@@ -446,7 +457,7 @@ def _check_depth(value, depth: int = 0) -> None:
             _check_depth(inner, depth + 1)
 
 
-def _not_json(text: str):
+def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
@@ -463,8 +474,8 @@ def _opened(path: Path) -> Iterator[Any]:
     if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+        with open(path, "rb") as beginning:
+            length = int.from_bytes(beginning.read(8), "little")
         if length > _MOST_HEADER:
             raise CheckpointError(
                 f"{path}: cannot be read as a checkpoint; it is no safetensors file, or its "

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.metrics: MetricsFile | None = None
+        self._made: list[Path] | None = None  # the folders that were made for this run
         self._lock = FileLock(path / ".lock")
         try:
             self._lock.acquire(timeout=0)
@@ -58,18 +60,25 @@ class RunFolder:
             raise _unwritable(path, error) from None
 
     @classmethod
-    def create(cls, path: Path, config: dict) -> RunFolder:
+    def create(cls, path: Path, config: dict, fresh: bool = False) -> RunFolder:
         """Make the folder and write its ``config.json``.
+
+        With `fresh` a number is put behind its name where another process has just made it.
 
         Raises
         ------
         UserError
             If it is there and not empty, or cannot be written.
         """
-        check_free(path)
+        if not fresh:
+            check_free(path)
         made = [p for p in (path, *path.parents) if not p.exists()]
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                path = _made_fresh(path)
+                made = [path, *made[1:]]
+            else:
+                path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from None
         try:
@@ -119,9 +128,9 @@ class RunFolder:
     def write_config(self, config: dict) -> None:
         write_json(self.path / "config.json", {"format": FORMAT, **config})
 
-    def open_metrics(self, keep_steps: int) -> MetricsFile:
+    def open_metrics(self, keep_steps: int, names: Sequence[str] = ()) -> MetricsFile:
         """Open ``metrics.jsonl`` with the lines of its first `keep_steps` steps."""
-        self.metrics = MetricsFile(self.path / "metrics.jsonl", keep_steps)
+        self.metrics = MetricsFile(self.path / "metrics.jsonl", keep_steps, names)
         return self.metrics
 
     def set_aside(self, after_step: int) -> None:
@@ -144,7 +153,7 @@ class RunFolder:
     def remove_if_unused(self) -> None:
         """Delete the folder if it was made for this run and no step was ever finished in it."""
         metrics = self.path / "metrics.jsonl"
-        if getattr(self, "_made", None) is None or (metrics.exists() and metrics.stat().st_size):
+        if self._made is None or (metrics.exists() and metrics.stat().st_size):
             return
         inside = [self.path / "config.json", metrics, self.path / ".lock"]
         with suppress(OSError):
@@ -164,19 +173,28 @@ def check_free(path: Path) -> None:
     # what a process leaves that was killed before it wrote anything
     inside = [name for name in inside if name != ".lock" and not name.endswith(BESIDE)]
     if inside:
-        run = (path / "config.json").exists()
-        advice = f"continue it with --resume {path}, or name another" if run else "name another"
+        advice = "name another"
+        if (path / "config.json").exists():
+            advice = f"continue it with --resume {path}, or name another"
+            if not checkpoint_paths(path / "checkpoints"):
+                advice = "the run in it has no checkpoint: delete it, or name another"
         raise UserError(f"--out {path}: this folder is not empty ({inside[0]}, …); {advice}")
 
 
 def default_path(system: str, data: str) -> Path:
-    """Return a fresh ``runs/dcgan-faces-<date-time>``."""
-    stem = f"{system}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, count = Path("runs") / stem, 1
-    while path.exists():
-        count += 1
-        path = Path("runs") / f"{stem}-{count}"
-    return path
+    """Return ``runs/dcgan-faces-<date-time>``."""
+    return Path("runs") / f"{system}-{data[:80]}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _made_fresh(path: Path) -> Path:
+    """Make a folder that nobody else has made, with a number behind its name where need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for count in range(1, 10_000):
+        made = path if count == 1 else path.with_name(f"{path.name}-{count}")
+        with suppress(FileExistsError):
+            made.mkdir()
+            return made
+    raise FileExistsError(f"{path}: too many runs began in this second")
 
 
 def read_config(path: Path) -> dict:
@@ -195,7 +213,7 @@ def read_config(path: Path) -> dict:
     return config
 
 
-def _remove_empty(folders) -> None:
+def _remove_empty(folders: Iterable[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tinygan.commands import complain
 from tinygan.errors import CheckpointError, UserError
 from tinygan.runs.checkpoint import Checkpoint, checkpoint_path, checkpoint_paths, read_checkpoint
 from tinygan.runs.folder import read_config
@@ -40,7 +40,12 @@ class OpenedRun:
         return self.checkpoint.options
 
 
-def open_run(path: Path, system: str | None = None, best: bool = False) -> OpenedRun:
+def open_run(
+    path: Path,
+    system: str | None = None,
+    best: bool = False,
+    say: Callable[[str], None] = complain,
+) -> OpenedRun:
     """Open a run folder, or one checkpoint file.
 
     Parameters
@@ -51,6 +56,8 @@ def open_run(path: Path, system: str | None = None, best: bool = False) -> Opene
     best : bool
         Of a folder, use the checkpoint whose pictures were nearest to the data, not the newest.
         A file is used as it is.
+    say : callable
+        Told a line for each newer checkpoint that cannot be read.
 
     Raises
     ------
@@ -64,20 +71,20 @@ def open_run(path: Path, system: str | None = None, best: bool = False) -> Opene
     else:
         config = read_config(path)
         _check_system(path, config.get("system"), system)
-        run = OpenedRun(_newest(path), path)
+        run = OpenedRun(_newest(path, say), path)
         if best:
             run = OpenedRun(_best(path, run.checkpoint), path)
     _check_system(run.checkpoint.path, run.system, system)
     return run
 
 
-def _check_system(path: Path, found, system: str | None) -> None:
+def _check_system(path: Path, found: object, system: str | None) -> None:
     if system is not None and found != system:
         raise UserError(f"{path}: expected the run of a {system}, got one of a {found}")
 
 
-def _newest(path: Path) -> Checkpoint:
-    checkpoint = find_checkpoint(path, lambda text: print(text, file=sys.stderr))
+def _newest(path: Path, say: Callable[[str], None]) -> Checkpoint:
+    checkpoint = find_checkpoint(path, say)
     if checkpoint is None:
         raise UserError(f"{path}: this run has no checkpoint yet")
     return read_checkpoint(checkpoint)
@@ -121,7 +128,7 @@ def use_newest(
     CheckpointError
         If there are checkpoints but none can be used.
     """
-    errors = []
+    errors: list[CheckpointError] = []
     for _, file in checkpoint_paths(path / "checkpoints"):
         try:
             return file, use(file), errors
@@ -134,7 +141,7 @@ def use_newest(
     return None, None, []
 
 
-def find_checkpoint(path: Path, say=lambda text: None) -> Path | None:
+def find_checkpoint(path: Path, say: Callable[[str], None] = lambda text: None) -> Path | None:
     """Return the newest checkpoint of a run that can be read, or None if it has none yet.
 
     `say` is called with a line for each newer one that cannot be read.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tinygan.errors import UserError
 from tinygan.files import open_to_append
 
 __all__ = ["MetricsFile", "read_metrics"]
+
+_LONGEST = 1 << 16  # bytes; lines have a few hundred
 
 
 class MetricsFile:
@@ -24,19 +28,22 @@ class MetricsFile:
     keep_steps : int
         How many steps to keep of what the file holds already.  Lines after them, a half-written
         one included, are cut off: they will be written again.
+    names : sequence of str
+        The metrics that each line holds.
 
     Attributes
     ----------
     rows : list of dict
     """
 
-    def __init__(self, path: Path, keep_steps: int = 0):
+    def __init__(self, path: Path, keep_steps: int = 0, names: Sequence[str] = ()):
         self.path = path
-        self.rows, end = _read(path, keep_steps) if path.exists() else ([], 0)
+        self.rows, end = _read(path, keep_steps, names)
         if len(self.rows) != keep_steps:
             raise UserError(
                 f"{path}: expected the lines of steps 1 to {keep_steps}, as the checkpoint has "
-                f"them, found {len(self.rows)} of them; put the file back or start a new run"
+                f"them, found {len(self.rows)} of them, the next is damaged or missing; "
+                "put the file back or start a new run"
             )
         self._file = open_to_append(path)
         self._file.truncate(end)
@@ -52,28 +59,44 @@ class MetricsFile:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written was said when it was to be
+            self._file.close()
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """Return the rows of a metrics file; a half-written last line is left out."""
+    """Return the rows of a metrics file, up to the first line that is half-written or damaged."""
     return _read(path, None)[0]
 
 
-def _read(path: Path, steps: int | None) -> tuple[list[dict], int]:
+def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[list[dict], int]:
     """Return the rows of steps 1, 2, … up to `steps`, and the byte at which they end."""
-    rows, end = [], 0
+    rows: list[dict] = []
+    end = 0
+    if not path.is_file():
+        return rows, end
+    due = {"step", "epoch", "seconds", *names} if names else {"step"}
     with open(path, "rb") as file:
-        for line in file:
-            if steps is not None and len(rows) == steps:
-                break
-            try:
-                row = json.loads(line)
-                whole = line.endswith(b"\n") and row["step"] == len(rows) + 1
-            except (ValueError, TypeError, KeyError):
-                whole = False
-            if not whole:
+        while steps is None or len(rows) < steps:
+            line = file.readline(_LONGEST)
+            row = _row(line, due, len(rows) + 1)
+            if row is None:
                 break
             rows.append(row)
             end += len(line)
     return rows, end
+
+
+def _row(line: bytes, due: set[str], step: int) -> dict | None:
+    """Return what a line holds if it is whole: numbers by name, of the step that is due."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = line.endswith(b"\n") and isinstance(row, dict) and due <= row.keys()
+    return row if whole and row["step"] == step and all(map(_is_number, row.values())) else None
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 1e300  # no NaN is

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.runs.checkpoint import Checkpoint, load_network
+from tinygan.runs.folder import read_config
 from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
@@ -128,17 +129,14 @@ class Run:
         return f"<Run of a {self.system.name}, {self.step} steps: {self.path or self.checkpoint}>"
 
 
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 def load(
     path: str | Path,
     *,
     system: str | type[System] | None = None,
     best: bool = False,
+    raw: bool = False,
     backend: str = "auto",
-    say: Callable[[str], None] = _complain,
+    say: Callable[[str], None] = complain,
 ) -> Run:
     """Open a run folder, or one of its checkpoints.
 
@@ -150,6 +148,8 @@ def load(
         run only if you name it.
     best : bool
         Use the checkpoint whose images were nearest to the data, not the newest.
+    raw : bool
+        Use the generators' weights after the last step, not their average.
     backend : {"auto", "numpy", "cupy"}
     say : callable
         Told warnings.
@@ -165,13 +165,16 @@ def load(
     >>> run.generate(64).shape                          # doctest: +SKIP
     (64, 32, 32, 3)
     """
-    opened = open_run(Path(path), best=best)
+    opened = open_run(Path(path), best=best, say=say)
     found = opened.checkpoint
     noted = {"system": found.system, "system_file": found.system_file}
     cls = find_of_run(noted, system, found.path, say)
     options = load_options(cls.Options, found.options, found.path)
     options.backend = backend
     trained = cls(options)
+    if opened.folder is not None and (opened.folder / "config.json").is_file():
+        data = read_config(opened.folder).get("data")
+        trained.data = data if isinstance(data, dict) else {}
     for name, network in trained.networks.items():
-        load_network(found.path, network, name)
+        load_network(found.path, network, name, raw)
     return Run(opened.folder, found, trained.to(trained.options.backend))

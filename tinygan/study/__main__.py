@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tinygan import commands
+from tinygan.commands import Parser, say
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
@@ -15,41 +17,45 @@ from tinygan.files import write_text
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
-from tinygan.systems.options import Parser, number, whole
+from tinygan.systems.options import number, whole
+from tinygan.systems.system import refuse_above
 
 _LEAST = 32  # pictures to draw the pairs from
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -> int:
     """Write the page, or score answers, as `argv` asks for; return the exit status."""
-    try:
-        settings = _parser(prog).parse_args(argv)
-        if settings.score:
-            if settings.run:
-                raise UserError("--score: takes files of answers alone, no run")
-            print(score([Path(path) for path in settings.score]))
-            return 0
-        if not settings.run:
-            raise UserError("name a run folder, or --score with files of answers")
-        print(write_study(settings))
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return commands.run(prog, lambda: _study(_parser(prog).parse_args(argv)), "--pairs")
+
+
+def _study(settings) -> None:
+    if settings.score:
+        if settings.run:
+            raise UserError("--score: takes files of answers alone, no run")
+        say(score([Path(path) for path in settings.score]))
+        return
+    if not settings.run:
+        raise UserError("name a run folder, or --score with files of answers")
+    say(write_study(settings))
 
 
 def write_study(settings) -> str:
     """Write the page and return what to do with it."""
-    run = load(settings.run, system=settings.system, best=settings.best, backend=settings.backend)
+    run = load(
+        settings.run,
+        system=settings.system,
+        best=settings.best,
+        raw=settings.raw,
+        backend=settings.backend,
+    )
     folder = folder_of(run)
     out = Path(settings.out) if settings.out else folder / "study.html"
     if out.exists() and not settings.force:
         raise UserError(f"--out {out}: is there already; --force replaces it")
     total = settings.pairs + settings.practice
     count = max(_LEAST, total)
+    values = count * run.options.image_size**2 * run.options.channels
+    refuse_above(20 * values, "the pictures", "--pairs or --practice")
     subjects = subjects_of(run, count, settings.data, settings.dataset, settings.seed)
     have_inputs = all("left alone" in subject.sets for subject in subjects)
     matching = settings.match or ("input" if have_inputs else "domain")
@@ -74,10 +80,7 @@ def write_study(settings) -> str:
         loader=PackageLoader("tinygan.study", "."), autoescape=True, undefined=StrictUndefined
     )
     text = environment.get_template("page.html.jinja").render(content)
-    try:
-        write_text(out, text)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    write_text(out, text)
     return (
         f"{out}: open it in a browser, or send it to others; it needs no network.\n"
         "Each person saves a file of answers at the end; "
@@ -103,6 +106,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.layer import Layer
+from tinygan.layer import Layer, Sequential
 from tinygan.layers import GaussianNoise
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES, NonSaturating
 from tinygan.optim import Adam, Optimizer
+from tinygan.systems.augmenting import augment_option, augmentations, lr_d_option
 from tinygan.systems.draws import Draws, DrawsOptions
 from tinygan.systems.options import choice, inherit, number, option, whole
 from tinygan.systems.presets import Preset
@@ -21,7 +22,11 @@ from tinygan.systems.system import Panel
 
 __all__ = ["DCGAN", "DCGANOptions"]
 
-_NOISE, _INSTANCE_NOISE = 101, 103  # what a random number is for, see `System.random`
+_NOISE, _INSTANCE_NOISE, _AUGMENT = (
+    101,
+    103,
+    104,
+)  # what a random number is for, see `System.random`
 
 _OPEN = {  # what the paper leaves open in all three experiments
     "width": 64,
@@ -94,6 +99,7 @@ class DCGANOptions(DrawsOptions):
     )
     negative_slope: float = _networks(0.2, number(0, 1, metavar="A"), "of the leaky ReLUs")
     beta1: float = option(0.5, number(0, below=1, metavar="B"), "Adam's first β", group="learning")
+    lr_d: float | None = lr_d_option()
     label_smoothing: float = _objective(
         0.9,
         number(0, 1, metavar="T"),
@@ -112,6 +118,7 @@ class DCGANOptions(DrawsOptions):
         "standard deviation of noise added to all pictures that D sees; "
         "it helps where D wins too easily",
     )
+    augment: str | None = augment_option()
 
 
 class DCGAN(Draws):
@@ -182,16 +189,20 @@ class DCGAN(Draws):
         return {"G": G, "D": D}
 
     def build_optimizers(self) -> dict[str, Optimizer]:
-        lr, betas = self.options.lr, (self.options.beta1, 0.999)
-        return {f"adam_{n}": Adam(x.parameters(), lr, betas) for n, x in self.networks.items()}
+        o = self.options
+        rates = {"G": o.lr, "D": o.lr if o.lr_d is None else o.lr_d}
+        return {
+            f"adam_{name}": Adam(network.parameters(), rates[name], (o.beta1, 0.999))
+            for name, network in self.networks.items()
+        }
 
     def step(self, batch: np.ndarray, step: int) -> dict[str, Any]:
         o = self.options
         objective = OBJECTIVES[o.objective]
         smoothed = (o.label_smoothing,) if issubclass(objective, NonSaturating) else ()
-        augment = None
+        augment = augmentations(o.augment, (o.seed, _AUGMENT, step))
         if o.instance_noise:
-            augment = GaussianNoise(o.instance_noise, (o.seed, _INSTANCE_NOISE, step))
+            augment.append(GaussianNoise(o.instance_noise, (o.seed, _INSTANCE_NOISE, step)))
         x, z = self.upload(batch, self.noise(len(batch), self.random(_NOISE, step)))
         return dcgan.train_step(
             self.networks["G"],
@@ -201,7 +212,7 @@ class DCGAN(Draws):
             x,
             z,
             objective=objective(*smoothed),
-            augment=augment,
+            augment=Sequential(*augment),
         )
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data import DRAWN_SETS, Batches, ImageFolder, save_grid
+from tinygan.data import DRAWN_SETS, ImageFolder, Prefetcher, checksum, save_grid, to_float
+from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
-from tinygan.systems.options import Options, choice, inherit, option, share, whole
+from tinygan.systems.options import Options, choice, inherit, option, share, switch, whole
 from tinygan.systems.system import Material, System, refuse_above
 
-__all__ = ["FRESH", "Draws", "DrawsOptions", "checksum", "some"]
+__all__ = ["FRESH", "Draws", "DrawsOptions", "some"]
 
 FRESH = 2**30  # number of the first drawn image that no run is trained on
 _SAMPLES = 102  # what a random number is for, see `System.random`
@@ -42,6 +42,16 @@ class DrawsOptions(Options):
         "108/178 is the usual face crop of CelebA (default: the largest square)",
         group="data",
     )
+    fit: str = option(
+        "crop",
+        choice("crop", "pad", "stretch"),
+        "how pictures that are not square become so: cut, laid on white, or stretched",
+        group="data",
+        before="crop",
+    )
+    flip: bool = option(
+        False, switch(), "mirror pictures left to right at random", group="data", before=False
+    )
     noise_size: int = option(200, whole(1, 2**20), "length of z", group="networks")
     noise: str = option(
         "uniform",
@@ -60,6 +70,10 @@ class Draws(System):
 
     Options = DrawsOptions
     images: np.ndarray
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        return ("G",)
 
     def noise(self, count: int, rng) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does."""
@@ -93,21 +107,30 @@ class Draws(System):
         if options.data:
             folder = self._folder(options.data, options.cache)
             self.images = folder.images
-            source = {"folder": options.data, "skipped": len(folder.skipped)}
-        else:
-            source = {"dataset": options.dataset or options.drawn}
-            refuse_above(
-                options.dataset_size * options.image_size**2 * options.channels,
-                "the drawn pictures",
-                "--dataset-size or --image-size",
-            )
-            self.images = self._drawn(source["dataset"])(options.dataset_size).images
-        return {**source, "images": len(self.images), "checksum": checksum(self.images, 256)}
+            return {**folder.description, "folder": options.data}
+        name = options.dataset or options.drawn
+        refuse_above(
+            options.dataset_size * options.image_size**2 * options.channels,
+            "the drawn pictures",
+            "--dataset-size or --image-size",
+        )
+        self.images = self._drawn(name)(options.dataset_size).images
+        return {"dataset": name, "images": len(self.images), "checksum": checksum(self.images)}
+
+    def older_checksum(self) -> int:
+        return sampled_checksum(self.images, at_most=256)
 
     def _folder(self, path, cache=True) -> ImageFolder:
         options = self.options
+        scale = {"range": options.range} if options.range else self.data.get("scale")
         return ImageFolder(
-            path, options.image_size, options.channels, crop=options.crop, cache=cache
+            path,
+            options.image_size,
+            options.channels,
+            options.crop,
+            options.fit,
+            cache=cache,
+            scale=scale,
         )
 
     def _drawn(self, name: str):
@@ -118,9 +141,11 @@ class Draws(System):
         shape = {"image_size": options.image_size, "channels": options.channels}
         return partial(makers[0], seed=options.seed, **shape)
 
-    def batches(self, start_step: int) -> Batches:
+    def batches(self, start_step: int) -> Prefetcher:
         options = self.options
-        return Batches(self.images, options.batch_size, options.seed, start_step=start_step)
+        return Prefetcher(
+            self.images, options.batch_size, options.seed, start_step, flip=options.flip
+        )
 
     def real_images(self, count: int) -> np.ndarray:
         return some(self.images, count)
@@ -158,7 +183,7 @@ class Draws(System):
         """Return the sliced Wasserstein distance to the data, meaned over sizes of detail."""
         from tinygan.metrics import sliced_wasserstein  # only needed every few hundred steps
 
-        real = some(self.images, _SCORED).astype(np.float32) / np.float32(127.5) - np.float32(1)
+        real = to_float(some(self.images, _SCORED))
         fake = self.predict("G", self.noise(len(real), self.random(_SAMPLES)), at_once=_SCORED)
         return float(np.mean(list(sliced_wasserstein(real, fake).values())))
 
@@ -172,10 +197,3 @@ class Draws(System):
 def some(images: np.ndarray, count: int) -> np.ndarray:
     """Return at most `count` images, evenly from all."""
     return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
-
-
-def checksum(images: np.ndarray, count: int, start: int = 0) -> int:
-    """Return a checksum of at most `count` images."""
-    for image in some(images, count):
-        start = zlib.crc32(np.ascontiguousarray(image).data, start)
-    return start

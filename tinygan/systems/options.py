@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.systems.presets import Preset, describe_presets
 
@@ -28,7 +29,6 @@ __all__ = [
     "REQUIRED",
     "Kind",
     "Options",
-    "Parser",
     "checked",
     "choice",
     "inherit",
@@ -40,6 +40,7 @@ __all__ = [
     "resolve",
     "resumed",
     "share",
+    "some_of",
     "stored",
     "switch",
     "text",
@@ -73,7 +74,7 @@ class Kind:
     expected: str
     convert: Callable[[str], Any]
     accepts: Callable[[Any], bool]
-    metavar: str | None = None
+    metavar: str | tuple[str, str] | None = None
     choices: tuple = ()
 
     def __call__(self, word: str) -> Any:
@@ -128,6 +129,17 @@ def choice(*choices: str | int) -> Kind:
         lambda value: type(value) in (str, int) and value in choices,
         choices=choices,
     )
+
+
+def some_of(*choices: str) -> Kind:
+    """One or more of a few words, separated by commas."""
+
+    def accepts(value: Any) -> bool:
+        words = value.split(",") if isinstance(value, str) else []
+        return bool(words) and len(set(words)) == len(words) and set(words) <= set(choices)
+
+    expected = f"one or more of {', '.join(choices)}, separated by commas"
+    return Kind(expected, str, accepts, ",".join(choices[:2]).upper() + ",…")
 
 
 def text(metavar: str = "NAME") -> Kind:
@@ -189,6 +201,18 @@ def inherit(base: type[Options], name: str, default: Any = None, **changed: Any)
     return option(field.default if default is None else default, **about)
 
 
+def limits() -> Kind:
+    """Two numbers, of black and of white."""
+    expected = "two numbers, of black and of white, the first the smaller"
+    return Kind(expected, float, _is_range, ("LOW", "HIGH"))
+
+
+def _is_range(value: Any) -> bool:
+    good = isinstance(value, list) and len(value) == 2
+    good = good and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    return good and value[0] < value[1]
+
+
 _about_the_call = partial(option, change="not stored")
 _data = partial(option, group="data")
 _learning = partial(option, group="learning")
@@ -234,6 +258,13 @@ class Options:
         either="source",
     )  # fmt: skip
     dataset_size: int = _data(10000, whole(1), "how many pictures to draw for --dataset")
+    range: list | None = _data(  # noqa: RUF009
+        None,
+        limits(),
+        "numbers that are black and white in pictures of more than 8 bits a sample (default: what "
+        "the files declare, else the smallest power of two that holds all, 0 to 1 for floats)",
+        before=None,
+    )  # fmt: skip
     image_size: int = _data(64, whole(1, 2**14), "pixels, height and width")
     channels: int = _data(3, choice(1, 3), "1 grey, 3 colour")
     cache: bool = _data(
@@ -242,6 +273,11 @@ class Options:
     )  # fmt: skip
     batch_size: int = _learning(128, whole(1), "default: %(default)s")
     lr: float = _learning(2e-4, number(0, metavar="A"), "Adam's learning rate")
+    ema: float = _learning(
+        0.999, number(0, below=1, metavar="DECAY"),
+        "samples, measures and commands use an average of what the generators were in about the "
+        "last 1/(1 - DECAY) steps, in a short run the last tenth of them; 0: none", before=0.0,
+    )  # fmt: skip
     epochs: int | None = _length(30, whole(1), "times to go through the data")
     steps: int | None = _length(None, whole(1), "batches to train on")
     backend: str = _machine(
@@ -275,6 +311,10 @@ class Options:
 
     def check(self) -> None:
         """Raise a UserError for options that do not go together; call super().check() first."""
+        if self.range is not None and not _is_range(self.range):
+            raise UserError(
+                f"--range: expected two numbers, of black and of white, got {self.range}"
+            )
         if not self.steps and not self.epochs:
             raise UserError("expected --steps or --epochs, got neither")
         if self.preset and not self.data and not self.dataset:
@@ -294,13 +334,6 @@ def flag_of(field: dataclasses.Field) -> str:
     return f"--{no}{field.name.replace('_', '-')}"
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a mistake in one line."""
-
-    def error(self, message):
-        raise UserError(message)
-
-
 def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> dict[str, Any]:
     """Return the options that were given on the command line, and only these.
 
@@ -312,8 +345,8 @@ def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> d
         After ``--help`` or the list of presets was printed.
     """
     given = vars(_parser(cls, title, prog).parse_args(argv))
-    if given.get("preset") is True:  # no name
-        print(describe_presets(cls.presets))
+    if given.get("preset") is True:
+        say(describe_presets(cls.presets))
         raise SystemExit(0)
     return given
 
@@ -352,6 +385,8 @@ def _words(field: dataclasses.Field) -> dict[str, Any]:
         return words | {"action": "store_false" if field.default else "store_true"}
     if kind.choices:
         return words | {"choices": kind.choices, "type": kind.convert}
+    if isinstance(kind.metavar, tuple):
+        return words | {"type": kind.convert, "metavar": kind.metavar, "nargs": 2}
     words |= {"type": kind, "metavar": kind.metavar}
     return words | ({"nargs": "?", "const": True} if field.name == "preset" else {})
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from tinygan.averages import Average
 from tinygan.data import DrawnImages
 from tinygan.errors import UserError
 from tinygan.layer import Layer
@@ -139,6 +140,8 @@ class System:
         Where the class is from, if it is a user's file.
     options : Options
     networks : dict of str to Layer
+    averages : dict of str to Average
+        Running averages of `averaged` networks while training, by the networks' names.
     optimizers : dict of str to Optimizer
     steps_per_epoch : int
     data : dict
@@ -158,6 +161,7 @@ class System:
 
     options: Any
     networks: dict[str, Layer]
+    averages: dict[str, Average]
     optimizers: dict[str, Optimizer]
     steps_per_epoch: int
     data: dict[str, Any]
@@ -169,8 +173,10 @@ class System:
 
     def __init__(self, options: Any):
         self.options = replace(options, backend=resolve_backend(options.backend))
+        self.data = {}
         bits = self.random(WEIGHTS).bit_generator
         self.networks = self.build_networks(_Sparing(bits, self.smaller))
+        self.averages = {}
 
     def start(self) -> None:
         """Load the data and make the optimizers: all that training needs beside the networks."""
@@ -179,7 +185,14 @@ class System:
             self.steps_per_epoch = batches.steps_per_epoch
         self.to(self.options.backend)
         self.optimizers = self.build_optimizers()
+        self.start_averages()
         self.upload = Uploader(self.options.backend)
+
+    def start_averages(self) -> None:
+        """Begin the averages at the networks as they are."""
+        if self.options.ema:
+            decay = self.options.ema
+            self.averages = {name: Average(self.networks[name], decay) for name in self.averaged}
 
     # --- what a system writes -----------------------------------------------------------------
 
@@ -192,7 +205,11 @@ class System:
         raise NotImplementedError
 
     def load_data(self) -> dict[str, Any]:
-        """Load what `batches` needs and return what it is, see `data`."""
+        """Load what `batches` needs and return what it is, see `data`.
+
+        In a run that is taken up, or opened, `data` is what the run noted then: the ``"scale"`` of
+        pictures of more than 8 bits has to be used again.
+        """
         raise NotImplementedError
 
     def batches(self, start_step: int) -> Batches:
@@ -218,6 +235,15 @@ class System:
         raise NotImplementedError
 
     # --- what it may write --------------------------------------------------------------------
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The networks that make images: ``--ema`` averages their weights."""
+        return ()
+
+    def older_checksum(self) -> int | None:
+        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
         """Draw what the networks make now into a PNG; from the same noise or inputs each time.
@@ -284,6 +310,13 @@ class System:
 
     # --- what every system can do -------------------------------------------------------------
 
+    def train(self, batch: Any, step: int) -> dict[str, Any]:
+        """Take a `step`, and what the networks are after it into the `averages`."""
+        metrics = self.step(batch, step)
+        for average in self.averages.values():
+            average.update(step)
+        return metrics
+
     def random(self, *purpose: int) -> np.random.Generator:
         """Return random numbers for a purpose, ``(a number of your own from 110 on, step)``."""
         return np.random.default_rng((self.options.seed, *purpose))
@@ -295,8 +328,12 @@ class System:
         return self
 
     def predict(self, name: str, x: np.ndarray, at_once: int = 64) -> np.ndarray:
-        """Return what the network `name` makes of `x`, a few at a time; from host to host."""
-        network = self.networks[name]
+        """Return what the network `name` makes of `x`, a few at a time; from host to host.
+
+        Its average does, where there is one.
+        """
+        average = self.averages.get(name)
+        network = self.networks[name] if average is None else average.network
         some = network.parameters()[0].data
         backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
         parts = (x[i : i + at_once] for i in range(0, len(x), at_once))
@@ -329,8 +366,8 @@ def refuse_above(needed: float, what: str, advice: str) -> None:
     free = memory.available_bytes("numpy")
     if free is not None and needed > free:
         raise UserError(
-            f"{what} alone would take about {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are available: lower {advice}"
+            f"{what} alone would take about {memory.size_text(needed)}, "
+            f"{memory.size_text(free)} are available: lower {advice}"
         )
 
 

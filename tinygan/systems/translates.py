@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygan.data import to_float
 from tinygan.systems.system import Material, System
 
 __all__ = ["Translates"]
@@ -26,15 +27,22 @@ class Translates(System):
     factor: ClassVar[int] = 1
 
     @property
+    def averaged(self) -> tuple[str, ...]:
+        return tuple(self.directions.values())
+
+    @property
     def multiple(self) -> int:
         """What the networks need height and width to be multiples of."""
         return 1
 
     def translate(self, images: np.ndarray, direction: str) -> np.ndarray:
         """Return what becomes of images, one by one: bytes or [−1, 1] in, [−1, 1] out."""
-        if images.dtype == np.uint8:
-            images = images.astype(np.float32) / 127.5 - 1
-        return self.predict(self.directions[direction], images, at_once=1)
+        return self.predict(self.directions[direction], to_float(images), at_once=1)
+
+    def input_scale(self, direction: str) -> dict[str, Any]:
+        """Return what the run's data noted as black and white of pictures of more than 8 bits."""
+        options = self.options
+        return {"range": options.range} if options.range else self.data.get("scale", {})
 
     def translation_bytes(self, height: int, width: int) -> int:
         """Return roughly what translating one image takes."""

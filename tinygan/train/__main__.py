@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from tinygan import commands
+from tinygan.commands import Parser, complain, say
 from tinygan.errors import DivergedError, UserError
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.runs.checkpoint import load_system
@@ -16,9 +16,8 @@ from tinygan.runs.folder import RunFolder, read_config
 from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.runs.report.words import duration
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.options import Parser, parse_flags
+from tinygan.systems.options import parse_flags
 from tinygan.train.diagnose import find_first_bad
-from tinygan.train.progress import Careful
 from tinygan.train.session import Session, begun, build, taken_up
 
 
@@ -31,15 +30,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.train") -
     if argv is None:
         keep_freed_memory()  # the process is this command's own
         argv = sys.argv[1:]
-    with _warnings_in_a_line():
-        try:
-            return _train(list(argv), prog)
-        except UserError as error:
-            complain(f"{prog}: error: {error}")
-            return 2
-        except KeyboardInterrupt:
-            complain(f"{prog}: interrupted")
-            return 130
+    words = list(argv)
+    return commands.run(prog, lambda: _train(words, prog), "--batch-size, --width or --image-size")
 
 
 def _train(argv: list[str], prog: str) -> int:
@@ -49,8 +41,8 @@ def _train(argv: list[str], prog: str) -> int:
     first.add_argument("--resume")
     known = first.parse_known_args(argv)[0]
     if name is None and argv and argv[0] in ("-h", "--help"):
-        print(f"What can be trained: {', '.join(names())}, or FILE.py:CLASS, a system of your own;")
-        print(f"{prog} NAME --help explains each.  Without a name it is {names()[0]}:\n")
+        say(f"What can be trained: {', '.join(names())}, or FILE.py:CLASS, a system of your own;")
+        say(f"{prog} NAME --help explains each.  Without a name it is {names()[0]}:\n")
     name = name or known.system
     if known.resume:
         path = Path(known.resume)
@@ -121,26 +113,6 @@ def _last(run: RunFolder) -> str:
     except UserError as error:
         return str(error)
     return f"the last checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint yet"
-
-
-def say(text: str) -> None:
-    print(text, file=Careful(sys.stdout), flush=True)
-
-
-def complain(text: str) -> None:
-    print(" ".join(text.splitlines()), file=Careful(sys.stderr), flush=True)
-
-
-@contextmanager
-def _warnings_in_a_line():
-    def show(message, category, filename, lineno, file=None, line=None):
-        complain(f"warning: {message}")
-
-    before, warnings.showwarning = warnings.showwarning, show
-    try:
-        yield
-    finally:
-        warnings.showwarning = before
 
 
 if __name__ == "__main__":

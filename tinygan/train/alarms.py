@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.data import to_float
 from tinygan.metrics import diversity, nearest_neighbours
 
 __all__ = ["Alarms", "Variety", "Warned", "variety"]
@@ -65,7 +66,10 @@ def variety(images) -> Variety:
     """Measure a batch of pictures ``(N, H, W, C)``; compare batches of the same size only.
 
     Large pictures are looked at in thumbnails of 32 to 63 pixels: this is done while training.
+    One picture alone has no variety, and nothing can have less.
     """
+    if len(images) < 2:
+        return Variety(0.0, 0.0)
     images = _thumbnails(images)
     nearest = nearest_neighbours(images, images, 2).distances[:, 1]  # [:, 0] is itself
     return Variety(diversity(images, pairs=128), float(np.median(nearest)))
@@ -76,7 +80,7 @@ def _share(part: float, whole: float) -> str:
 
 
 def _thumbnails(images):
-    x = images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
+    x = to_float(images)
     n, h, w, c = x.shape
     times = max(1, min(h, w) // _SIDE)
     x = x[:, : h // times * times, : w // times * times]

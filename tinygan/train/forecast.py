@@ -26,17 +26,15 @@ def check_memory(system: System, force: bool = False) -> str:
     needed, free = system.step_bytes(), memory.available_bytes(backend)
     if backend == "cupy":
         needed += WORKSPACE_BYTES
-        line = f"training will take about {_size(needed)} more of the GPU's memory"
+        line = f"training will take about {memory.size_text(needed)} more of the GPU's memory"
     else:
         needed += _BESIDE
-        line = f"training will take about {_size(memory.used_bytes() + needed)} of memory"
+        line = (
+            f"training will take about {memory.size_text(memory.used_bytes() + needed)} of memory"
+        )
     if free is None:
         return line
-    line += f", {_size(free)} are free"
+    line += f", {memory.size_text(free)} are free"
     if needed > free and not force:
         raise UserError(f"{line}: {ADVICE}, or try it all the same with --force")
     return line
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -93,7 +93,7 @@ def train(
     with closing(system.batches(start)) as batches:
         try:
             for step in range(start, plan.steps):
-                keeper.add(system.step(next(batches), step), step, batches.waited_seconds)
+                keeper.add(system.train(next(batches), step), step, batches.waited_seconds)
                 done = step + 1
                 last = done == plan.steps or interrupt.signal is not None
                 if done % plan.sample_every == 0 or last:
@@ -180,7 +180,9 @@ class _Keeper:
         images = self.system.save_samples(path)
         self._warn(self.monitor.samples(done, images))
         if last or time.perf_counter() - self.plotted > _SECONDS_BETWEEN_PLOTS:
-            plot_losses(self.run.metrics.rows, self._panels(), self.run.path / "losses.png")
+            self._try(
+                plot_losses, self.run.metrics.rows, self._panels(), self.run.path / "losses.png"
+            )
             ended = "finished" if done == self.plan.steps else "stopped"
             self.report(ended if last else "training")
             self.plotted = time.perf_counter()
@@ -193,7 +195,16 @@ class _Keeper:
 
     def report(self, state: str, error: str = "") -> None:
         """Write ``report.html`` anew."""
-        write_report(self.run.path, self.run.metrics.rows, state, error, self._panels())
+        rows, panels = self.run.metrics.rows, self._panels()
+        self._try(write_report, self.run.path, rows, state, error, panels)
+
+    def _try(self, draw: Callable, *arguments) -> None:
+        """Draw a plot or the report; what goes wrong there is a warning and stops no training."""
+        try:
+            draw(*arguments)
+        except Exception as error:
+            what = draw.__name__.replace("_", " ")
+            self.progress.say(f"warning: cannot {what}: {error or type(error).__name__}")
 
     def save(self, done: int) -> None:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""

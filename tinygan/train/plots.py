@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.files import replaced
+from tinygan.machine.figure import new_figure
 from tinygan.systems.system import Panel
 
 __all__ = ["plot_losses"]
@@ -29,13 +30,8 @@ def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
     Notes
     -----
     Each curve is drawn pale as it is, and strong as a running mean over about a fortieth of it.
-    The figure is made without pyplot, whose global state belongs to whoever imported us.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 1 + 3.2 * len(panels)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(8, 1 + 3.2 * len(panels)), layout="constrained")
     steps = np.array([row["step"] for row in rows])
     for axes, panel in zip(
         figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True

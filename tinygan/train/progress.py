@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 
 from tqdm import tqdm
 
+from tinygan.commands import Careful, complain, say
 from tinygan.runs.report.words import duration
 
-__all__ = ["Careful", "Progress"]
+__all__ = ["Progress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SMOOTHING = 0.1  # share of the newest step in the running mean of the seconds a step takes
@@ -73,14 +73,14 @@ class Progress:
             left = duration((self.total - row["step"]) * self._seconds)
             head = f"step {row['step']:>{len(str(self.total))}}/{self.total}"
             line = "  ".join([head, f"epoch {row['epoch']}", *parts, f"{left} left", waiting])
-            print(line, file=Careful(sys.stdout), flush=True)
+            say(line)
 
     def say(self, text: str) -> None:
         """Print a line without tearing the bar."""
         if self._bar is not None:
             self._bar.write(text, file=Careful(sys.stderr))
         else:
-            print(text, file=Careful(sys.stderr), flush=True)
+            complain(text)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -92,23 +92,3 @@ def _columns(stream) -> int:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # no terminal after all
         return 0
-
-
-class Careful:
-    """A stream whose other end may go away (a closed terminal, ``| head``): training goes on."""
-
-    def __init__(self, stream):
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except OSError:
-            return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._stream.flush()
-
-    def __getattr__(self, name):
-        return getattr(self._stream, name)

@@ -101,16 +101,18 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
     Nothing is left of a run in which no step was finished.
     """
     options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
-    path = Path(given.get("out") or default_path(cls.name, options.data_name))
-    check_free(path)
+    fresh = not given.get("out")
+    path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
+    if not fresh:
+        check_free(path)
     system = build(cls, options)
     forecast = _introduce(system, given.get("force", False), say)
     with Interrupt() as interrupt:
-        run = RunFolder.create(path, describe_run(system, total_steps(system)))
+        run = RunFolder.create(path, describe_run(system, total_steps(system)), fresh)
         copy = None
         try:
             copy = _keep_file(system, run)
-            run.open_metrics(0)
+            run.open_metrics(0, system.metric_names)
             yield Session(system, run, interrupt, forecast)
         finally:
             run.close()
@@ -129,8 +131,9 @@ def taken_up(
     try:
         config = read_config(path)  # nobody else changes it now
         options = load_options(cls.Options, config.get("options"), path / "config.json")
-        system = build(cls, resumed(options, given, path))
-        if _content(system.data) != _content(config.get("data")):
+        noted = _noted(config)
+        system = build(cls, resumed(options, given, path), noted)
+        if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
                 f"then {config.get('data')}, now {system.data}"
@@ -139,13 +142,16 @@ def taken_up(
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
         start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
+            if checkpoint is not None:  # it may have been killed before it could
+                run.prune(system.options.keep, best.step if best else None)
             say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
             yield None
             return
-        run.open_metrics(start)
+        run.open_metrics(start, system.metric_names)
         for error in errors:
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
+        run.prune(system.options.keep, best.step if best else None)
         run.write_config(describe_run(system, total_steps(system), config))
         _keep_file(system, run)
         say(f"continuing {path} after step {start}")
@@ -155,8 +161,11 @@ def taken_up(
         run.close()
 
 
-def build(cls: type[System], options: Options) -> System:
-    """Return a system that is ready to be trained; what is wrong with it is a UserError."""
+def build(cls: type[System], options: Options, noted: dict[str, Any] | None = None) -> System:
+    """Return a system that is ready to be trained; what is wrong with it is a UserError.
+
+    `noted` is what a run that is taken up noted of its data.
+    """
     if options.threads is not None:
         parallel.set_num_threads(options.threads)
     if options.tf32:
@@ -167,6 +176,7 @@ def build(cls: type[System], options: Options) -> System:
         elif options.tf32:
             raise UserError("--tf32 is for a GPU, and this would train on numpy")
         system = cls(options)
+        system.data = noted or {}
         system.start()
     except (BackendError, UserError):
         raise
@@ -222,7 +232,14 @@ def _keep_file(system: System, run: RunFolder) -> Path | None:
     return copy
 
 
-def _content(data: Any) -> tuple:
-    if not isinstance(data, dict):
+def _noted(config: dict[str, Any]) -> dict[str, Any]:
+    data = config.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("scale", {}), dict):
         raise UserError("config.json is damaged: its data: expected a table")
-    return data.get("images"), data.get("checksum")
+    return data
+
+
+def _same(system: System, noted: dict[str, Any]) -> bool:
+    """Tell whether the data are those of a run; older ones noted another checksum."""
+    then, now = ((data.get("images"), data.get("checksum")) for data in (noted, system.data))
+    return now == then or (now[0], system.older_checksum()) == then

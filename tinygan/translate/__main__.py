@@ -7,19 +7,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tinygan import commands
+from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
-from tinygan.data.folder import find_images
+from tinygan.data.folder import folder_scale
+from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
-from tinygan.machine.memory import available_bytes
+from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import Parser, whole
+from tinygan.systems.options import whole
 from tinygan.systems.translates import Translates
-from tinygan.translate.pictures import (
-    save_picture,
-    shrink,
-    suffix_to_write,
-    translate_picture,
-)
+from tinygan.translate.files import Plan, plan
+from tinygan.translate.pictures import save_picture, shrink, shrunk, translate_picture
 
 __all__ = ["main"]
 
@@ -30,80 +29,69 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    try:
-        arguments = _parser(prog).parse_args(argv)
-        files = _files(Path(arguments.input), Path(arguments.out), arguments.force)
-        run = load(
-            arguments.run,
-            system=arguments.system,
-            best=arguments.best,
-            backend=arguments.backend,
-        )
-        direction = run.direction(arguments.direction)
-        failed = _translate_all(files, run.translating(), direction, arguments.size)
-    except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-    done = len(files) - len(failed)
-    for line in failed:
-        print(f"skipped {line}", file=sys.stderr)
-    print(
-        f"{done} of {len(files)} pictures, {direction} by {run.checkpoint}, are in {arguments.out}"
+    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+
+
+def _translate(arguments) -> int:
+    out = Path(arguments.out)
+    todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+    run = load(
+        arguments.run,
+        system=arguments.system,
+        best=arguments.best,
+        raw=arguments.raw,
+        backend=arguments.backend,
     )
+    direction = run.direction(arguments.direction)
+    system = run.translating()
+    scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
+    _make_folder(out)
+    failed = todo.left_out + _translate_all(todo, system, direction, arguments.size, scale)
+    for line in todo.notes:
+        complain(line)
+    for line in failed:
+        complain(f"skipped {line}")
+    count = len(todo.files) + todo.there + len(todo.left_out)
+    there = f" ({todo.there} were there already)" if todo.there else ""
+    done = f"{count - len(failed)} of {count} pictures, {direction} by {shown(run.checkpoint)}"
+    say(f"{done}, are in {shown(out)}{there}")
     return 1 if failed else 0
 
 
-def _files(source: Path, out: Path, force: bool) -> list[tuple[Path, Path]]:
-    """Return pairs of what to read and what to write; refuse to lose anybody's file."""
-    if source.is_file():
-        pairs = [(source, source.name)]
-    elif source.is_dir():
-        pairs = [(source / name, name) for name in find_images(source)]
-    else:
-        raise UserError(f"--input {source}: no such file or folder")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: expected a folder, this is a file")
-    files, taken = [], {}
-    for path, name in pairs:
-        target = out / name
-        target = target.with_suffix(suffix_to_write(target.suffix))
-        if target in taken:
-            raise UserError(f"{taken[target]} and {path} would both be written to {target}")
-        taken[target] = path
-        if target.exists() and target.resolve() == path.resolve():
-            raise UserError(f"--out {out}: {path} would be replaced by its translation")
-        if target.exists() and not force:
-            raise UserError(f"--out {out}: {target} is there already; --force replaces it")
-        files.append((path, target))
-    return files
+def _make_folder(out: Path) -> None:
+    """Make the folder before the time that translating takes."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {shown(out)}: cannot be made: {error.strerror}") from None
 
 
-def _translate_all(files, system: Translates, direction: str, size) -> list[str]:
+def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
-    for path, target in tqdm(files, unit="picture", disable=None):
+    scale = folder_scale([path for path, _ in todo.files], scale, "the pictures")
+    for path, target in tqdm(todo.files, unit="picture", disable=None):
         try:
-            picture = load_image(path, channels=options.channels)
+            with quiet_pillow():
+                picture = load_image(path, channels=options.channels, scale=scale)
         except Exception as error:  # Pillow raises a dozen kinds for damaged files
-            failed.append(f"{path}: cannot be read: {error}")
+            failed.append(f"{shown(path)}: cannot be read: {describe_error(error)}")
+            continue
+        height, width = picture.shape[:2] if size is None else shrunk(picture, size)
+        needed, free = system.translation_bytes(height, width), available_bytes(options.backend)
+        if free is not None and needed > free:
+            failed.append(
+                f"{shown(path)}: {width} × {height} pixels need about {size_text(needed)}, "
+                f"{size_text(free)} are available; give a smaller --size"
+            )
             continue
         if size is not None:
             picture = shrink(picture, size)
-        needed = system.translation_bytes(*picture.shape[:2])
-        free = available_bytes(options.backend)
-        if free is not None and needed > free:
-            failed.append(
-                f"{path}: {picture.shape[1]} × {picture.shape[0]} pixels need about "
-                f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are available; give a smaller --size"
-            )
-            continue
+        made = translate_picture(system, picture, direction)
         try:
-            save_picture(translate_picture(system, picture, direction), target)
-        except OSError as error:
-            raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
+            save_picture(made, target)
+        except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
+            failed.append(f"{shown(target)}: cannot be written: {describe_error(error)}")
     return failed
 
 
@@ -117,6 +105,11 @@ def _parser(prog: str) -> Parser:
         "--best",
         action="store_true",
         help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the weights after the last step, not their average (see --ema of training)",
     )
     parser.add_argument(
         "--direction",
@@ -141,7 +134,21 @@ def _parser(prog: str) -> Parser:
         "size they were trained at (default: as they are)",
     )
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
-    parser.add_argument("--force", action="store_true", help="replace existing files")
+    parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="numbers that are black and white in pictures of more than 8 bits (default: as in the "
+        "run's own data, else what the files say or hold)",
+    )
+    present = parser.add_mutually_exclusive_group()
+    present.add_argument("--force", action="store_true", help="replace existing files")
+    present.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out pictures whose translation is there: goes on after an interruption",
+    )
     return parser
 
 

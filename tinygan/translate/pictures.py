@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan.data import to_uint8
+from tinygan.data import DataError, to_uint8
 from tinygan.files import replaced
 from tinygan.systems.translates import Translates
 
-__all__ = ["save_picture", "shrink", "suffix_to_write", "translate_picture"]
+__all__ = ["save_picture", "shrink", "shrunk", "suffix_to_write", "translate_picture"]
 
 _LOSSY = {"quality": 95}
+_MOST = {"WEBP": 16383, "JPEG": 65535}  # pixels a side
 
 
 def translate_picture(system: Translates, picture: np.ndarray, direction: str) -> np.ndarray:
@@ -50,12 +51,18 @@ def _padding(size: int, stride: int) -> tuple[int, int]:
 
 def shrink(picture: np.ndarray, size: int) -> np.ndarray:
     """Return a picture scaled so that its shorter side is `size` pixels."""
-    height, width, channels = picture.shape
-    scale = size / min(height, width)
-    target = max(1, round(width * scale)), max(1, round(height * scale))
+    channels = picture.shape[2]
+    target = shrunk(picture, size)[::-1]
     image = Image.fromarray(picture if channels == 3 else picture[:, :, 0])
     resized = np.asarray(image.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0))
     return resized if channels == 3 else resized[:, :, None]
+
+
+def shrunk(picture: np.ndarray, size: int) -> tuple[int, int]:
+    """Return height and width of a picture whose shorter side is scaled to `size` pixels."""
+    height, width, _ = picture.shape
+    scale = size / min(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def suffix_to_write(suffix: str) -> str:
@@ -67,9 +74,20 @@ def suffix_to_write(suffix: str) -> str:
 
 
 def save_picture(pixels: np.ndarray, path: Path) -> None:
-    """Write bytes ``(H, W, 3 or 1)`` in the format of the path's ending, in one go."""
+    """Write bytes ``(H, W, 3 or 1)`` in the format of the path's ending, in one go.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be written, or the format has no room for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
     format_ = Image.registered_extensions()[path.suffix.lower()]
+    if max(image.size) > _MOST.get(format_, 1 << 31):
+        raise DataError(
+            f"{image.width} × {image.height} pixels: a {format_} file holds at most "
+            f"{_MOST[format_]} a side; give a smaller --size"
+        )
     with replaced(path) as beside:
         image.save(beside, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))

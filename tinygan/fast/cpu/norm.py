@@ -6,7 +6,7 @@ there.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -195,5 +195,5 @@ def _blocks(function, x, most=SLICE) -> list:
     group_ranges = split(g, max(1, size // m))
     row_ranges = split(m, size)
     places = [(slice(*a), slice(*b)) for a in group_ranges for b in row_ranges]
-    results = run([lambda p=place: function(*p) for place in places])
+    results = run([partial(function, *place) for place in places])
     return [results[i : i + len(row_ranges)] for i in range(0, len(results), len(row_ranges))]

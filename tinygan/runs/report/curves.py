@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import ArrayLike
 
 __all__ = ["Curve", "chart", "ticks"]
 
@@ -63,26 +65,28 @@ def chart(
     last = last if last > first else first + 1
     low, high = limits or _range([y for _, y, *_ in binned], references.values())
 
-    def px(x):
+    def px(x: ArrayLike) -> np.ndarray:
         return _LEFT + (np.asarray(x, float) - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT)
 
-    def py(y):
-        y = np.clip(np.asarray(y, float), low, high)
-        return _TOP + (high - y) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+    def py(y: ArrayLike) -> np.ndarray:
+        inside = np.clip(np.asarray(y, float), low, high)
+        return _TOP + (high - inside) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = []
     for value in ticks(low, high):
-        y = float(py(value))
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" ')
-        parts.append(f'y2="{y:.1f}"/><text class="y" x="{_LEFT - 8}" y="{y:.1f}">{value:g}</text>')
+        at = float(py(value))
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" ')
+        parts.append(
+            f'y2="{at:.1f}"/><text class="y" x="{_LEFT - 8}" y="{at:.1f}">{value:g}</text>'
+        )
     for value in ticks(first, last):
         if value == int(value):
-            x = float(px(value))
-            parts.append(f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 12}">{_short(value)}</text>')
+            at = float(px(value))
+            parts.append(f'<text class="x" x="{at:.1f}" y="{_HEIGHT - 12}">{_short(value)}</text>')
     for value in references.values():
-        y = float(py(value))
-        parts.append(f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" ')
-        parts.append(f'y2="{y:.1f}"/>')
+        at = float(py(value))
+        parts.append(f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" ')
+        parts.append(f'y2="{at:.1f}"/>')
     for i, (x, _, least, most) in enumerate(binned):
         if (most > least).any():
             there = zip(px(x), py(most), strict=True)
@@ -96,8 +100,8 @@ def chart(
                 f'<circle class="dot c{i}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>' for a, b in line
             ]
     for label, value in references.items():  # last, so that no curve runs over them
-        y = float(py(value)) - 6
-        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{y:.1f}">')
+        at = float(py(value)) - 6
+        parts.append(f'<text class="label" x="{_WIDTH - _RIGHT - 4}" y="{at:.1f}">')
         parts.append(f"{escape(label)}</text>")
     return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
@@ -122,7 +126,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [float(f"{n * step:.10g}") + 0.0 for n in numbers]  # + 0 makes −0 a 0
 
 
-def _binned(curve: Curve):
+def _binned(curve: Curve) -> tuple[np.ndarray, ...]:
     """Return steps, means, and the 5th and 95th percentiles of each bin."""
     x, y = np.asarray(curve.steps, float), np.asarray(curve.values, float)
     if len(x) <= _BINS:
@@ -132,7 +136,7 @@ def _binned(curve: Curve):
     return tuple(np.array(means).T)
 
 
-def _range(curves, references) -> tuple[float, float]:
+def _range(curves: list[np.ndarray], references: Iterable[float]) -> tuple[float, float]:
     """Return limits that leave out rare peaks, which would press the rest flat."""
     values = np.concatenate(curves)
     low, high = np.percentile(values, (0, 99.5))
@@ -143,7 +147,7 @@ def _range(curves, references) -> tuple[float, float]:
     return (low if low == 0 else low - margin), high + margin
 
 
-def _points(pairs) -> str:
+def _points(pairs: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
 
 

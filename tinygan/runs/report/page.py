@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
@@ -56,7 +57,7 @@ def write_report(
     return path
 
 
-def _template():
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("tinygan.runs.report", "."),
         autoescape=True,  # folders and files have any name
@@ -67,7 +68,14 @@ def _template():
     return environment.get_template("page.html.jinja")
 
 
-def _content(run, config, rows, state, error, given_panels) -> dict:
+def _content(
+    run: Path,
+    config: dict[str, Any],
+    rows: list[dict],
+    state: str,
+    error: str,
+    given_panels: Sequence[Panel] | None,
+) -> dict[str, Any]:
     watched = read_watch(run / "watch.jsonl")
     frames = [
         {"step": step, "uri": found[0], "width": found[1], "height": found[2]}
@@ -95,7 +103,7 @@ def _content(run, config, rows, state, error, given_panels) -> dict:
     }
 
 
-def _facts(config, rows) -> list[tuple[str, str]]:
+def _facts(config: dict[str, Any], rows: list[dict]) -> list[tuple[str, str]]:
     total = config.get("total_steps", 0)
     facts = [("system", config.get("system", "?")), ("steps", f"{len(rows):,} of {total:,}")]
     if not rows:
@@ -113,7 +121,7 @@ def _facts(config, rows) -> list[tuple[str, str]]:
     return facts
 
 
-def _panels(config, rows, given) -> list[dict]:
+def _panels(config: dict[str, Any], rows: list[dict], given: Sequence[Panel] | None) -> list[dict]:
     names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch", "seconds")]
     steps = [row["step"] for row in rows]
     drawn = []
@@ -132,7 +140,7 @@ def _panels(config, rows, given) -> list[dict]:
     return drawn
 
 
-def _diversity(watched) -> dict | None:
+def _diversity(watched: list[dict]) -> dict | None:
     seen = [line for line in watched if "diversity" in line]
     if not seen:
         return None
@@ -149,7 +157,7 @@ def _diversity(watched) -> dict | None:
     }
 
 
-def _measures(run) -> dict | None:
+def _measures(run: Path) -> dict | None:
     try:
         found = read_json(run / "measures.json")
         results = [
@@ -168,7 +176,7 @@ def _measures(run) -> dict | None:
             for result in found["results"]
         ]
         return {"step": found["step"], "data": found["data"], "results": results}
-    except (OSError, ValueError, KeyError, TypeError):  # none were taken, or not by this tinygan
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or not ours
         return None
 
 

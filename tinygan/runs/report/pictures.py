@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,17 @@ from PIL import Image
 
 __all__ = ["data_uri", "sample_files"]
 
+_NAME = re.compile(r"step-([0-9]{1,15})\.png")
 _MOST_BYTES = 400_000  # of a picture that is embedded as it is
+_MOST_READ = 64 << 20  # bytes and pixels of one of ours
 
 
 def sample_files(folder: Path, count: int) -> list[tuple[int, Path]]:
     """Return ``(step, path)`` of at most `count` sample pictures, evenly spaced in time."""
     found = sorted(
-        (int(path.stem.removeprefix("step-")), path)
+        (int(match[1]), path)
         for path in folder.glob("step-*.png")
-        if path.stem.removeprefix("step-").isdigit()
+        if (match := _NAME.fullmatch(path.name)) and path.is_file()
     )
     if len(found) <= count:
         return found
@@ -37,9 +41,16 @@ def data_uri(path: Path, longest: int | None = None) -> tuple[str, int, int] | N
         it is.
     """
     try:
+        if not path.is_file() or path.stat().st_size > _MOST_READ:
+            return None
         content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        with picture:
             width, height = picture.size
+            if width * height > _MOST_READ:
+                return None
             if longest is None and len(content) <= _MOST_BYTES and picture.format == "PNG":
                 return _uri("png", content), width, height
             picture = picture.convert("RGB")
@@ -47,7 +58,8 @@ def data_uri(path: Path, longest: int | None = None) -> tuple[str, int, int] | N
             file = io.BytesIO()
             picture.save(file, "JPEG", quality=85)
             return _uri("jpeg", file.getvalue()), *picture.size
-    except (OSError, ValueError):  # gone, or cut short by a full disk: the page goes on without
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        # gone, or cut short by a full disk: the page goes on without
         return None
 
 

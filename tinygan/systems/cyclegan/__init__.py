@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data import UnpairedBatches
-from tinygan.layer import Layer
+from tinygan.data import UnpairedPrefetcher, to_float
+from tinygan.data.fingerprint import sampled_checksum
+from tinygan.layer import Layer, Sequential
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.objectives import CycleObjective
 from tinygan.optim import Adam, Optimizer, linear_decay
 from tinygan.summary import summarize
+from tinygan.systems.augmenting import augmentations
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.cyclegan.sheet import save_translation_sheet
@@ -24,7 +26,7 @@ from tinygan.systems.translates import Translates
 
 __all__ = ["CycleGAN", "CycleGANOptions"]
 
-_POOLS = 101  # what a random number is for, see `System.random`
+_POOLS, _AUGMENT = 101, 104  # what a random number is for, see `System.random`
 _UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
 _SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
@@ -141,8 +143,15 @@ class CycleGAN(Translates):
         }
 
     def load_data(self) -> dict[str, Any]:
-        self.domains = load_domains(self.options)
+        self.domains = load_domains(self.options, self.data.get("scale"))
         return self.domains.data
+
+    def older_checksum(self) -> int:
+        return sampled_checksum(self.domains.A, self.domains.B, at_most=128)
+
+    def input_scale(self, direction: str) -> dict[str, Any]:
+        scales = super().input_scale(direction)
+        return scales if self.options.range else scales.get(direction[0], {})
 
     def start(self) -> None:
         super().start()
@@ -161,24 +170,26 @@ class CycleGAN(Translates):
                     f"reaches zero after --schedule-epochs {options.schedule_epochs}"
                 )
 
-    def batches(self, start_step: int) -> UnpairedBatches:
+    def batches(self, start_step: int) -> UnpairedPrefetcher:
         o, domains = self.options, self.domains
         sizes = (o.batch_size, o.load_size, o.image_size)
-        return UnpairedBatches(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
+        return UnpairedPrefetcher(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
 
-    def learning_rate(self, step: int) -> float:
-        """Return the rate of a step, by the epoch it is in."""
+    def learning_rate(self, step: int, initial: float | None = None) -> float:
+        """Return the rate of a step, by the epoch it is in; `initial` is ``--lr`` by default."""
         options = self.options
         epochs, decay_from = options.schedule_epochs, options.decay_from
         if decay_from is None:
             decay_from = epochs // 2
         epoch = step // self.steps_per_epoch
-        return linear_decay(options.lr, epoch, epochs, decay_from, options.schedule)
+        initial = options.lr if initial is None else initial
+        return linear_decay(initial, epoch, epochs, decay_from, options.schedule)
 
     def step(self, batch: tuple[np.ndarray, np.ndarray], step: int) -> dict[str, Any]:
         lr = self.learning_rate(step)
-        for optimizer in self.optimizers.values():
-            optimizer.lr = lr
+        for name, optimizer in self.optimizers.items():
+            optimizer.lr = lr if name == "adam_G" else self.learning_rate(step, self.options.lr_d)
+        augment = augmentations(self.options.augment, (self.options.seed, _AUGMENT, step))
         x, y = self.upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
         networks = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
@@ -190,6 +201,7 @@ class CycleGAN(Translates):
             y,
             objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),
             pools=(self.pools["pool_X"], self.pools["pool_Y"]),
+            augment=Sequential(*augment),
         )
         return losses | {"lr": get_xp(x).full((), lr, x.dtype)}
 
@@ -224,7 +236,7 @@ class CycleGAN(Translates):
         """
         if self.domains.pairs is None:
             return None
-        pairs = [images.astype(np.float32) / 127.5 - 1 for images in self.domains.pairs]
+        pairs = [to_float(images) for images in self.domains.pairs]
         left_alone = float(abs(pairs[0] - pairs[1]).mean())
         return [
             (float(abs(self.translate(pairs[i], direction) - pairs[1 - i]).mean()), left_alone)
@@ -282,7 +294,7 @@ class CycleGAN(Translates):
     def material(
         self, count: int, data: str | None = None, dataset: str | None = None
     ) -> list[Material]:
-        return material(self.options, count, data, dataset)
+        return material(self.options, count, data, dataset, self.data.get("scale"))
 
     def step_bytes(self) -> int:
         """Return what a step holds at most: two backward passes of generators, or one and D's.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data import DRAWN_SETS, DataError, ImageFolder
+from tinygan.data import DRAWN_SETS, DataError, ImageFolder, checksum
 from tinygan.errors import UserError
 from tinygan.systems.cyclegan.options import CycleGANOptions
-from tinygan.systems.draws import FRESH, checksum, some
+from tinygan.systems.draws import FRESH, some
 from tinygan.systems.system import Material, refuse_above
 
 __all__ = ["Domains", "load_domains", "material"]
@@ -46,21 +46,30 @@ class Domains:
     data: dict[str, Any]
 
 
-def load_domains(options: CycleGANOptions) -> Domains:
+def load_domains(options: CycleGANOptions, scales: dict[str, Any] | None = None) -> Domains:
     """Return the images that a run with these options is trained on.
+
+    Parameters
+    ----------
+    options
+    scales : dict, optional
+        Domain, "A" or "B" → the scale of its pictures of more than 8 bits, as a run noted it.
 
     Raises
     ------
     DataError
         If the folder is not laid out as trainA/, trainB/, or holds no usable image.
     """
-    return _folders(options) if options.data else _drawn(options)
+    return _folders(options, scales or {}) if options.data else _drawn(options)
 
 
-def _read(options, root, names, size) -> ImageFolder:
+def _read(options, root, names, size, scale=None) -> ImageFolder:
     """Read the first of some folders that is there."""
     path = _find(root, names)
-    return ImageFolder(path, size, options.channels, fit=options.fit, cache=options.cache)
+    scale = {"range": options.range} if options.range else scale
+    return ImageFolder(
+        path, size, options.channels, fit=options.fit, cache=options.cache, scale=scale
+    )
 
 
 def _find(root, names) -> Path:
@@ -74,17 +83,24 @@ def _find(root, names) -> Path:
     )
 
 
-def _folders(options) -> Domains:
+def _folders(options, scales) -> Domains:
     root = Path(options.data)
     for domain in "AB":
         _find(root, [f"train{domain}"])  # both, before the time it takes to read one
-    train = [_read(options, root, [f"train{domain}"], options.load_size) for domain in "AB"]
-    test = [  # without images set aside, those that are learnt from have to do
-        _read(options, root, [f"test{domain}", f"train{domain}"], options.image_size)
+    train = [
+        _read(options, root, [f"train{domain}"], options.load_size, scales.get(domain))
         for domain in "AB"
     ]
+    scales = {domain: folder.scale for domain, folder in zip("AB", train, strict=True)}
+    test = [  # without images set aside, those that are learnt from have to do
+        _read(options, root, [f"test{d}", f"train{d}"], options.image_size, scales[d]) for d in "AB"
+    ]
     A, B = (folder.images for folder in train)
-    source = {"folder": str(root), "skipped": sum(len(folder.skipped) for folder in train)}
+    source = {
+        "folder": str(root),
+        "skipped": sum(len(folder.skipped) for folder in train),
+        "scale": {domain: scale for domain, scale in scales.items() if scale},
+    }
     test_A, test_B = (some(folder.images, _SAMPLES) for folder in test)
     return Domains(A, B, test_A, test_B, None, source | _content(A, B))
 
@@ -114,11 +130,15 @@ def _drawn(options) -> Domains:
 
 def _content(A, B) -> dict:
     counts = {"images": len(A) + len(B), "images_A": len(A), "images_B": len(B)}
-    return counts | {"checksum": checksum(B, 128, checksum(A, 128))}
+    return counts | {"checksum": checksum(A, B)}
 
 
 def material(
-    options: CycleGANOptions, count: int, data: str | None, dataset: str | None
+    options: CycleGANOptions,
+    count: int,
+    data: str | None,
+    dataset: str | None,
+    scales: dict[str, Any] | None = None,
 ) -> list[Material]:
     """Return what to measure a run's translations with, A to B and B to A.
 
@@ -132,9 +152,9 @@ def material(
         real = [draw(2 * count, size, start=2 * FRESH).images for draw in makers]
     else:
         root = Path(data or options.data or "")
-        read = partial(_read, options, root, size=size)
-        inputs = [read(names=[f"test{d}", f"train{d}"]).images for d in "AB"]
-        real = [read(names=[f"train{d}", f"test{d}"]).images for d in "AB"]
+        read, scales = partial(_read, options, root, size=size), scales or {}
+        inputs = [read([f"test{d}", f"train{d}"], scale=scales.get(d)).images for d in "AB"]
+        real = [read([f"train{d}", f"test{d}"], scale=scales.get(d)).images for d in "AB"]
     training = real
     if drawn and not options.data:  # those that the run was trained on, at the images' size
         _, makers = _makers(options, None)

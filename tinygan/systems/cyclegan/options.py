@@ -7,6 +7,7 @@ from functools import partial
 
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
+from tinygan.systems.augmenting import augment_option, lr_d_option
 from tinygan.systems.options import Options, choice, inherit, number, option, switch, whole
 from tinygan.systems.presets import Preset
 
@@ -157,8 +158,10 @@ class CycleGANOptions(Options):
         "generated pictures that are remembered for each discriminator; 0: none",
         group="objective",
     )
+    augment: str | None = augment_option()
     batch_size: int = inherit(Options, "batch_size", 1)
     lr: float = inherit(Options, "lr", help="Adam's initial rate")
+    lr_d: float | None = lr_d_option()
     beta1: float = _learning(0.5, number(0, below=1, metavar="B"), "Adam's first β")
     epochs: int | None = inherit(Options, "epochs", 200)
     schedule_epochs: int | None = _learning(

@@ -1,0 +1,61 @@
+// A slider and a play button over a tall picture whose frames stand under one another.
+(function () {
+  "use strict";
+
+  function dress(image) {
+    const frames = Number((/frames-(\d+)/.exec(image.className) || [])[1]);
+    if (!frames || !image.naturalWidth) return;
+    const box = document.createElement("div");
+    const view = document.createElement("div");
+    const bar = document.createElement("div");
+    const play = document.createElement("button");
+    const slider = document.createElement("input");
+    const count = document.createElement("output");
+    box.className = "tg-widget tg-film-box";
+    view.className = "tg-film-view";
+    bar.className = "tg-bar";
+    play.type = "button";
+    play.textContent = "Play";
+    Object.assign(slider, { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1 });
+    slider.setAttribute("aria-label", image.alt);
+    view.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight / frames}`;
+    view.style.maxWidth = `${image.naturalWidth}px`;
+    image.parentNode.insertBefore(box, image);
+    view.append(image);
+    bar.append(play, slider, count);
+    box.append(view, bar);
+
+    let timer = null;
+    const show = () => {
+      image.style.transform = `translateY(${(-100 * slider.value) / frames}%)`;
+      count.textContent = `${Number(slider.value) + 1} / ${frames}`;
+    };
+    const stop = () => {
+      clearInterval(timer);
+      timer = null;
+      play.textContent = "Play";
+    };
+    play.addEventListener("click", () => {
+      if (timer !== null) return stop();
+      if (Number(slider.value) === frames - 1) slider.value = 0;
+      play.textContent = "Pause";
+      timer = setInterval(() => {
+        slider.value = Number(slider.value) + 1;
+        show();
+        if (Number(slider.value) === frames - 1) stop();
+      }, 180);
+    });
+    slider.addEventListener("input", () => { stop(); show(); });
+    show();
+  }
+
+  function start() {
+    for (const image of document.querySelectorAll("img.tg-film")) {
+      if (image.complete && image.naturalWidth) dress(image);
+      else image.addEventListener("load", () => dress(image), { once: true });
+      image.loading = "eager";
+    }
+  }
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

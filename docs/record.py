@@ -1,0 +1,148 @@
+"""Make the recorded results that the site shows, anew.
+
+    python docs/record.py [dcgan] [cyclegan]
+
+Pages execute for seconds; what takes minutes is run here, once, and kept in ``docs/recorded/`` as
+one picture and one JSON file each: the command, the machine, the date, and every number that is
+shown.  ``.. recorded:: NAME`` puts it on a page.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinygan.data import bags, faces
+from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
+from tinygan.models import cyclegan as cyclegan_model
+from tinygan.models import dcgan as dcgan_model
+from tinygan.runs.checkpoint import load_network
+from tinygan.train.__main__ import main as train
+
+OUT = Path(__file__).resolve().parent / "recorded"
+
+
+def to_bytes(images):
+    return np.clip(images * 127.5 + 127.5, 0, 255).astype(np.uint8)
+
+
+def sheet(images, columns, scale=2):
+    """Lay images out in rows, each pixel enlarged."""
+    n, h, w, c = images.shape
+    rows = images.reshape(n // columns, columns, h, w, c).swapaxes(1, 2)
+    return rows.reshape(n // columns * h, columns * w, c).repeat(scale, 0).repeat(scale, 1)
+
+
+def keep(name, picture, frames=1, **facts):
+    """Write one result and where it came from."""
+    OUT.mkdir(exist_ok=True)
+    Image.fromarray(picture).save(OUT / f"{name}.webp", quality=72, method=6)
+    facts |= {
+        "frames": frames,
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), NumPy {np.__version__}",
+    }
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    (OUT / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def network_at(run, step, network, name):
+    """Load a network's weights from the checkpoint of a step."""
+    load_network(run / "checkpoints" / f"step-{step:06d}.safetensors", network, name)
+    return network
+
+
+def dcgan(run: Path):
+    """The default run: the same noise at 19 moments, and how good it is."""
+    if not run.exists():
+        assert train(["dcgan", "--keep", "99", "--out", str(run)]) == 0
+    samples = sorted((run / "samples").glob("step-*.png"))
+    frames = [np.asarray(Image.open(path).convert("RGB")) for path in samples]
+    frames = [frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames]
+    last = int(samples[-1].stem[5:])
+    options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
+    G = dcgan_model.generator(
+        32, noise_size=options["noise_size"], width=options["width"], activation="leaky_relu"
+    )
+    G = network_at(run, last, G, "G")
+    made = to_bytes(G.predict(dcgan_model.draw_noise(500, options["noise_size"], 5)))
+    held_out = faces(500, 32, seed=0, start=20000)
+    probe = AttributeProbe(faces(2000, 32, seed=1), held_out)
+    coverage = probe.coverage(made)
+    patches = [
+        np.mean(list(sliced_wasserstein(held_out.images[:250], other).values()))
+        for other in (made[:250], held_out.images[250:])
+    ]
+    keep(
+        "dcgan",
+        np.concatenate(frames),
+        frames=len(frames),
+        command="python -m tinygan.train",
+        alt="Generated faces, the same noise again and again while the default run trains",
+        caption=(
+            f"The default run, {last} steps, the same noise every {int(samples[0].stem[5:])} steps "
+            f"(32 × 32 pixels, enlarged). Of 500 new pictures at the end {coverage.recognised:.0%} "
+            f"are recognised as drawn faces, {coverage.total:.0%} of all kinds of hair, glasses, … "
+            f"occur; diversity {diversity(made):.2f} (real: {diversity(held_out.images):.2f}); "
+            f"patch distance {patches[0]:.3f} (real and real: {patches[1]:.3f})."
+        ),
+    )
+
+
+def cyclegan(run: Path):
+    """The default CycleGAN run to 1500 steps: what it translates, and how far from the truth."""
+    if not run.exists():
+        words = ["cyclegan", "--steps", "1500", "--keep", "99", "--out", str(run)]
+        assert train(words) == 0
+    size = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]["image_size"]
+    options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
+    x, y = (bags(64, size, seed=0, domain=d, start=5000).images for d in ("handbag", "backpack"))
+    rows, said = [x[:8]], []
+    G = cyclegan_model.generator(
+        width=options["width"],
+        residual_blocks=options["residual_blocks"],
+        upsampling=options["upsampling"],
+    )
+    steps = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
+    for step in steps:
+        G = network_at(run, step, G, "G")
+        made = to_bytes(G.predict(x.astype(np.float32) / 127.5 - 1))
+        said.append((step, float(translation_error(made, y).absolute.mean())))
+        if step in (500, 1000, steps[-1]):
+            rows.append(made[:8])
+    nothing = float(translation_error(x, y).absolute.mean())
+    listed = ", ".join(f"{value:.3f} after {step}" for step, value in said)
+    keep(
+        "cyclegan",
+        sheet(np.concatenate([*rows, y[:8]]), 8),
+        command="python -m tinygan.train cyclegan --steps 1500",
+        alt="Rows of bags: handbags, their translations during training, the true backpacks",
+        caption=(
+            f"First row: handbags that were not trained on ({size} × {size} pixels, enlarged). "
+            f"Last row: the true backpacks. Between them: translations after "
+            f"{', '.join(str(s) for s in steps if s in (500, 1000, steps[-1]))} steps. Mean "
+            f"distance from the truth: {listed} steps; of not translating at all: {nothing:.3f}."
+        ),
+        steps=said,
+        nothing=nothing,
+    )
+
+
+def main() -> int:
+    kept = os.environ.get("RECORD_RUNS")  # runs that are there already, by name
+    for name in sys.argv[1:] or ["dcgan", "cyclegan"]:
+        with tempfile.TemporaryDirectory() as folder:
+            globals()[name](Path(kept or folder) / name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

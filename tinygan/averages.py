@@ -1,0 +1,100 @@
+"""A running average of a network's weights."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+
+from tinygan.fast import accelerated
+from tinygan.layer import Layer
+from tinygan.machine.arrays import get_xp
+
+__all__ = ["Average"]
+
+
+class Average:
+    r"""An exponential moving average of a network: of what it was in the last steps.
+
+    The steps of a game go around what they look for, and each leaves its own traces in the
+    pictures.  They cancel in the mean of the weights.  The network itself never sees it.
+
+    Parameters
+    ----------
+    network : Layer
+        What is trained.
+    decay : float
+        β, in [0, 1): the mean is over about 1 / (1 − β) steps.
+
+    Attributes
+    ----------
+    network : Layer
+        A copy that holds the average: of the parameters and of the running statistics.  Its
+        parameters have no gradients.
+
+    Notes
+    -----
+    After step t (from 0), with each number θ of the network and its average :math:`\bar\theta`,
+
+    .. math::
+        \bar\theta \leftarrow \beta_t \bar\theta + (1 - \beta_t)\, \theta, \qquad
+        \beta_t = \min\Bigl(\beta, \frac{t + 1}{t + 10}\Bigr).
+
+    At first :math:`\beta_t` is small: the mean is over the last tenth of the steps, about, so that
+    the initial weights are soon forgotten.
+
+    References
+    ----------
+    Polyak, Juditsky, *Acceleration of Stochastic Approximation by Averaging*, 1992.  Yazıcı et al.,
+    *The Unusual Effectiveness of Averaging in GAN Training*, 2019.
+
+    Examples
+    --------
+    >>> from tinygan import Linear
+    >>> layer = Linear(1, 1)
+    >>> layer.weight.data[...] = 0
+    >>> average = Average(layer, decay=0.5)
+    >>> layer.weight.data[...] = 1
+    >>> average.update(step=0)  # 0.1 · 0 + 0.9 · 1
+    >>> round(float(average.network.weight.data[0, 0]), 3)
+    0.9
+    """
+
+    def __init__(self, network: Layer, decay: float):
+        if not 0 <= decay < 1:
+            raise ValueError(f"Average: decay: expected a number in [0, 1), got {decay!r}")
+        self.decay = float(decay)
+        self.network = deepcopy(network)
+        for parameter in self.network.parameters():  # a single zero, shown at every place
+            xp = get_xp(parameter.data)
+            parameter.grad = xp.broadcast_to(xp.zeros((), parameter.data.dtype), parameter.shape)
+        self._source = network
+
+    def update(self, step: int) -> None:
+        """Take the network as it is after `step` (from 0) into the average."""
+        averages, values = _arrays(self.network), _arrays(self._source)
+        for name, value in values.items():
+            if value.dtype.kind != "f":  # a state of random numbers, which has no mean
+                averages[name][...] = value
+        floats = [name for name, value in values.items() if value.dtype.kind == "f"]
+        decay = min(self.decay, (step + 1) / (step + 10))
+        average_all([averages[name] for name in floats], [values[name] for name in floats], decay)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the averages, by the names of the network's own arrays."""
+        return self.network.state_dict()
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Set the averages from `state`, see `Layer.load_state_dict`."""
+        self.network.load_state_dict(state)
+
+
+@accelerated
+def average_all(averages, thetas, decay) -> None:
+    """Move all `averages` in place: ``decay · average + (1 − decay) · θ``."""
+    for average, theta in zip(averages, thetas, strict=True):
+        average[...] = decay * average + (1 - decay) * theta
+
+
+def _arrays(network: Layer) -> dict[str, np.ndarray]:
+    return {n: p.data for n, p in network.named_parameters().items()} | network.buffers()

@@ -1,0 +1,205 @@
+"""The skeleton of every command: its parser, its words to the user, errors and exit statuses.
+
+A command is a function that parses `argv` and does what it says; `run` calls it and turns what
+goes wrong into one line and an exit status:
+
+===========  ====================================================================================
+0            done
+1            it had to stop: a full disk, no memory; or the command's own (`gradcheck`: wrong)
+2            what was asked for is not possible; nothing was changed
+130          interrupted
+===========  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NoReturn
+
+from tinygan.errors import DivergedError, UserError
+
+__all__ = [
+    "Careful",
+    "Parser",
+    "complain",
+    "printable",
+    "run",
+    "say",
+]
+
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which way text is read
+_USERS = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ELOOP, errno.EEXIST}
+_USERS |= {errno.EISDIR, errno.ENOTDIR}
+
+
+def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
+    """Call `command`, report what goes wrong in one line, and return the exit status.
+
+    Parameters
+    ----------
+    prog : str
+        The command's name, for its messages.
+    command : callable
+        Returns its exit status, or None for 0.
+    smaller : str
+        What to lower when memory does not suffice: "--count or --size".
+    """
+    with _streams(), _own_warnings():
+        try:
+            return command() or 0
+        except (UserError, DivergedError) as error:
+            complain(f"{prog}: error: {error}")
+            return 2
+        except BrokenPipeError:  # nobody reads any more, as with ``| head``
+            return 0
+        except OSError as error:
+            complain(f"{prog}: error: {_described(error)}")
+            return 2 if error.errno in _USERS else 1
+        except MemoryError:
+            advice = f"; lower {smaller}" if smaller else ""
+            complain(f"{prog}: error: this does not fit into memory{advice}")
+            return 1
+        except KeyboardInterrupt:
+            complain(f"{prog}: interrupted")
+            return 130
+
+
+def say(text: str) -> None:
+    """Print `text` on standard output."""
+    print(printable(text), file=Careful(sys.stdout), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print `text` on standard error, as one line."""
+    print(printable(" ".join(text.split("\n"))), file=Careful(sys.stderr), flush=True)
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with its control characters spelled out: a file's name may hold any.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m.png")
+    'a\\x1b[31m.png'
+    """
+    return "".join(repr(c)[1:-1] if _controls(c) else c for c in text)
+
+
+def _controls(c: str) -> bool:
+    return c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS)
+
+
+class Careful:
+    """A stream whose other end may go away (a closed terminal, ``| head``): the command goes on."""
+
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line and knows ``--version``."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.add_argument(
+            "--version", action=_Version, nargs=0, help="show tinygan's version and exit"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        for before, word in zip(["", *words], words, strict=False):
+            name = word.rstrip("=") if word.startswith("--") and word.endswith("=") else before
+            if not word or word != word.rstrip("="):
+                where = f"{name}: " if name.startswith("-") else ""
+                self.error(f"{where}expected a value, got an empty text")
+        return super().parse_known_args(words, namespace)
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: list[str], dest: str, **kwargs: Any):
+        kwargs["default"] = argparse.SUPPRESS
+        super().__init__(option_strings, argparse.SUPPRESS, **kwargs)
+
+    def __call__(self, parser: Any, *rest: Any, **named: Any) -> None:
+        import tinygan
+
+        say(f"tinygan {tinygan.__version__}")
+        parser.exit()
+
+
+def _described(error: OSError) -> str:
+    """Return ``FILE: what happened``."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Let anything be printed: to closed streams, in any encoding, to a pipe that nobody reads."""
+    _open_closed()
+    streams = [s for s in (sys.stdout, sys.stderr) if hasattr(s, "reconfigure")]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="replace")  # a terminal of code page 1252 has no × or ₁
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            try:
+                stream.flush()
+                stream.reconfigure(errors=errors)
+            except OSError:  # what is left in the buffer must not fail once more at the exit
+                _discard(stream)
+
+
+def _open_closed() -> None:
+    """Put the null device in the place of standard streams that are closed (``>&-``).
+
+    Else the next file that is opened takes their number, and what is printed goes into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _discard(stream: IO[str]) -> None:
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+@contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Show warnings as one line each, while the command runs."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(message: Warning | str, *where: Any, **named: Any) -> None:
+    complain(f"warning: {message}")

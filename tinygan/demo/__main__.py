@@ -1,0 +1,60 @@
+"""``python -m tinygan.demo RUN``: a page in which anyone can play with a trained network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tinygan import commands
+from tinygan.commands import Parser, say
+from tinygan.errors import UserError
+from tinygan.files import write_text
+from tinygan.formats.demo import page
+from tinygan.runs.run import load
+
+
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") -> int:
+    """Write the page that `argv` asks for, and return the exit status."""
+    return commands.run(prog, lambda: write(_parser(prog).parse_args(argv)))
+
+
+def write(arguments) -> None:
+    out = Path(arguments.out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {out}: expected the name of an .html file")
+    if out.exists() and (out.is_dir() or not arguments.force):
+        raise UserError(f"--out {out}: is there already; --force replaces it")
+    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    html = page(run, arguments.direction, arguments.half)
+    write_text(out, html)
+    say(f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Write one page of HTML in which anyone can play with a trained generator. It "
+        "needs no network and no server.",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument("--out", default="demo.html", metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--direction", metavar="NAME", help="of a run that translates: AtoB (the default) or BtoA"
+    )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="keep the weights as 16-bit numbers: half the size"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

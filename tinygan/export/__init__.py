@@ -1,0 +1,1 @@
+"""A run's networks for other tools: ``python -m tinygan.export``."""

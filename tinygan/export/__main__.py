@@ -1,0 +1,62 @@
+"""``python -m tinygan.export RUN model.onnx``: a run's network as an ONNX model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tinygan import commands
+from tinygan.commands import Parser, say
+from tinygan.errors import UserError
+from tinygan.formats.onnx_file import to_onnx, write_onnx
+from tinygan.formats.run import input_shape, network_of
+from tinygan.runs.run import load
+from tinygan.systems.options import stored
+
+
+def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:
+    """Export what `argv` names, and return the exit status."""
+    return commands.run(prog, lambda: export(_parser(prog).parse_args(argv)))
+
+
+def export(arguments) -> None:
+    out, name = Path(arguments.out), arguments.network
+    if out.suffix.lower() != ".onnx":
+        raise UserError(f"{out}: expected the name of an .onnx file")
+    if out.exists() and (out.is_dir() or not arguments.force):
+        raise UserError(f"{out}: is there already; --force replaces it")
+    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
+    notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
+    write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
+    say(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="Write a run's network as an ONNX model.")
+    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument("out", metavar="OUT", help="an .onnx file")
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        default="G",
+        help="which one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="keep the weights as 16-bit numbers, in half the space"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
