@@ -168,8 +168,8 @@ class Student:
             used, waited = self._cpu() - began, time.monotonic() - start
             if used > seconds:
                 raise Stopped(
-                    f"stopped after {max(1, round(seconds))} seconds of processor time: is there an endless "
-                    "loop?"
+                    f"stopped after {max(1, round(seconds))} seconds of processor time: "
+                    "is there an endless loop?"
                 )
             if waited > 3 * seconds + 5 or (used < 0.1 * waited and waited > seconds + 1):
                 raise Stopped(
