@@ -32,6 +32,7 @@ class DrawsOptions(Options):
     """Options of all systems that draw images."""
 
     drawn = "faces"
+    shaping = ("channels", "image_size")
 
     dataset: str | None = inherit(
         Options,
@@ -86,7 +87,7 @@ class Draws(System):
         """Return the images ``(N, H, W, C)`` in [−1, 1] that are made of z, on the host."""
         return self.predict("G", z)
 
-    def between(self, a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def between(self, a: np.ndarray, b: np.ndarray, t: Any) -> np.ndarray:
         """Return z on the way from `a` to `b`, each ``(…, noise_size)``, at `t` from 0 to 1.
 
         Notes

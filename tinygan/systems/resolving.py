@@ -18,7 +18,7 @@ from tinygan.errors import UserError
 from tinygan.systems.kinds import Kind
 from tinygan.systems.options import REQUIRED, Options, fields_of, flag_of
 
-__all__ = ["checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
+__all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
 
 
 def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:
@@ -167,3 +167,13 @@ def resumed(options: Options, given: dict[str, Any], path: Path) -> Options:
     options = dataclasses.replace(options, **_over({}, changes))
     options.check()
     return options
+
+
+def changed(before: Options, now: Options) -> dict[str, list]:
+    """Return the options "from then on" that a resumed run changes: name → [before, now]."""
+    pairs = {
+        field.name: [getattr(before, field.name), getattr(now, field.name)]
+        for field in fields_of(type(now))
+        if field.metadata["change"] == "from then on"
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -7,16 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import save_checkpoint
+from tinygan.runs.checkpoint import info, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.header import Best
 from tinygan.runs.report import write_report
-from tinygan.systems.resolving import stored
 from tinygan.systems.system import Panel, System
 from tinygan.train.alarms import Warned
 from tinygan.train.interrupt import Interrupt
@@ -223,14 +222,7 @@ class _Keeper:
         if score is not None and (self.best is None or score < self.best.score):
             self.best = Best(done, score)
         self.metrics.sync()
-        info = {
-            "options": stored(self.system.options),
-            "data": self.system.data,
-            "score": score,
-            "best": self.best and asdict(self.best),
-        }
-        if self.system.file is not None:
-            info["system_file"] = self.system.file.described()
-        save_checkpoint(self.run.checkpoints, self.system, done, info)
+        noted = info(self.system, score, self.best)
+        save_checkpoint(self.run.checkpoints, self.system, done, noted)
         self.run.prune(self.plan.keep, self.best.step if self.best else None)
         self.clock = time.perf_counter()
