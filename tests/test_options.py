@@ -50,7 +50,8 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
             assert list(action.choices) == then["choices"], flag
         if "value" in then and flag != "--preset":
             assert action.const == then["value"], flag
-    new = {"--config", "--system", "--objective", "-h", "--help"}
+    new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}
+    new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit"}
     assert actions.keys() - FLAGS[system].keys() <= new
 
 
@@ -76,13 +77,13 @@ def test_the_name_that_an_option_had_is_read():
 class Newer(DCGANOptions):
     """What a later version adds."""
 
-    ema: float = option(0.999, number(0, 1), "new runs average", before=0.0)
+    decay: float = option(0.999, number(0, 1), "what new runs do", before=0.0)
     lr: float = inherit(DCGANOptions, "lr", 0.5)
 
 
 def test_an_older_run_keeps_what_was_computed_before_an_option_existed():
-    assert load_options(Newer, values(), "here").ema == 0.0
-    assert resolve(Newer, {"data": "x"}).ema == 0.999
+    assert load_options(Newer, values(), "here").decay == 0.0
+    assert resolve(Newer, {"data": "x"}).decay == 0.999
     assert Newer().lr == 0.5
     assert load_options(Newer, values(lr=1e-4), "here").lr == 1e-4
 

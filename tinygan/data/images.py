@@ -16,7 +16,7 @@ from tinygan.data.opening import open_image, shown
 from tinygan.errors import DataError
 from tinygan.files import replaced
 
-__all__ = ["load_image", "save_grid"]
+__all__ = ["enlarge", "load_image", "save_grid", "save_pictures", "tile"]
 
 _MOST = 16384  # pixels a side of what pictures are scaled to
 FITS = ("crop", "pad", "stretch")
@@ -173,6 +173,11 @@ def save_grid(
     gutter : int
         Width of the gutters in pixels.
     """
+    save_png(tile(images, columns, gutter), path)
+
+
+def tile(images: np.ndarray, columns: int | None = None, gutter: int = 2) -> np.ndarray:
+    """Return the sheet that `save_grid` writes, bytes ``(H, W, C)``."""
     images = to_uint8(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.shape[0]:
         raise DataError(
@@ -196,7 +201,25 @@ def save_grid(
     page[: rows * (height + gutter), : columns * (width + gutter)] = cells.swapaxes(1, 2).reshape(
         rows * (height + gutter), columns * (width + gutter), channels
     )
-    save_png(page, path)
+    return page
+
+
+def enlarge(images: np.ndarray, times: int) -> np.ndarray:
+    """Return images ``(N, H, W, C)`` with each pixel as a square of `times` × `times`.
+
+    Examples
+    --------
+    >>> enlarge(np.array([[[[1], [2]]]]), 2)[0, :, :, 0]
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2]])
+    """
+    return images.repeat(times, axis=1).repeat(times, axis=2)
+
+
+def save_pictures(images: np.ndarray, folder: Path, first: int = 0) -> None:
+    """Write each image as a PNG of its size, ``000000.png``, counted from `first`."""
+    for i, image in enumerate(to_uint8(images), first):
+        save_png(image, folder / f"{i:06d}.png")
 
 
 def save_png(pixels: np.ndarray, path: str | os.PathLike) -> None:

@@ -26,6 +26,9 @@ from tinygan.systems.translates import Translates
 __all__ = ["Images", "Run", "load"]
 
 
+_STOPS = 4  # of a walk
+
+
 class Images(np.ndarray):
     """An array of images ``(N, H, W, C)`` in [−1, 1] that notebooks show as a grid."""
 
@@ -90,6 +93,20 @@ class Run:
         t = np.linspace(0, 1, columns, dtype=np.float32)[:, None]
         z = system.between(a, b, t)
         return z.reshape(rows * columns, -1)[:count].astype(np.float32)
+
+    def walk(self, count: int = 64, frames: int = 60, seed: int = 0) -> np.ndarray:
+        """Return z, ``(frames, count, noise_size)``: `count` ways in a circle of `frames` steps.
+
+        Each begins at the z of `generate` with that seed and comes by three others.
+        """
+        system = self.drawing()
+        stops = system.noise(_STOPS * count, seed).reshape(_STOPS, count, -1)
+        z = []
+        for i in range(frames):
+            leg, t = divmod(i * _STOPS / frames, 1)
+            a, b = stops[int(leg)], stops[(int(leg) + 1) % _STOPS]
+            z.append(system.between(a, b, np.float32(t)))
+        return np.stack(z).astype(np.float32)
 
     def translate(self, images: np.ndarray, direction: str | None = None) -> Images:
         """Translate images ``(N, H, W, C)``, bytes or in [−1, 1]."""
