@@ -226,6 +226,78 @@ def test_totals_never_change_the_schedule(tmp_path):
     assert len({row["lr"] for row in rows(tmp_path / "whole")}) == 3
 
 
+def go_on(run, *words) -> int:
+    return main(["cyclegan", "--resume", str(run), *map(str, words)])
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Two epochs of 12 steps; the rate falls in the second and would be zero in the third."""
+    out = tmp_path / "run"
+    assert train("--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", out) == 0
+    return out
+
+
+def test_past_the_end_of_its_schedule_a_run_asks_how_the_rate_goes_on(finished, capsys):
+    before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert go_on(finished, "--epochs", 3) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "reaches zero after --schedule-epochs 2" in line
+    assert "--schedule-epochs 3" in line
+    assert "--decay-from" in line
+    assert {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"),
+    [
+        (["--schedule-epochs", 4], 5e-4),  # from 0 of 4 on: 1, 3/4, 1/2
+        (["--schedule-epochs", 3, "--decay-from", 3], 1e-3),  # never falls
+    ],
+)
+def test_a_finished_run_is_made_longer_with_a_schedule_that_is_stated(
+    words, rate, finished, capsys
+):
+    assert go_on(finished, "--epochs", 3, *words) == 0
+    told = capsys.readouterr().out
+    assert f"the learning rate goes on at {rate:g}, it was 0.0005" in told
+    rates = [row["lr"] for row in rows(finished)]
+    assert rates == pytest.approx([1e-3] * 12 + [5e-4] * 12 + [rate] * 12)
+    config = json.loads((finished / "config.json").read_text())
+    [changed] = config["changed"]
+    assert changed["after_step"] == 24
+    assert changed["schedule_epochs"] == [2, words[1]]
+    assert config["options"]["schedule_epochs"] == words[1]
+    assert go_on(finished, "--epochs", 3) == 0  # a further resume keeps it
+    assert json.loads((finished / "config.json").read_text()) == config
+
+
+def test_a_changed_schedule_is_kept_across_a_kill(finished, tmp_path):
+    words = ["--epochs", 3, "--schedule-epochs", 4, "--checkpoint-every", 6]
+    killed = tmp_path / "killed"
+    assert go_on(finished, *words) == 0
+    shutil.copytree(finished, killed)
+    (killed / "checkpoints" / "step-000036.safetensors").unlink()
+    assert go_on(killed) == 0
+    assert timeless(killed) == timeless(finished)
+    a, b = (load_file(r / "checkpoints" / "step-000036.safetensors") for r in (finished, killed))
+    assert all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+def test_a_schedule_shorter_than_the_run_is_refused_on_resume(finished, capsys):
+    assert go_on(finished, "--epochs", 3, "--schedule-epochs", 1) == 2
+    assert "reaches zero after --schedule-epochs 1" in capsys.readouterr().err
+
+
+def test_a_longer_run_says_how_long_it_is(finished, capsys):
+    capsys.readouterr()
+    assert go_on(finished, "--epochs", 1) == 0
+    assert "it has 24 steps, more than 1 epoch of 12 steps" in capsys.readouterr().out
+    assert go_on(finished, "--steps", 20) == 0
+    assert "it has 24 steps, more than --steps 20" in capsys.readouterr().out
+
+
 def test_the_pools_are_in_the_checkpoint(run):
     arrays = load_file(run / "checkpoints" / "step-000004.safetensors")
     for name in ("pool_X", "pool_Y"):

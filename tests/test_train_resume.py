@@ -86,7 +86,7 @@ def test_resuming_on_another_number_of_threads_changes_nothing(half, undisturbed
 def test_a_finished_run_is_left_as_it_is(undisturbed, capsys):
     before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if p.name != ".lock"}
     assert resume(undisturbed) == 0
-    assert "has its 8 steps" in capsys.readouterr().out
+    assert "it has its 8 steps" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if p.name != ".lock"} == before
 
 

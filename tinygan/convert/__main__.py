@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinygan import commands
 from tinygan.commands import Parser, say
-from tinygan.errors import CheckpointError, UserError
+from tinygan.errors import CheckpointError, DivergedError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.run import network_of, write_run
 from tinygan.runs.checkpoint import read_checkpoint
@@ -77,7 +77,10 @@ def _to_run(inputs, out):
     options = _UNSAID.get(system, {}) | options
     if options.get("residual_blocks") == 9:
         options["image_size"] = 256
-    checkpoint = write_run(out, system, options, found, ", ".join(inputs))
+    try:
+        checkpoint = write_run(out, system, options, found, ", ".join(inputs))
+    except DivergedError as error:
+        raise UserError(f"{', '.join(inputs)}: {error}") from None
     say("\n".join(titles))
     say(f"the run is in {out}: {checkpoint}")
 

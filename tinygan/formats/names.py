@@ -1,6 +1,6 @@
 """The one table of names between tinygan's networks and the published PyTorch files.
 
-The published networks are `nn.Sequential`s, so a parameter's name is the place of its module:
+The published networks are ``nn.Sequential``, so a parameter's name is the place of its module:
 ``model.1.weight``, ``model.10.conv_block.5.bias``.  The places follow from tinygan's layers in
 their order; no name is listed here.  Two rules are all:
 

@@ -33,6 +33,9 @@ from tinygan.layers import (
     MaxPool2d,
     PixelShuffle,
     PReLU,
+    RandomColor,
+    RandomCutout,
+    RandomTranslation,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -131,11 +134,8 @@ def to_onnx(
 
 def write_onnx(path: Path, model) -> None:
     """Write a model to a file, whole or not at all."""
-    try:
-        with replaced(Path(path)) as beside:
-            beside.write_bytes(model.SerializeToString(deterministic=True))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with replaced(Path(path)) as beside:
+        beside.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _ends_in_scores(network) -> bool:
@@ -332,6 +332,9 @@ NODES: dict[type, Callable] = {
     Sigmoid: _elementwise("Sigmoid"),
     Dropout: _nothing,
     GaussianNoise: _nothing,
+    RandomColor: _nothing,
+    RandomCutout: _nothing,
+    RandomTranslation: _nothing,
     ReflectionPad2d: _pad,
     Upsample: _upsample,
     Reshape: _reshape,

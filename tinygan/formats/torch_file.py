@@ -94,8 +94,8 @@ def write_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 save_file(arrays, beside, {"format": "pt"})
             else:
                 _save(beside, arrays)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be written: {error}") from None
+    except SafetensorError as error:  # it wraps the operating system's errors
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 # --- reading ----------------------------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from pathlib import Path
 
 import pytest
 
-from tinygan.gradcheck.loading import load_file
+from tinygan.gradcheck.loading import load_file, notebook_code
 
 __all__ = ["LocalModule", "find_file"]
 
@@ -69,26 +68,6 @@ def _python(path):
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         pytest.fail(f"{path.name} is no notebook that can be read: {error}", pytrace=False)
     return target
-
-
-def notebook_code(path) -> str:
-    """Return the code of a notebook, without the lines that only IPython understands."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
-    parts = []
-    for cell in cells:
-        if cell.get("cell_type") != "code":
-            continue
-        source = cell["source"]
-        lines = ("".join(source) if isinstance(source, list) else source).splitlines()
-        if lines and lines[0].startswith("%%"):
-            continue
-        parts.append(
-            "\n".join(
-                f"pass  # {line}" if line.lstrip().startswith(("%", "!", "?")) else line
-                for line in lines
-            )
-        )
-    return "\n\n".join(parts) + "\n"
 
 
 class LocalModule:

@@ -136,7 +136,9 @@ class Student:
         while at < len(message):
             try:
                 if not select.select([], [self._to], [], seconds)[1]:
-                    raise Stopped(f"stopped after {seconds:g} seconds: is there an endless loop?")
+                    raise Stopped(
+                        f"stopped after {max(1, round(seconds))} seconds: is there an endless loop?"
+                    )
                 at += os.write(self._to, message[at : at + 65536])
             except BrokenPipeError:
                 raise Stopped(self._how_it_ended()) from None
@@ -166,8 +168,8 @@ class Student:
             used, waited = self._cpu() - began, time.monotonic() - start
             if used > seconds:
                 raise Stopped(
-                    f"stopped after {seconds:g} seconds of processor time: is there an endless "
-                    "loop?"
+                    f"stopped after {max(1, round(seconds))} seconds of processor time: "
+                    "is there an endless loop?"
                 )
             if waited > 3 * seconds + 5 or (used < 0.1 * waited and waited > seconds + 1):
                 raise Stopped(

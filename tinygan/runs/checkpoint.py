@@ -31,7 +31,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +45,7 @@ from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
 from tinygan.runs import format_1
+from tinygan.systems.options import stored
 from tinygan.systems.system import System
 
 __all__ = [
@@ -52,8 +53,12 @@ __all__ = [
     "Checkpoint",
     "checkpoint_path",
     "checkpoint_paths",
+    "expected_networks",
+    "info",
+    "is_number_like",
     "load_network",
     "load_system",
+    "read_arrays",
     "read_checkpoint",
     "save_checkpoint",
     "state_arrays",
@@ -170,6 +175,18 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
     return path
 
 
+def info(system: System, score: float | None = None, best: Best | None = None) -> dict[str, Any]:
+    """Return what the header of a run's checkpoint notes, for `save_checkpoint`."""
+    noted = {
+        "options": stored(system.options),
+        "data": system.data,
+        "score": score,
+        "best": best and asdict(best),
+    }
+    file = system.file
+    return noted if file is None else {**noted, "system_file": file.described()}
+
+
 def state_arrays(system: System) -> dict[str, np.ndarray]:
     """Return copies of everything that changes while `system` is trained, by name."""
     arrays: dict[str, np.ndarray] = {}
@@ -262,29 +279,29 @@ def load_system(path: Path, system: System) -> Checkpoint:
             f"{path}: expected a checkpoint of a {system.name}, got one of a {checkpoint.system}"
         )
     own = _optimizer_names(system)
-    names = {name: name for name in _expected_networks(system.networks)}
+    names = {name: name for name in expected_networks(system.networks)}
     names |= {new: new for names_ in own.values() for new in names_.values()}
     if checkpoint.format == 1:
         names = format_1.old_names(system.networks, own)
-    expected = _expected_networks(system.networks)
+    expected = expected_networks(system.networks)
     for name, optimizer in system.optimizers.items():
         expected |= {own[name][key]: array for key, array in optimizer.state_dict().items()}
     _check_names(checkpoint, names)
     averaged = {name: average.network for name, average in system.averages.items()}
     if averaged:
-        due = _expected_networks(averaged, "averages")
+        due = expected_networks(averaged, "averages")
         _check_names(checkpoint, {name: name for name in due}, "averages/")
         names |= {name: name for name in due}
         expected |= due
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
     extra = _check_extra(checkpoint, system.extra_shapes())
-    arrays = _read(checkpoint, names)
+    arrays = read_arrays(checkpoint, names)
     for name in own:
         if not 0 <= int(arrays[own[name]["steps"]]) < _MOST_STEPS:
             raise CheckpointError(f"{path}: {names[own[name]['steps']]}: no count of steps")
     try:
-        system.load_extra_arrays(_read(checkpoint, extra))
+        system.load_extra_arrays(read_arrays(checkpoint, extra))
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
     for name, network in system.networks.items():
@@ -304,7 +321,7 @@ def load_network(path: Path, network: Layer, name: str, raw: bool = False) -> No
     checkpoint = read_checkpoint(path)
     averaged = any(array.startswith(f"averages/{name}.") for array in checkpoint.shapes)
     section = "averages" if averaged and not raw else "networks"
-    expected = _expected_networks({name: network}, section)
+    expected = expected_networks({name: network}, section)
     names = {new: new for new in expected}
     if checkpoint.format == 1:
         names = format_1.old_names({name: network}, {})
@@ -312,10 +329,10 @@ def load_network(path: Path, network: Layer, name: str, raw: bool = False) -> No
     _check_names(checkpoint, names, prefix)
     for new, array in expected.items():
         _check_array(checkpoint, names[new], array.dtype, tuple(array.shape))
-    network.load_state_dict(_part(_read(checkpoint, names), f"{section}/{name}."))
+    network.load_state_dict(_part(read_arrays(checkpoint, names), f"{section}/{name}."))
 
 
-def _expected_networks(networks: Mapping[str, Layer], section: str = "networks") -> dict[str, Any]:
+def expected_networks(networks: Mapping[str, Layer], section: str = "networks") -> dict[str, Any]:
     """Return an array like each one that is due, by its name."""
     expected = {}
     for name, network in networks.items():
@@ -347,9 +364,15 @@ def _check_array(checkpoint: Checkpoint, name: str, dtype: Any, shape: tuple[int
             f"{checkpoint.path}: a checkpoint of another network: "
             f"{name}: expected shape {shape}, got {found}"
         )
-    due = _KINDS.get(np.dtype(dtype).name)
-    if kind != due and not (kind in _FLOATS and due in _FLOATS):
+    if not is_number_like(kind, dtype):
+        due = _KINDS.get(np.dtype(dtype).name)
         raise CheckpointError(f"{checkpoint.path}: {name}: expected numbers {due}, got {kind}")
+
+
+def is_number_like(kind: str, dtype: Any) -> bool:
+    """Tell whether numbers of a safetensors `kind`, ``"F32"``, can be taken for a NumPy dtype."""
+    due = _KINDS.get(np.dtype(dtype).name)
+    return kind == due or (kind in _FLOATS and due in _FLOATS)
 
 
 def _check_extra(checkpoint: Checkpoint, due: dict[str, tuple[int, ...]]) -> dict[str, str]:
@@ -382,7 +405,7 @@ def _check_sections(path: Path, shapes: Iterable[str], version: str | None) -> N
             )
 
 
-def _read(checkpoint: Checkpoint, names: dict[str, str]) -> dict[str, np.ndarray]:
+def read_arrays(checkpoint: Checkpoint, names: dict[str, str]) -> dict[str, np.ndarray]:
     """Return the arrays of a file that was checked: name → its name there."""
     with _opened(checkpoint.path) as file:
         try:

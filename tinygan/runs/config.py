@@ -14,8 +14,12 @@ from tinygan.systems.system import System
 
 __all__ = ["describe_run"]
 
+_KEPT = ("created", "changed", "init_from")
 
-def describe_run(system: System, total_steps: int, before: dict | None = None) -> dict:
+
+def describe_run(
+    system: System, total_steps: int, before: dict | None = None, changed: dict | None = None
+) -> dict:
     """Return everything about a run: options, data, networks, and what it is computed with.
 
     Parameters
@@ -23,11 +27,18 @@ def describe_run(system: System, total_steps: int, before: dict | None = None) -
     system : System
     total_steps : int
     before : dict, optional
-        What was described when the run was begun; it keeps the time of its beginning.
+        What was described when the run was begun; it keeps the time of its beginning, and what
+        was ``"changed"`` since.
+    changed : dict, optional
+        The options that are others from now on, and ``"after_step"``.
     """
+    kept = {name: before[name] for name in _KEPT if name in before} if before else {}
+    if changed:
+        kept["changed"] = [*_list(kept.get("changed")), changed]
     return {
         "system": system.name,
-        "created": (before or {}).get("created", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **kept,
         **({"system_file": system.file.described()} if system.file is not None else {}),
         "seed": system.options.seed,
         "options": stored(system.options),
@@ -49,6 +60,10 @@ def describe_run(system: System, total_steps: int, before: dict | None = None) -
             "threads": parallel.get_num_threads(),
         },
     }
+
+
+def _list(value: object) -> list:
+    return value if isinstance(value, list) else []
 
 
 def _version(package: str) -> str | None:

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from tinygan.errors import UserError
 from tinygan.files import BESIDE, read_json, write_json
-from tinygan.runs.checkpoint import checkpoint_paths
+from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths
 from tinygan.runs.metrics import MetricsFile
 
 __all__ = ["RunFolder", "check_free", "default_path", "read_config"]
@@ -156,6 +156,7 @@ class RunFolder:
         if self._made is None or (metrics.exists() and metrics.stat().st_size):
             return
         inside = [self.path / "config.json", metrics, self.path / ".lock"]
+        inside.append(checkpoint_path(self.checkpoints, 0))  # the weights that it began with
         with suppress(OSError):
             for file in inside:
                 file.unlink(missing_ok=True)

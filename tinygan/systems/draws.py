@@ -29,6 +29,7 @@ class DrawsOptions(Options):
     """Options of all systems that draw images."""
 
     drawn = "faces"
+    shaping = ("channels", "image_size")
 
     dataset: str | None = inherit(
         Options,

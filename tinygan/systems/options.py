@@ -29,6 +29,7 @@ __all__ = [
     "REQUIRED",
     "Kind",
     "Options",
+    "changed",
     "checked",
     "choice",
     "inherit",
@@ -182,9 +183,10 @@ def option(
     before
         The value of runs that were made before the option existed: for one that changes the
         mathematics, what was computed then.  `REQUIRED` for those that always existed.
-    change : {"fixed", "on resume", "not stored"}
+    change : {"fixed", "on resume", "from then on", "not stored"}
         Whether the run keeps it for good, whether ``--resume`` may change it since the numbers do
-        not depend on it, or whether it is about one call of the command alone.
+        not depend on it, or though those of the steps to come do (the run notes what it was and
+        from which step on it is another), or whether it is about one call of the command alone.
     was : str, optional
         The name it had in older runs.
     either : str, optional
@@ -237,6 +239,9 @@ class Options:
     drawn: ClassVar[str | None] = None
     """The drawn data set that is used where no data are named."""
 
+    shaping: ClassVar[tuple[str, ...]] = ("channels",)
+    """The options, beside the group "networks", that networks' shapes depend on."""
+
     preset: str | None = option(
         None, text(), "a named set of options, which further flags override; without a name: list "
         "them all"
@@ -244,6 +249,11 @@ class Options:
     config: str | None = _about_the_call(
         None, text("FILE|RUN"), "take options from a .toml file, or those of another run; flags "
         "override them"
+    )  # fmt: skip
+    init_from: str | None = _about_the_call(
+        None, text("RUN|FILE"), "begin with the weights of another run, or of one of its "
+        "checkpoints, where their shapes fit; how networks look is taken from it, too, without "
+        "--preset and --config"
     )  # fmt: skip
     system: str | None = _about_the_call(
         None, text(), "the system, given again: FILE.py:CLASS of the file that a run was trained "
@@ -548,3 +558,13 @@ def resumed(options: Options, given: dict[str, Any], path: Path) -> Options:
     options = dataclasses.replace(options, **_over({}, changes))
     options.check()
     return options
+
+
+def changed(before: Options, now: Options) -> dict[str, list]:
+    """Return the options "from then on" that a resumed run changes: name → [before, now]."""
+    pairs = {
+        field.name: [getattr(before, field.name), getattr(now, field.name)]
+        for field in fields_of(type(now))
+        if field.metadata["change"] == "from then on"
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -241,8 +241,16 @@ class System:
         """The networks that make images: ``--ema`` averages their weights."""
         return ()
 
+    def rate_text(self) -> str:
+        """Return how the learning rate changes while training, in words; "" if it does not."""
+        return ""
+
+    def learning_rate(self, step: int) -> float | None:
+        """Return the learning rate of a step, from 0, if it changes while training."""
+        return None
+
     def older_checksum(self) -> int | None:
-        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        """Return the data's checksum as runs noted it that are older than ``data.checksum``."""
         return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:

@@ -7,15 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import Best, save_checkpoint
+from tinygan.runs.checkpoint import Best, info, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.report import write_report
-from tinygan.systems.options import stored
 from tinygan.systems.system import Panel, System
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.monitor import Monitor
@@ -213,14 +212,7 @@ class _Keeper:
         if score is not None and (self.best is None or score < self.best.score):
             self.best = Best(done, score)
         self.run.metrics.sync()
-        info = {
-            "options": stored(self.system.options),
-            "data": self.system.data,
-            "score": score,
-            "best": self.best and asdict(self.best),
-        }
-        if self.system.file is not None:
-            info["system_file"] = self.system.file.described()
-        save_checkpoint(self.run.checkpoints, self.system, done, info)
+        noted = info(self.system, score, self.best)
+        save_checkpoint(self.run.checkpoints, self.system, done, noted)
         self.run.prune(self.plan.keep, self.best and self.best.step)
         self.clock = time.perf_counter()

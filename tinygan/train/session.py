@@ -14,11 +14,20 @@ from tinygan.files import replaced
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
-from tinygan.runs.checkpoint import Best, load_system
+from tinygan.runs.checkpoint import Best, info, load_system, save_checkpoint
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.load import use_newest
-from tinygan.systems.options import Options, load_options, read_toml, resolve, resumed, stored
+from tinygan.runs.transfer import network_options, open_source, take_weights
+from tinygan.systems.options import (
+    Options,
+    changed,
+    load_options,
+    read_toml,
+    resolve,
+    resumed,
+    stored,
+)
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.interrupt import Interrupt
@@ -100,18 +109,29 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
 
     Nothing is left of a run in which no step was finished.
     """
-    options = resolve(cls.Options, given, _config(cls, given.get("config")), say)
+    source = open_source(Path(given["init_from"]), cls) if given.get("init_from") else None
+    config = _config(cls, given.get("config"))
+    if source is not None and not config and not given.get("preset"):
+        config = network_options(source, cls)
+    options = resolve(cls.Options, given, config, say)
     fresh = not given.get("out")
     path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
     if not fresh:
         check_free(path)
     system = build(cls, options)
+    taken = None if source is None else take_weights(source, system)
     forecast = _introduce(system, given.get("force", False), say)
+    described = describe_run(system, total_steps(system))
+    if taken is not None:
+        say(str(taken))
+        described["init_from"] = taken.described()
     with Interrupt() as interrupt:
-        run = RunFolder.create(path, describe_run(system, total_steps(system)), fresh)
+        run = RunFolder.create(path, described, fresh)
         copy = None
         try:
             copy = _keep_file(system, run)
+            if taken is not None:  # a run that was killed is resumed without its source
+                save_checkpoint(run.checkpoints, system, 0, info(system))
             run.open_metrics(0, system.metric_names)
             yield Session(system, run, interrupt, forecast)
         finally:
@@ -127,12 +147,18 @@ def taken_up(
 ) -> Iterator[Session | None]:
     """Take up the run ``given["resume"]`` where it stopped; None if it has all its steps."""
     path = Path(given["resume"])
+    if given.get("init_from"):
+        raise UserError(
+            f"--init-from is for a new run; --resume {path} goes on with that run's own weights"
+        )
     run = RunFolder.reopen(path)
     try:
         config = read_config(path)  # nobody else changes it now
         options = load_options(cls.Options, config.get("options"), path / "config.json")
         noted = _noted(config)
-        system = build(cls, resumed(options, given, path), noted)
+        asked = resumed(options, given, path)
+        others = changed(options, asked)
+        system = build(cls, asked, noted)
         if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
@@ -144,7 +170,7 @@ def taken_up(
         if start >= total_steps(system):
             if checkpoint is not None:  # it may have been killed before it could
                 run.prune(system.options.keep, best.step if best else None)
-            say(f"{path} has its {start} steps; give a larger --steps or --epochs to go on")
+            say(f"{path}: {_enough(system, start)}; give a larger --steps or --epochs to go on")
             yield None
             return
         run.open_metrics(start, system.metric_names)
@@ -152,9 +178,10 @@ def taken_up(
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
         run.prune(system.options.keep, best.step if best else None)
-        run.write_config(describe_run(system, total_steps(system), config))
+        noted_change = {"after_step": start, **others} if others else None
+        run.write_config(describe_run(system, total_steps(system), config, noted_change))
         _keep_file(system, run)
-        say(f"continuing {path} after step {start}")
+        say(f"continuing {path} after step {start}{_join(system, run, start) if others else ''}")
         with Interrupt() as interrupt:
             yield Session(system, run, interrupt, forecast, start, best)
     finally:
@@ -200,9 +227,29 @@ def _introduce(system: System, force: bool, say: Say) -> str:
     backend = system.options.backend
     where = backend if backend == "numpy" else f"{backend} ({describe_gpu()})"
     say(f"{system.name} on {where}: {sizes}; {system.data.get('images', '?')} images")
+    if text := system.rate_text():
+        say(text)
     forecast = check_memory(system, force)
     say(forecast)
     return forecast
+
+
+def _enough(system: System, start: int) -> str:
+    """Say that a run has all the steps that were asked for, or more."""
+    total, each, o = total_steps(system), system.steps_per_epoch, system.options
+    if start == total:
+        return f"it has its {start} steps"
+    epochs = f"{o.epochs} epoch{'s' * (o.epochs != 1)} of {each} steps" if o.epochs else ""
+    return f"it has {start} steps, more than {epochs or f'--steps {o.steps}'}"
+
+
+def _join(system: System, run: RunFolder, start: int) -> str:
+    """Say at what learning rate a run goes on whose schedule is another from now on."""
+    rate, rows = system.learning_rate(start), run.metrics.rows if run.metrics else []
+    if rate is None:
+        return ""
+    before = f", it was {rows[-1]['lr']:g}" if rows and "lr" in rows[-1] else ""
+    return f": the learning rate goes on at {rate:g}{before}"
 
 
 def _config(cls: type[System], path: str | None) -> dict[str, Any]:

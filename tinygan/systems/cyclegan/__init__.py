@@ -158,7 +158,7 @@ class CycleGAN(Translates):
         self._settle_schedule()
 
     def _settle_schedule(self) -> None:
-        """Fix the schedule's length when a run begins; later totals do not change it."""
+        """Fix the schedule's length when a run begins; later totals alone do not change it."""
         options = self.options
         epochs = options.epochs or -(-options.steps // self.steps_per_epoch)
         if options.schedule_epochs is None:
@@ -167,13 +167,26 @@ class CycleGAN(Translates):
             if value > options.schedule_epochs:
                 raise ValueError(
                     f"--{name}: {value} epochs of {self.steps_per_epoch} steps, but the rate "
-                    f"reaches zero after --schedule-epochs {options.schedule_epochs}"
+                    f"reaches zero after --schedule-epochs {options.schedule_epochs}; say how it "
+                    f"goes on: --schedule-epochs {value} or more, and --decay-from E0, the epoch "
+                    "from which it falls (the same number for both: it never falls)"
                 )
 
     def batches(self, start_step: int) -> UnpairedPrefetcher:
         o, domains = self.options, self.domains
         sizes = (o.batch_size, o.load_size, o.image_size)
         return UnpairedPrefetcher(domains.A, domains.B, *sizes, o.flip, o.seed, start_step)
+
+    def rate_text(self) -> str:
+        o = self.options
+        if o.decay_from == o.schedule_epochs:
+            return f"learning rate {o.lr:g} throughout"
+        constant = o.schedule_epochs // 2 if o.decay_from is None else o.decay_from
+        first = f"{o.lr:g} for {constant} epochs, then " if constant else f"from {o.lr:g} "
+        return (
+            f"learning rate {first}down to 0 after epoch {o.schedule_epochs} "
+            "(--decay-from, --schedule-epochs)"
+        )
 
     def learning_rate(self, step: int, initial: float | None = None) -> float:
         """Return the rate of a step, by the epoch it is in; `initial` is ``--lr`` by default."""

@@ -168,13 +168,17 @@ class CycleGANOptions(Options):
         None,
         whole(1, metavar="E"),
         "the rate reaches zero after this many epochs, also of a run that is stopped before and "
-        "made longer with --resume (default: --epochs of a new run; 200 where --steps is given)",
+        "made longer; --resume may change it for the epochs to come (default: --epochs of a new "
+        "run; 200 where --steps is given)",
+        change="from then on",
     )
     decay_from: int | None = _learning(
         None,
         whole(0, metavar="E0"),
         "epochs of constant rate, before it falls in a straight line to zero; as many as "
-        "--schedule-epochs: it never falls (default: half of them)",
+        "--schedule-epochs: it never falls; --resume may change it for the epochs to come "
+        "(default: half of them)",
+        change="from then on",
     )
     schedule: str = _learning(
         "paper",
