@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,10 @@ __all__ = ["ANIMATIONS", "save_animation"]
 ANIMATIONS = {".webp": "WEBP", ".gif": "GIF"}
 """Ending of a file's name → its format."""
 
-_QUALITY = {"WEBP": {"quality": 90, "method": 4}, "GIF": {"optimize": False}}
+_QUALITY: dict[str, dict[str, Any]] = {
+    "WEBP": {"quality": 90, "method": 4},
+    "GIF": {"optimize": False},
+}
 
 
 def save_animation(frames: Iterable[np.ndarray], path: Path, milliseconds: int = 100) -> None:
