@@ -16,7 +16,7 @@ from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
-from tinygan.systems.options import resolve, stored
+from tinygan.systems.resolving import resolve, stored
 from tinygan.train.__main__ import main
 
 PRESETS = CycleGANOptions.presets

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinygan.convolution.tally import counting
 from tinygan.layer import Backward, Layer, Sequential
-from tinygan.machine.arrays import asarray, backend_of
+from tinygan.machine.arrays import Array, asarray, backend_of
 
 __all__ = ["Summary", "held_bytes", "summarize", "summary"]
 
@@ -141,7 +142,7 @@ def summarize(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     )
 
 
-def _visit(layer, x, depth, rows, backwards):
+def _visit(layer: Layer, x: Array, depth: int, rows: list, backwards: list) -> Array:
     """Run `layer` on `x` and note what it is and costs; a Sequential is noted layer by layer.
 
     A Residual's addition is left out: it changes neither shapes nor costs.
@@ -160,7 +161,7 @@ def _visit(layer, x, depth, rows, backwards):
     return y
 
 
-def held_bytes(remembered) -> int:
+def held_bytes(remembered: Any) -> int:
     """Return the bytes of all arrays inside `remembered`: backward passes, caches, lists of them.
 
     Memory that several arrays share is counted once.

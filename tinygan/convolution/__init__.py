@@ -24,14 +24,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeAlias
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size
 from tinygan.convolution.tally import count
 from tinygan.fast import cuda as kernels
 from tinygan.fast import mode
-from tinygan.machine.arrays import Array
+from tinygan.machine.arrays import Array, Size
 
 __all__ = [
     "convolve",
@@ -269,7 +270,14 @@ def using_algorithm(algorithm: str) -> Iterator[None]:
         _default.reset(token)
 
 
-def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
+def _module(
+    algorithm: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Size,
+    padding: Size,
+    *arrays: Array,
+) -> ModuleType:
     """Return the module that computes all three operations of this convolution."""
     _check_algorithm(algorithm)
     if algorithm == "auto":
@@ -289,12 +297,12 @@ def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
     return im2col
 
 
-def _check_algorithm(algorithm):
+def _check_algorithm(algorithm: str) -> None:
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
 
 
-def _pair(name, value, least):
+def _pair(name: str, value: Any, least: int) -> Size:
     pair = (value, value) if not hasattr(value, "__len__") else tuple(value)
     whole = all(hasattr(v, "__index__") and not isinstance(v, bool) and v >= least for v in pair)
     if len(pair) != 2 or not whole:
@@ -302,7 +310,15 @@ def _pair(name, value, least):
     return int(pair[0]), int(pair[1])
 
 
-def _check(name, x_shape, w_shape, dy_shape, stride, padding, operations=1):
+def _check(
+    name: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    dy_shape: tuple[int, ...] | None,
+    stride: Size,
+    padding: Size,
+    operations: int = 1,
+) -> None:
     """Raise a ValueError unless the shapes belong to one convolution; count its multiply–adds."""
     if len(x_shape) != 4 or len(w_shape) != 4:
         raise ValueError(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from tinygan.machine.arrays import Array, Size
 from tinygan.machine.parallel import run, split, workspace
 
 
@@ -20,12 +23,12 @@ def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
     return (size + 2 * padding - kernel) // stride + 1
 
 
-def scratch(xp, name, shape, dtype):
+def scratch(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return an uninitialised array that lives until this thread's next call with this `name`."""
     return workspace(name, shape, dtype) if xp is np else xp.empty(shape, dtype)
 
 
-def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int, int, int]]:
+def pieces(images: int, rows: int, rows_a_piece: int, xp: Any) -> list[tuple[int, int, int, int]]:
     """Divide ``images × rows`` into pieces ``(n0, n1, h0, h1)``.
 
     A piece is a few whole images or, where one image has more than `rows_a_piece` rows, a few rows
@@ -40,18 +43,22 @@ def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int
     return [(n, n + 1, h0, h1) for n in range(images) for h0, h1 in split(rows, step)]
 
 
-def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
+def for_pieces(
+    function: Callable[..., Any], images: int, rows: int, rows_a_piece: int, xp: Any
+) -> list:
     """Call ``function(n0, n1, h0, h1)`` over the `pieces` on all cores; results in their order."""
     todo = pieces(images, rows, rows_a_piece, xp)
     return run([partial(function, *piece) for piece in todo])
 
 
-def rows_are_contiguous(x):
+def rows_are_contiguous(x: Array) -> bool:
     """Say whether each row of pixels of `x` is one run of memory."""
     return x.strides[2:] == (x.shape[3] * x.itemsize, x.itemsize) and min(x.strides) > 0
 
 
-def padded(xp, x, n0, n1, top, bottom, left, right):
+def padded(
+    xp: Any, x: Array, n0: int, n1: int, top: int, bottom: int, left: int, right: int
+) -> Array:
     """Return rows `top` to `bottom` and columns `left` to `right` of images `n0` to `n1` of `x`.
 
     The range may reach over the borders of `x`, where it holds zeros.  A row of the result is
@@ -71,7 +78,9 @@ def padded(xp, x, n0, n1, top, bottom, left, right):
     return slab
 
 
-def windows(xp, slab, kernel_size, stride, rows, columns):
+def windows(
+    xp: Any, slab: Array, kernel_size: Size, stride: Size, rows: int, columns: int
+) -> Array:
     """Return a view ``(N, rows, columns, KH, KW, C)`` of the windows of `slab`, nothing copied."""
     n, h, w, c = slab.strides
     return xp.lib.stride_tricks.as_strided(

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursewor
     many.add_argument("--out", default="pages", metavar="DIR", help="the pages (default: pages)")
     many.add_argument("--jobs", type=int, metavar="N", help="at a time (default: one a core)")
 
-    def do():
+    def do() -> None:
         options = parser.parse_args(argv)
         return _new(options) if options.command == "new" else _grade(options)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -39,7 +40,7 @@ class ResumingDownloader:
         self.part = part
         self.notes = part.with_name(part.name + ".json")
 
-    def __call__(self, url: str, output_file: str, pooch) -> None:
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Download `url` to `output_file`, as pooch asks its downloaders to."""
         import requests
 
@@ -73,7 +74,7 @@ class ResumingDownloader:
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _fetch(self, requests, url: str) -> None:
+    def _fetch(self, requests: Any, url: str) -> None:
         address = Address(url)
         have, version = self._begun(address.key)
         headers = {"Accept-Encoding": "identity"}  # lengths are those of the file itself
@@ -123,7 +124,7 @@ class ResumingDownloader:
                 f"free in {self.part.parent}"
             )
 
-    def _save(self, answer, mode: str, have: int, total: int | None) -> None:
+    def _save(self, answer: Any, mode: str, have: int, total: int | None) -> None:
         bar = tqdm(
             desc=f"downloading {self.part.name.removesuffix('.part')}",
             total=total,

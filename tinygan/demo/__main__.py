@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
@@ -18,7 +19,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") ->
     return commands.run(prog, lambda: write(_parser(prog).parse_args(argv)))
 
 
-def write(arguments) -> None:
+def write(arguments: Any) -> None:
     out = Path(arguments.out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {out}: expected the name of an .html file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
@@ -12,7 +13,7 @@ from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
 from tinygan.runs.run import load
-from tinygan.systems.options import stored
+from tinygan.systems.resolving import stored
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") 
     return commands.run(prog, lambda: export(_parser(prog).parse_args(argv)))
 
 
-def export(arguments) -> None:
+def export(arguments: Any) -> None:
     out, name = Path(arguments.out), arguments.network
     if out.suffix.lower() != ".onnx":
         raise UserError(f"{out}: expected the name of an .onnx file")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.generate import forms
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.system import refuse_above
 
 
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
     return commands.run(prog, lambda: _generate(_parser(prog).parse_args(argv)), "--count")
 
 
-def _generate(arguments) -> None:
+def _generate(arguments: Any) -> None:
     out, scale = Path(arguments.out), arguments.scale
     form = forms.check_out(out, arguments.force)
     if arguments.over_time:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import Any
 
 import numpy as np
 
@@ -149,7 +150,8 @@ class PairSubject(Subject):
         }
         self.expected = set(keywords) - self.optional
         self.optional |= set(keywords)
-        self._convention = self._has_cache = None
+        self._convention: Any = None
+        self._has_cache = None
 
     def _forward(self, given):
         # a generator given as an argument starts afresh in every call
@@ -307,7 +309,7 @@ class ObjectSubject(Subject):
         return y, walk
 
     def _gradient(self, thing, name):
-        grads = getattr(thing, "grads", None)
+        grads: Any = getattr(thing, "grads", None)
         found = {name: grads[name]} if isinstance(grads, dict) and name in grads else {}
         for place in (grads, vars(thing)):
             for key in _gradient_names(name) if isinstance(place, dict) else ():
@@ -368,7 +370,8 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
             )
         return LayerSubject(layer, x, xp)
     if isinstance(layer, (tuple, list)) and len(layer) == 2 and all(map(callable, layer)):
-        return PairSubject(*layer, (x, *arguments), options, xp)
+        forward, backward = layer
+        return PairSubject(forward, backward, (x, *arguments), options, xp)
     if callable(layer) and not hasattr(layer, "backward"):
         return FunctionSubject(layer, (x, *arguments), options, xp)
     if callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None)):
@@ -385,9 +388,9 @@ def _name(function):
 
 def _argument_names(function, count):
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()
+        parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names = names[:count]
     return names + [f"argument{i}" for i in range(len(names), count)]

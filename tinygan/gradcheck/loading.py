@@ -19,7 +19,7 @@ def load_file(path):
         sys.path.insert(0, folder)
     name = f"tinygan_implementation_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

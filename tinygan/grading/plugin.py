@@ -16,6 +16,7 @@ pytest's process; the functions of the submission run in another one and send ba
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,7 +197,7 @@ def impl(request):
     return opened
 
 
-_OPENED = pytest.StashKey()
+_OPENED: Any = pytest.StashKey()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -222,7 +223,7 @@ def _message(excinfo) -> str:
         return text or "a test's condition does not hold"
     where = getattr(excinfo.value, "where", None)
     if where is None:
-        last = excinfo.traceback[-1] if len(excinfo.traceback) else None
+        last: Any = excinfo.traceback[-1] if len(excinfo.traceback) else None
         try:
             where = f"{last.path.name}, line {last.lineno + 1}: {str(last.statement).strip()}"
         except Exception:

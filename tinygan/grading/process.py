@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["Limits", "Stopped", "Student", "isolated"]
 
@@ -69,7 +70,8 @@ class Student:
         self.limits = limits or Limits()
         self.user = _free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
-        self._process, self._token = None, f"TINYGAN_STUDENT={self._folder.name}"
+        self._process: Any = None
+        self._token = f"TINYGAN_STUDENT={self._folder.name}"
         self.used, self._extra = 0.0, extra
         try:
             self._start(Path(path))
@@ -109,7 +111,8 @@ class Student:
                 start_new_session=True,
                 preexec_fn=self._lower,
             )
-        os.close(there), os.close(back)
+        os.close(there)
+        os.close(back)
 
     def _lower(self):
         """In the child: limits that cannot be raised again, and death with the grader."""

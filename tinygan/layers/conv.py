@@ -22,19 +22,19 @@ from tinygan.fast import accelerated
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.machine.arrays import Array
+from tinygan.machine.arrays import Array, Size
 
 __all__ = ["Conv2d", "ConvTranspose2d", "add_channels", "sum_channels"]
 
 
 @accelerated
-def add_channels(y, b):
+def add_channels(y: Array, b: Array) -> Array:
     """Return ``y + b``, `b` of shape ``(C,)`` added to every pixel; `y` may be written over."""
     return y + b
 
 
 @accelerated
-def sum_channels(dy):
+def sum_channels(dy: Array) -> Array:
     """Return the sum over all pixels, ``(N, H, W, C) -> (C,)``: the gradient of b."""
     return dy.sum(axis=(0, 1, 2))
 
@@ -42,8 +42,9 @@ def sum_channels(dy):
 class _Conv(Layer):
     """What both convolutions share: sizes, weight and bias, and what is refused."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, bias, rng,
-                 dilation, groups):  # fmt: skip
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair,
+                 padding: Pair | str, bias: bool, rng: Seed, dilation: int,
+                 groups: int):  # fmt: skip
         name = type(self).__name__
         self.in_channels = _check.count(in_channels, f"{name}: in_channels")
         self.out_channels = _check.count(out_channels, f"{name}: out_channels")
@@ -57,9 +58,12 @@ class _Conv(Layer):
             if value not in (1, (1, 1)):
                 raise ValueError(f"{name}: {option}: tinygan has only {what}: 1, got {value!r}")
         self.weight = Parameter(normal(self._weight_shape(), rng=rng))
-        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+        self.bias: Any = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
 
-    def _add_bias(self, y):
+    def _weight_shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def _add_bias(self, y: Array) -> Array:
         return y if self.bias is None else add_channels(y, self.bias.data)
 
     def _frozen(self) -> tuple[bool, bool]:
@@ -155,7 +159,7 @@ class Conv2d(_Conv):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
 
-    def _weight_shape(self):
+    def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_size, self.in_channels, self.out_channels)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
@@ -277,10 +281,10 @@ class ConvTranspose2d(_Conv):
             if any(self.output_padding):
                 raise ValueError("ConvTranspose2d: give output_size or output_padding, not both")
 
-    def _weight_shape(self):
+    def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_size, self.out_channels, self.in_channels)
 
-    def _size(self, x):
+    def _size(self, x: Array) -> Size:
         """Return the output's ``(H, W)``."""
         least = [
             (n - 1) * s - 2 * p + k

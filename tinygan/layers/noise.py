@@ -75,7 +75,7 @@ class GaussianNoise(Layer):
         return f"GaussianNoise({self.std:g})"
 
 
-def pack(generator: np.random.PCG64) -> np.ndarray:
+def pack(generator: np.random.BitGenerator) -> np.ndarray:
     """Return a generator's state, two numbers of 128 bits and half a drawn one, as an array."""
     state = generator.state
     halves = [divmod(state["state"][name], 1 << 64) for name in ("state", "inc")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -15,7 +16,7 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
 from tinygan.translate.pictures import (
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments) -> int:
+def _translate(arguments: Any) -> int:
     out = Path(arguments.out)
     todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
     run = load(
@@ -74,7 +75,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _translate_all(
-    todo: Plan, system: Translates, direction: str, size, scale, pairs: bool
+    todo: Plan, system: Translates, direction: str, size: Any, scale: Any, pairs: bool
 ) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options

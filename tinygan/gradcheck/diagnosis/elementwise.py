@@ -191,7 +191,7 @@ def _terms(evidence, name):
 
 
 def _factors(evidence, name):
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for a, value in _values(evidence, name).items():
         found |= {a: value, f"(1 − {a})": 1 - value, f"(1 + {a})": 1 + value}
         found |= {f"{a}(1 − {a})": value * (1 - value), f"(1 − {a}²)": 1 - value * value}

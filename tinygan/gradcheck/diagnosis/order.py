@@ -121,7 +121,7 @@ def _slopes_agree(evidence, tensors, name, directions, found):
             slope = float((value * dy).sum())
             if abs(slope - found[k][d]) > 10 * evidence.tolerance * size:
                 return False
-            differs |= abs(slope - float((here * dy).sum())) > 1e-3 * size
+            differs |= bool(abs(slope - float((here * dy).sum())) > 1e-3 * size)
     return differs
 
 

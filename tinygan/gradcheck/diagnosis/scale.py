@@ -108,14 +108,12 @@ def _name_factor(evidence, name, c) -> str:
 def _sizes(evidence, name):
     """Return the numbers that gradients are wrongly multiplied by, simplest first."""
     found = {"−1 (the sign)": -1.0, "2": 2.0, "1/2": 0.5, "−2": -2.0, "−1/2": -0.5}
-    shapes = [
-        (
-            "NHWC" if evidence.subject.tensors[evidence.input_name].ndim == 4 else "NDEF",
-            evidence.subject.tensors[evidence.input_name].shape,
-        )
-    ]
+    x = evidence.subject.tensors[evidence.input_name]
+    shapes = [(tuple("NHWC" if x.ndim == 4 else "NDEF"), x.shape)]
     if np.ndim(evidence.y):
-        letters = ("N", "OH", "OW", "O") if evidence.y.ndim == 4 else ("N", "O", "P", "Q")
+        letters: tuple[str, ...] = (
+            ("N", "OH", "OW", "O") if evidence.y.ndim == 4 else ("N", "O", "P", "Q")
+        )
         shapes.append((letters, evidence.y.shape))
     for other, value in evidence.subject.tensors.items():
         if other != evidence.input_name and value.ndim == 4:
