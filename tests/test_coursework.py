@@ -75,7 +75,7 @@ def test_a_wrong_exercise_costs_its_points_only(course, tmp_path):
     _, results = grade(tmp_path / "course", submission)
     lost = {test["name"]: test["output"] for test in results["tests"] if not test["score"]}
     assert list(lost) == [
-        "05_conv: convolution: the gradients of x, w and b",
+        "05_conv: convolution: the gradients of x, w and b, with padding and without",
         "05_conv_hidden: convolution: the gradients with stride 2 and for one image",
     ]
     assert "likely cause: constant factor [b]" in next(iter(lost.values()))

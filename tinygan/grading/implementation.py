@@ -93,6 +93,9 @@ class LocalModule:
         """Return ``driver(submission, *arguments)``; graded runs do this in the other process."""
         return driver(self, *arguments)
 
+    def _printed(self):  # pytest shows it by itself
+        return ""
+
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)

@@ -207,7 +207,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if call.excinfo is not None and report.failed and "impl" in getattr(item, "fixturenames", ()):
         text = _message(call.excinfo)
-        printed = getattr(item.stash.get(_OPENED, None), "printed", None)
+        printed = getattr(item.stash.get(_OPENED, None), "_printed", None)
         tail = printed()[-2000:].strip() if printed is not None else ""
         report.tinygan_message = report.longrepr = f"{text}\nprinted: {tail}" if tail else text
 

@@ -37,10 +37,13 @@ class _Augmentation(Layer):
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         random = np.random.Generator(unpack(self.state))
-        drawn = self.draw(random, *x.shape[:3])
+        numbers = self.draw(random, *x.shape[:3])
         self.state[...] = pack(random.bit_generator)
-        like_x = (d.astype(x.dtype if d.dtype.kind == "f" else d.dtype) for d in drawn)
-        cache = tuple(asarray(d, backend_of(x)) for d in like_x)
+        kinds = (x.dtype if array.dtype.kind == "f" else array.dtype for array in numbers)
+        cache = tuple(
+            asarray(array.astype(kind), backend_of(x))
+            for array, kind in zip(numbers, kinds, strict=True)
+        )
         return self.change(x, *cache), cache
 
     def draw(
@@ -49,7 +52,7 @@ class _Augmentation(Layer):
         """Return the random numbers of `n` images, on the host."""
         raise NotImplementedError
 
-    def change(self, x: Array, *drawn: Array) -> tuple[Array, Any]:
+    def change(self, x: Array, *drawn: Array) -> Array:
         """Return the changed images."""
         raise NotImplementedError
 
@@ -100,7 +103,8 @@ class RandomColor(_Augmentation):
         b, s, k = random.random((3, n, 1, 1, 1))
         return b - 0.5, 2 * s, k + 0.5
 
-    def change(self, x: Array, b: Array, s: Array, k: Array) -> tuple[Array, Any]:
+    def change(self, x: Array, *drawn: Array) -> Array:
+        b, s, k = drawn
         y = x + b
         y = s * y + (1 - s) * y.mean(axis=3, keepdims=True)
         return k * y + (1 - k) * y.mean(axis=(1, 2, 3), keepdims=True)
@@ -154,11 +158,12 @@ class RandomTranslation(_Augmentation):
         u, v = (self._shifts(random, n, size) for size in (height, width))
         return u, v
 
-    def _shifts(self, random: np.random.Generator, n: int, size: int) -> Array:
+    def _shifts(self, random: np.random.Generator, n: int, size: int) -> np.ndarray:
         most = int(size * self.share + 0.5)
         return random.integers(-most, most, n, endpoint=True)
 
-    def change(self, x: Array, u: Array, v: Array) -> tuple[Array, Any]:
+    def change(self, x: Array, *drawn: Array) -> Array:
+        u, v = drawn
         return _moved(x, u, v)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -210,14 +215,15 @@ class RandomCutout(_Augmentation):
         rows, columns = (self._outside(random, n, size) for size in (height, width))
         return ((rows[:, :, None] | columns[:, None, :])[..., None].astype(float),)
 
-    def _outside(self, random: np.random.Generator, n: int, size: int) -> Array:
+    def _outside(self, random: np.random.Generator, n: int, size: int) -> np.ndarray:
         """Return which of `size` places are outside of the rectangle, for each image."""
         length = int(size * self.share + 0.5)
         first = random.integers(0, size, (n, 1), endpoint=length % 2 == 0) - length // 2
         places = np.arange(size)
         return (places < first) | (places >= first + length)
 
-    def change(self, x: Array, mask: Array) -> tuple[Array, Any]:
+    def change(self, x: Array, *drawn: Array) -> Array:
+        (mask,) = drawn
         return mask * x
 
     def backward(self, dy: Array, cache: Any) -> Array:

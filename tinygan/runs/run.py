@@ -107,7 +107,7 @@ class Run:
         for i in range(frames):
             leg, t = divmod(i * _STOPS / frames, 1)
             a, b = stops[int(leg)], stops[(int(leg) + 1) % _STOPS]
-            z.append(system.between(a, b, np.float32(t)))
+            z.append(system.between(a, b, np.array(t, np.float32)))
         return np.stack(z).astype(np.float32)
 
     def translate(self, images: np.ndarray, direction: str | None = None) -> Images:
