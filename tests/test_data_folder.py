@@ -481,7 +481,7 @@ def test_real_pictures():
 
 def test_sets_that_fit_nowhere_are_refused_before_they_are_decoded(folder, monkeypatch):
     plain("red").save(folder / "a.png")
-    monkeypatch.setattr("tinygan.data.folder.memory_bytes", lambda: 1000)
+    monkeypatch.setattr("tinygan.data.folder.total_bytes", lambda: 1000)
     monkeypatch.setattr("tinygan.data.folder.disk_bytes", lambda path: (1000, path))
     with (
         pytest.warns(UserWarning, match="No space left on device"),

@@ -10,6 +10,7 @@ import numpy as np
 from tinygan.convolution.tally import counting
 from tinygan.layer import Backward, Layer, Sequential
 from tinygan.machine.arrays import Array, asarray, backend_of
+from tinygan.machine.memory import size_text
 
 __all__ = ["Summary", "held_bytes", "summarize", "summary"]
 
@@ -68,9 +69,9 @@ class Summary:
         rule = "-" * max(map(len, lines))
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         lines += [
-            f"a training step holds {_size(self.bytes_state)} of state "
+            f"a training step holds {size_text(self.bytes_state)} of state "
             "(parameters, gradients, Adam's moments)",
-            f"and {_size(self.bytes_per_sample)} a sample (what backward passes remember)",
+            f"and {size_text(self.bytes_per_sample)} a sample (what backward passes remember)",
         ]
         return "\n".join(lines)
 
@@ -181,10 +182,3 @@ def held_bytes(remembered: Any) -> int:
                 item = item.base
             blocks[id(item)] = item.nbytes
     return sum(blocks.values())
-
-
-def _size(count: int) -> str:
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {name}"
-    return f"{count / 1e3:,.1f} kB"

@@ -12,6 +12,18 @@ from tinygan.machine.arrays import Array, Size
 from tinygan.machine.parallel import run, split, workspace
 
 
+def pair(value: Any, name: str, least: int) -> Size:
+    """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
+    values = value if hasattr(value, "__len__") else (value, value)
+    if len(values) != 2 or any(
+        isinstance(v, bool) or not hasattr(v, "__index__") or v < least for v in values
+    ):
+        raise ValueError(
+            f"{name}: expected an integer of at least {least}, or a pair of them, got {value!r}"
+        )
+    return int(values[0]), int(values[1])
+
+
 def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
     """Return the length of one axis after a convolution.
 

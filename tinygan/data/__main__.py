@@ -21,6 +21,7 @@ from tinygan.data.output import check_new, new_folder
 from tinygan.data.room import disk_bytes
 from tinygan.data.split import LINKS, split
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text
 
 __all__ = ["main", "make_parser"]
 
@@ -170,8 +171,8 @@ def _check_room(out: str, count: int) -> None:
     free, place = disk_bytes(out)
     if count * _BLOCK > free:
         raise DataError(
-            f"{count} pictures take {count * _BLOCK / 1e9:.3g} GB or more, there are "
-            f"{free / 1e9:.3g} GB free in {shown(place)}"
+            f"{count} pictures take {size_text(count * _BLOCK)} or more, there are "
+            f"{size_text(free)} free in {shown(place)}"
         )
 
 

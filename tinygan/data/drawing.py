@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data.room import memory_bytes
 from tinygan.errors import DataError
 from tinygan.machine import parallel
+from tinygan.machine.memory import size_text, total_bytes
 
 __all__ = [
     "Canvas",
@@ -174,11 +174,11 @@ def check_drawing(count: int, size: int, channels: int = 3, start: int = 0, seed
         raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
     count, size = int(count), int(size)
     needed = count * (size * size * channels + _NUMBERS) + _CANVAS * size * size
-    there = memory_bytes()
+    there = total_bytes()
     if needed > there:
         raise DataError(
-            f"{count} drawn pictures of {size} × {size} pixels would take {needed / 1e9:.3g} GB of "
-            f"memory, there are {there / 1e9:.3g} GB; draw fewer or smaller ones"
+            f"{count} drawn pictures of {size} × {size} pixels would take {size_text(needed)} of "
+            f"memory, there are {size_text(there)}; draw fewer or smaller ones"
         )
 
 

@@ -19,9 +19,10 @@ from tinygan.data.finding import EXTENSIONS, find_images, scan
 from tinygan.data.fingerprint import checksum
 from tinygan.data.images import check_options, load_image
 from tinygan.data.opening import describe_error, quiet_pillow, shown
-from tinygan.data.room import disk_bytes, memory_bytes
+from tinygan.data.room import disk_bytes
 from tinygan.data.samples import Span
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text, total_bytes
 from tinygan.machine.parallel import get_num_threads
 
 __all__ = ["EXTENSIONS", "ImageFolder", "find_images"]
@@ -185,11 +186,11 @@ class ImageFolder:
     def _in_memory(
         self, shape: tuple[int, int, int], names: list[str], given: dict
     ) -> tuple[np.ndarray, dict]:
-        needed, there = len(names) * math.prod(shape), memory_bytes()
+        needed, there = len(names) * math.prod(shape), total_bytes()
         if needed > there:
             raise DataError(
                 f"{shown(self.path)}: {len(names)} pictures of {shape[1]} × {shape[0]} pixels take "
-                f"{needed / 1e9:.3g} GB, there are {there / 1e9:.3g} GB of memory; make room for "
+                f"{size_text(needed)}, there are {size_text(there)} of memory; make room for "
                 "the cache, or use smaller pictures"
             )
         scale = folder_scale([self.path / n for n in names], given, self.path)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tinygan.data.address import Address
 from tinygan.data.opening import shown
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text
 
 __all__ = ["ResumingDownloader"]
 
@@ -120,7 +121,7 @@ class ResumingDownloader:
         free = shutil.disk_usage(self.part.parent).free
         if total is not None and total - have > free:
             raise DataError(
-                f"{url}: {total / 1e9:.1f} GB to download, but there are only {free / 1e9:.1f} GB "
+                f"{url}: {size_text(total)} to download, but there are only {size_text(free)} "
                 f"free in {self.part.parent}"
             )
 

@@ -11,6 +11,7 @@ from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.files import write_text
 from tinygan.formats.demo import page
+from tinygan.machine.memory import size_text
 from tinygan.runs.run import load
 
 
@@ -28,7 +29,7 @@ def write(arguments: Any) -> None:
     run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
     html = page(run, arguments.direction, arguments.half)
     write_text(out, html)
-    say(f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+    say(f"the page of {arguments.run} is in {out}, {size_text(len(html))}; open it in a browser")
 
 
 def _parser(prog: str) -> Parser:

@@ -12,6 +12,7 @@ from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
+from tinygan.machine.memory import size_text
 from tinygan.runs.run import load
 from tinygan.systems.resolving import stored
 
@@ -31,7 +32,7 @@ def export(arguments: Any) -> None:
     network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
     notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
     write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
-    say(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
+    say(f"{name} of {arguments.run} is in {out}, {size_text(out.stat().st_size)}")
 
 
 def _parser(prog: str) -> Parser:

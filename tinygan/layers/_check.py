@@ -9,18 +9,6 @@ from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, get_xp
 
 
-def pair(value: Any, name: str, minimum: int) -> tuple[int, int]:
-    """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(
-        isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values
-    ):
-        raise ValueError(
-            f"{name}: expected an integer of at least {minimum}, or a pair of them, got {value!r}"
-        )
-    return int(values[0]), int(values[1])
-
-
 def count(value: Any, name: str) -> int:
     """Check a number of channels or the like: a positive integer."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.layers.noise import pack, unpack
+from tinygan.layers.noise import first_state, pack, unpack
 from tinygan.machine.arrays import Array, asarray, backend_of, get_xp
 
 __all__ = ["RandomColor", "RandomCutout", "RandomTranslation"]
@@ -30,9 +30,7 @@ class _Augmentation(Layer):
     buffer_names = ("state",)
 
     def __init__(self, rng: Any = None):
-        if isinstance(rng, np.random.Generator):
-            rng = rng.integers(2**63)
-        self.state = pack(np.random.PCG64(rng))
+        self.state = first_state(rng)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)

@@ -18,6 +18,7 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
+from tinygan.convolution.geometry import pair
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
@@ -48,9 +49,9 @@ class _Conv(Layer):
         name = type(self).__name__
         self.in_channels = _check.count(in_channels, f"{name}: in_channels")
         self.out_channels = _check.count(out_channels, f"{name}: out_channels")
-        self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
-        self.stride = _check.pair(stride, f"{name}: stride", 1)
-        self.padding = _check.pair(padding, f"{name}: padding", 0)
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = pair(stride, f"{name}: stride", 1)
+        self.padding = pair(padding, f"{name}: padding", 0)
         for option, value, what in (
             ("dilation", dilation, "windows without gaps"),
             ("groups", groups, "every output channel made of all input channels"),
@@ -149,8 +150,8 @@ class Conv2d(_Conv):
                  padding: Pair | str = 0, bias: bool = True, *, rng: Seed = None,
                  dilation: int = 1, groups: int = 1):  # fmt: skip
         if padding == "same":
-            sizes = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
-            if any(k % 2 == 0 for k in sizes) or _check.pair(stride, "Conv2d: stride", 1) != (1, 1):
+            sizes = pair(kernel_size, "Conv2d: kernel_size", 1)
+            if any(k % 2 == 0 for k in sizes) or pair(stride, "Conv2d: stride", 1) != (1, 1):
                 raise ValueError(
                     "Conv2d: padding='same': expected an odd kernel_size and stride 1, "
                     f"got kernel_size {kernel_size!r} and stride {stride!r}"
@@ -269,7 +270,7 @@ class ConvTranspose2d(_Conv):
                  groups: int = 1):  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
-        self.output_padding = _check.pair(output_padding, "ConvTranspose2d: output_padding", 0)
+        self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
         if any(o >= s for o, s in zip(self.output_padding, self.stride, strict=True)):
             raise ValueError(
                 f"ConvTranspose2d: output_padding: expected less than the stride "
@@ -277,7 +278,7 @@ class ConvTranspose2d(_Conv):
             )
         self.output_size = None
         if output_size is not None:
-            self.output_size = _check.pair(output_size, "ConvTranspose2d: output_size", 1)
+            self.output_size = pair(output_size, "ConvTranspose2d: output_size", 1)
             if any(self.output_padding):
                 raise ValueError("ConvTranspose2d: give output_size or output_padding, not both")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygan.convolution import Pair, output_size
+from tinygan.convolution.geometry import pair
 from tinygan.layer import Layer
 from tinygan.layers import _check
 from tinygan.machine.arrays import Array, Size, get_xp
@@ -76,9 +77,9 @@ def _gather(
 class _Pool(Layer):
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
         name = type(self).__name__
-        self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
-        self.stride = _check.pair(kernel_size if stride is None else stride, f"{name}: stride", 1)
-        self.padding = _check.pair(padding, f"{name}: padding", 0)
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = pair(kernel_size if stride is None else stride, f"{name}: stride", 1)
+        self.padding = pair(padding, f"{name}: padding", 0)
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(
                 f"{name}: padding: expected at most half of the kernel_size "

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tinygan.convolution import Pair
+from tinygan.convolution.geometry import pair
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.layers import _check
@@ -108,7 +109,7 @@ class ReflectionPad2d(Layer):
     """
 
     def __init__(self, padding: Pair):
-        self.padding = _check.pair(padding, "ReflectionPad2d: padding", 0)
+        self.padding = pair(padding, "ReflectionPad2d: padding", 0)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
@@ -157,7 +158,7 @@ class Upsample(Layer):
     """
 
     def __init__(self, scale: Pair = 2):
-        self.scale = _check.pair(scale, "Upsample: scale", 1)
+        self.scale = pair(scale, "Upsample: scale", 1)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
