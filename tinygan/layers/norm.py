@@ -112,9 +112,11 @@ class _Affine(Layer):
         if not eps > 0:
             raise ValueError(f"{name}: eps: expected a positive number, got {eps}")
         self.eps = float(eps)
-        gamma = normal((channels,), weight_std, mean=1.0, rng=rng if weight_std else 0)
-        self.weight: Any = Parameter(gamma) if affine else None
-        self.bias: Any = Parameter(normal((channels,), std=0.0)) if affine else None
+        self.weight: Any = None
+        self.bias: Any = None
+        if affine:  # else nothing is drawn from rng, which others draw from, too
+            gamma = normal((channels,), weight_std, mean=1.0, rng=rng if weight_std else 0)
+            self.weight, self.bias = Parameter(gamma), Parameter(normal((channels,), std=0.0))
 
     def _like(self) -> Array | None:
         return None if self.weight is None else self.weight.data
