@@ -26,16 +26,7 @@ from tinygan.data.fingerprint import sampled_checksum
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYGAN_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "pictures"
-    path.mkdir()
-    return path
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def ramp(height, width, seed=0):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.machine.arrays import Array, Size
+from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import run, split, workspace
 
 
@@ -100,3 +100,13 @@ def windows(
         (len(slab), rows, columns, *kernel_size, slab.shape[3]),
         (n, h * stride[0], w * stride[1], h, w, c),
     )
+
+
+def turned(w: Array) -> Array:
+    """Return `w` turned by 180° with its channels exchanged, of the mirrored form; no gaps."""
+    return get_xp(w).ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
+
+
+def turned_padding(kernel_size: Size, padding: Size) -> Size:
+    """Return the padding of the mirrored form."""
+    return kernel_size[0] - 1 - padding[0], kernel_size[1] - 1 - padding[1]

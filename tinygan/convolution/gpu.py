@@ -15,7 +15,7 @@ O < C it is smaller by that factor: 20 times in the 7×7 convolution from 64 cha
 
 from __future__ import annotations
 
-from tinygan.convolution.geometry import output_size
+from tinygan.convolution.geometry import output_size, turned, turned_padding
 from tinygan.fast import cuda as kernels
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import split
@@ -32,8 +32,8 @@ def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
     rows, columns = _output(x.shape[1:3], kernel_size, stride, padding)
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
-        mirrored, turned = _turned_padding(kernel_size, padding), _turned(w)
-        return _grad_input(x, turned, stride, mirrored, (rows, columns))
+        mirrored = turned_padding(kernel_size, padding)
+        return _grad_input(x, turned(w), stride, mirrored, (rows, columns))
     return _convolve(x, w, stride, padding)
 
 
@@ -43,7 +43,7 @@ def convolve_grad_input(
     """Return ``dx`` from ``dy`` and ``w``."""
     kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
-        return _convolve(dy, _turned(w), stride, _turned_padding(kernel_size, padding))
+        return _convolve(dy, turned(w), stride, turned_padding(kernel_size, padding))
     return _grad_input(dy, w, stride, padding, input_size)
 
 
@@ -53,8 +53,8 @@ def convolve_grad_weight(
     """Return ``dw`` from ``x`` and ``dy``."""
     channels, out_channels = x.shape[3], dy.shape[3]
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
-        padding = _turned_padding(kernel_size, padding)
-        return _turned(_sum_over_patches(dy, None, x, stride, padding, kernel_size)[1])
+        padding = turned_padding(kernel_size, padding)
+        return turned(_sum_over_patches(dy, None, x, stride, padding, kernel_size)[1])
     return _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
 
 
@@ -64,9 +64,9 @@ def convolve_backward(
     """Return ``dx`` and ``dw``; in the mirrored form, the patches of dy serve both."""
     kernel_size, (channels, out_channels) = w.shape[:2], w.shape[2:]
     if _mirrors(channels, out_channels, kernel_size, stride, padding):
-        padding = _turned_padding(kernel_size, padding)
-        dx, dw = _sum_over_patches(dy, _turned(w), x, stride, padding, kernel_size)
-        return dx, _turned(dw)
+        padding = turned_padding(kernel_size, padding)
+        dx, dw = _sum_over_patches(dy, turned(w), x, stride, padding, kernel_size)
+        return dx, turned(dw)
     dx = _grad_input(dy, w, stride, padding, x.shape[1:3])
     return dx, _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
 
@@ -165,12 +165,3 @@ def _mirrors(
     fits = all(k - 1 >= p for k, p in zip(kernel_size, padding, strict=True))
     larger = kernel_size[0] * kernel_size[1] > 1
     return tuple(stride) == (1, 1) and fits and larger and out_channels < channels
-
-
-def _turned(w: Array) -> Array:
-    """Return w' of the mirrored form, without gaps."""
-    return get_xp(w).ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
-
-
-def _turned_padding(kernel_size: Size, padding: Size) -> Size:
-    return kernel_size[0] - 1 - padding[0], kernel_size[1] - 1 - padding[1]

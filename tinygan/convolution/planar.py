@@ -16,7 +16,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygan.convolution.geometry import for_pieces, output_size, pieces, scratch
+from tinygan.convolution.geometry import (
+    for_pieces,
+    output_size,
+    pieces,
+    scratch,
+    turned,
+    turned_padding,
+)
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices
 
@@ -42,7 +49,7 @@ def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
         return _multiply_patches(x, w, stride, padding)
     rows, columns = zip(x.shape[1:3], w.shape[:2], stride, padding, strict=True)
     size = output_size(*rows), output_size(*columns)
-    return _add_products(x, _flip(w), stride, _flip_padding(w.shape, padding), size)
+    return _add_products(x, turned(w), stride, turned_padding(w.shape, padding), size)
 
 
 def convolve_grad_input(
@@ -51,7 +58,7 @@ def convolve_grad_input(
     """Return ``dx`` from ``dy`` and ``w``."""
     if w.shape[2] <= w.shape[3]:
         return _add_products(dy, w, stride, padding, input_size)
-    return _multiply_patches(dy, _flip(w), stride, _flip_padding(w.shape, padding))
+    return _multiply_patches(dy, turned(w), stride, turned_padding(w.shape, padding))
 
 
 def convolve_grad_weight(
@@ -60,8 +67,8 @@ def convolve_grad_weight(
     """Return ``dw`` from ``x`` and ``dy``."""
     if x.shape[3] <= dy.shape[3]:
         return _sum_of_products(x, None, dy, stride, padding, kernel_size)[1]
-    padding = _flip_padding(kernel_size, padding)
-    return _flip(_sum_of_products(dy, None, x, stride, padding, kernel_size)[1])
+    padding = turned_padding(kernel_size, padding)
+    return turned(_sum_of_products(dy, None, x, stride, padding, kernel_size)[1])
 
 
 def convolve_backward(
@@ -71,9 +78,9 @@ def convolve_backward(
     if w.shape[2] <= w.shape[3]:
         dx = _add_products(dy, w, stride, padding, x.shape[1:3])
         return dx, convolve_grad_weight(x, dy, stride, padding, w.shape[:2])
-    padding = _flip_padding(w.shape, padding)
-    dx, dw = _sum_of_products(dy, _flip(w), x, stride, padding, w.shape[:2])
-    return dx, _flip(dw)
+    padding = turned_padding(w.shape, padding)
+    dx, dw = _sum_of_products(dy, turned(w), x, stride, padding, w.shape[:2])
+    return dx, turned(dw)
 
 
 def convolve_transposed_backward(
@@ -87,14 +94,6 @@ def convolve_transposed_backward(
         return _sum_of_products(dy, w, x, stride, padding, w.shape[:2])
     dx = convolve(dy, w, stride, padding)
     return dx, convolve_grad_weight(dy, x, stride, padding, w.shape[:2])
-
-
-def _flip(w: Array) -> Array:
-    return get_xp(w).ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
-
-
-def _flip_padding(kernel_size: Size, padding: Size) -> Size:
-    return kernel_size[0] - 1 - padding[0], kernel_size[1] - 1 - padding[1]
 
 
 def _multiply_patches(x: Array, w: Array, stride: Size, padding: Size) -> Array:

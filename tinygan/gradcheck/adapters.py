@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,22 @@ class _Catch:
         return self.total + value if fits else value
 
 
-class PairSubject(Subject):
+class _FunctionsSubject(Subject):
+    """What is no layer: its arguments are its own, and a loss takes no upstream gradient."""
+
+    _arguments: Sequence[Any]
+
+    def upstream(self, dy, y=None):
+        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
+
+    def crop(self, shape, part):
+        self._arguments = [
+            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
+            for a in self._arguments
+        ]
+
+
+class PairSubject(_FunctionsSubject):
     """``foo(x, …) -> (y, cache)`` with ``foo_backward(dy, cache) -> gradients``."""
 
     def __init__(self, forward, backward, arguments, options, xp):
@@ -213,15 +229,6 @@ class PairSubject(Subject):
             if not abs(slope - mine) <= 1e-4 * float(np.linalg.norm(gradient * v)) + 1e-12:
                 return False
         return True
-
-    def crop(self, shape, part):
-        self._arguments = [
-            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
-            for a in self._arguments
-        ]
-
-    def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
 
     def _by_name(self, returned):
         names = list(self.tensors)
@@ -321,7 +328,7 @@ def _gradient_names(name):
     return [f"d{name}", f"grad_{name}", f"{name}_grad", f"d_{name}", f"d{name.lower()}"]
 
 
-class FunctionSubject(Subject):
+class FunctionSubject(_FunctionsSubject):
     """A function of x that returns ``(y, backward)`` or, like a loss, ``(loss, gradient)``."""
 
     def __init__(self, function, arguments, options, xp):
@@ -348,15 +355,6 @@ class FunctionSubject(Subject):
             return {"x": back(dy) if callable(back) else back}
 
         return y, walk
-
-    def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
-
-    def crop(self, shape, part):
-        self._arguments = [
-            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
-            for a in self._arguments
-        ]
 
 
 def make_subject(layer, x, arguments=(), options=None) -> Subject:

@@ -17,7 +17,7 @@ def elementwise(evidence: Evidence, name):
     right, found = derivative
     levels = _levels(right)
     if levels is not None and len(levels) > 1:
-        matches = _piecewise(evidence, name, right, found, levels)
+        matches = _piecewise(evidence, right, found, levels)
         if matches:
             return matches
     if not evidence.linear:
@@ -51,7 +51,7 @@ def _levels(values):
     return levels * np.abs(values).max() if len(levels) <= 3 else None
 
 
-def _piecewise(evidence, name, right, found, levels):
+def _piecewise(evidence, right, found, levels):
     size = np.abs(right).max()
 
     def near(a, b):

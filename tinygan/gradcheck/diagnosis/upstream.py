@@ -134,7 +134,7 @@ def contributions(evidence: Evidence, name):
     dropped, extra = there & ~seen, seen & ~there
     if (agree | dropped).all() and not extra.any():
         return [_dropped(evidence, name, there, dropped)]
-    return _switched_outputs(right, found, there, seen, agree, size)
+    return _switched_outputs(right, found, size)
 
 
 def _dropped(evidence, name, there, dropped):
@@ -191,7 +191,7 @@ def _scattered(outputs):
     return True
 
 
-def _switched_outputs(right, found, there, seen, agree, size):
+def _switched_outputs(right, found, size):
     """Each output's slope is right, zero, or a fixed multiple: a mask decides wrongly."""
     ratios = []
     for j in range(right.shape[1]):
