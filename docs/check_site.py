@@ -61,6 +61,11 @@ const images = Promise.all([...document.images].map((e) => e.decode().catch(() =
 const formulas = window.MathJax ? MathJax.startup.promise : Promise.resolve();
 Promise.all([formulas, images]).then(() => setTimeout(look, arguments[0]));
 """
+CUT = """
+return [...document.querySelectorAll("article div.highlight pre")]
+  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.textContent.trim().slice(0, 60));
+"""
 WIDER = """
 const width = document.documentElement.clientWidth;
 return document.documentElement.scrollWidth <= width + 1 ? [] :
@@ -183,6 +188,7 @@ def check(root: Path, shots: Path | None, only: str) -> int:
             totals["pictures"] += seen["pictures"]
             if shots:
                 photograph(browser, shots, name)
+            problems += [f"{name}: cut at {DESKTOP[0]}: {item}" for item in browser.run(CUT)]
             browser.resize(PHONE, mobile=True)
             problems += [f"{name}: too wide: {item}" for item in browser.run(WIDER)]
             problems += [f"{name}: console: {line}" for line in browser.console()]

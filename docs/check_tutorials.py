@@ -1,10 +1,10 @@
 """Follow every tutorial to the letter: paste its code, line by line, into a plain interpreter.
 
-    python docs/check_tutorials.py [NUMBER …] [--site docs/_build]
+    python docs/check_tutorials.py [NUMBER …] [--site docs/_build [--notebooks]]
 
 Each tutorial gets a new interpreter in a new, empty folder, and is given nothing but its code.
 With ``--site`` the code is taken from the *pages* as a reader copies it, and not from the source
-files.
+files; with ``--notebooks`` from the notebooks that the pages offer.
 """
 
 from __future__ import annotations
@@ -62,6 +62,17 @@ def blocks_of_page(path: Path) -> list[str]:
     return [html.unescape(re.sub(r"<[^>]+>", "", block)) for block in found]
 
 
+def blocks_of_notebook(site: Path, name: str) -> list[str]:
+    """Return the code cells of the notebook that a page offers; refuse what Sphinx alone reads."""
+    (path,) = site.glob(f"_downloads/*/{name}.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    for raw in (":doc:`", ".. dropdown::", ".. solution::", ".. recorded::"):
+        if raw in text:
+            sys.exit(f"{path}: shows {raw} as it is")
+    return ["".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "code"]
+
+
 def follow(name: str, blocks: list[str]) -> float | None:
     """Paste the blocks; return the seconds it took, or None if one failed."""
     with tempfile.TemporaryDirectory(prefix=name) as folder:
@@ -88,12 +99,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("numbers", nargs="*", type=int, metavar="NUMBER")
     parser.add_argument("--site", type=Path)
+    parser.add_argument("--notebooks", action="store_true", help="the site's, with --site")
     options = parser.parse_args()
     failed, total = 0, 0.0
     for path in sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py")):
         if options.numbers and int(path.stem[:2]) not in options.numbers:
             continue
-        if options.site:
+        if options.site and options.notebooks:
+            blocks = blocks_of_notebook(options.site, path.stem)
+        elif options.site:
             blocks = blocks_of_page(options.site / "tutorials" / f"{path.stem}.html")
         else:
             blocks = blocks_of_source(path)

@@ -44,7 +44,7 @@ def sheet(images, columns, scale=2):
 def keep(name, picture, frames=1, **facts):
     """Write one result and where it came from."""
     OUT.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(OUT / f"{name}.webp", quality=72, method=6)
+    Image.fromarray(picture).save(OUT / f"{name}.webp", quality=58, method=6)
     facts |= {
         "frames": frames,
         "date": datetime.date.today().isoformat(),

@@ -32,6 +32,20 @@ def run_copy(shared_run, tmp_path_factory):
 
 
 @pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache of decoded pictures for this test alone."""
+    monkeypatch.setenv("TINYGAN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder for pictures."""
+    path = tmp_path / "pictures"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
 def strict_cupy(monkeypatch):
     """The stand-in for CuPy (see `strict_cupy`): ``backend="cupy"`` computes on it in this test."""
     return install(monkeypatch)

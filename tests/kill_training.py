@@ -21,7 +21,8 @@ from safetensors.numpy import load_file
 from training import TINY, timeless
 
 import tinygan
-from tinygan.runs.checkpoint import checkpoint_paths, read_checkpoint
+from tinygan.runs.checkpoint import checkpoint_paths
+from tinygan.runs.header import read_checkpoint
 
 STEPS, CHECKPOINT_EVERY = 120, 3
 EVERY = ["--checkpoint-every", str(CHECKPOINT_EVERY), "--sample-every", "20"]

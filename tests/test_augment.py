@@ -11,7 +11,7 @@ from tinygan.layer import Sequential
 from tinygan.systems.augmenting import AUGMENTATIONS, augmentations
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.options import load_options, stored
+from tinygan.systems.resolving import load_options, stored
 
 SMALL = {"image_size": 16, "width": 2, "backend": "numpy", "dataset_size": 8}
 MAKERS = list(AUGMENTATIONS.values())

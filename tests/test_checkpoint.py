@@ -17,8 +17,9 @@ import tinygan
 from tinygan import BatchNorm2d, Conv2d, LeakyReLU, ReflectionPad2d, ReLU, Residual, Sequential
 from tinygan.errors import CheckpointError, UserError
 from tinygan.generate.__main__ import main as generate
-from tinygan.runs.checkpoint import load_network, read_checkpoint, state_arrays
+from tinygan.runs.checkpoint import load_network, state_arrays
 from tinygan.runs.format_1 import old_layer, old_names
+from tinygan.runs.header import read_checkpoint
 from tinygan.runs.load import open_run
 from tinygan.translate.__main__ import main as translate
 

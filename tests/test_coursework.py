@@ -75,7 +75,7 @@ def test_a_wrong_exercise_costs_its_points_only(course, tmp_path):
     _, results = grade(tmp_path / "course", submission)
     lost = {test["name"]: test["output"] for test in results["tests"] if not test["score"]}
     assert list(lost) == [
-        "05_conv: convolution: the gradients of x, w and b",
+        "05_conv: convolution: the gradients of x, w and b, with padding and without",
         "05_conv_hidden: convolution: the gradients with stride 2 and for one image",
     ]
     assert "likely cause: constant factor [b]" in next(iter(lost.values()))
@@ -87,7 +87,9 @@ def test_the_autograder_runs_as_it_is_packed(course, tmp_path):
     root = tmp_path / "autograder"
     shutil.unpack_archive(course / "teacher" / "autograder.zip", root / "source")
     names = {path.name for path in (root / "source").iterdir()}
-    assert names == {"setup.sh", "run_autograder", "pytest.ini", "my_layers.py", "tests"}
+    wheels = {name for name in names if name.endswith(".whl")}
+    assert len(wheels) == 1
+    assert names - wheels == {"setup.sh", "run_autograder", "pytest.ini", "my_layers.py", "tests"}
     assert len(list((root / "source" / "tests").glob("test_*.py"))) == 24
     for test in (root / "source" / "tests").glob("test_*.py"):
         if test.name != "test_01_relu.py":
@@ -138,3 +140,33 @@ def test_no_solution_is_handed_out(course):
     for path in (course / "student" / "exercises").glob("*.py"):
         if path.name != "my_layers.py":
             assert "NotImplementedError" in path.read_text()
+
+
+def test_a_class_is_graded_side_by_side(course, tmp_path):
+    shutil.copytree(course, tmp_path / "course")
+    for test in (tmp_path / "course").glob("*/tests/test_*.py"):
+        if "_01_" not in test.name:
+            test.unlink()
+    for name, text in (
+        ("ada", (SOLUTIONS / "relu.py").read_text()),
+        ("bob", (SOLUTIONS / "relu.py").read_text().replace("dy * cache", "dy * (dy > 0)")),
+        ("eve", "import torch\n" + (SOLUTIONS / "relu.py").read_text()),
+        ("=cmd", None),
+    ):
+        (tmp_path / "class" / name / "exercises").mkdir(parents=True)
+        if text is not None:
+            (tmp_path / "class" / name / "exercises" / "relu.py").write_text(text)
+    command = [sys.executable, "-m", "tinygan.coursework", "grade", "class", "--course", "course"]
+    finished = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    rows = (tmp_path / "grades.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows] == [
+        ["name", "score"], ["'=cmd", "0"], ["ada", "4"], ["bob", "1"], ["eve", "0"],
+    ]  # fmt: skip
+    page = (tmp_path / "pages" / "bob.html").read_text()
+    assert "likely cause: wrong mask" in page
+    index = (tmp_path / "pages" / "index.html").read_text()
+    assert "wrong mask (1)" in index
+    assert "withheld (1)" in index

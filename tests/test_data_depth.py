@@ -19,16 +19,7 @@ H, W = 8, 12
 RAMP = np.linspace(0, 1, H * W).reshape(H, W)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYGAN_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "pictures"
-    path.mkdir()
-    return path
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def levels(high, low=0, dtype=np.uint16):

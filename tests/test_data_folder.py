@@ -26,16 +26,7 @@ from tinygan.data.fingerprint import sampled_checksum
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYGAN_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "pictures"
-    path.mkdir()
-    return path
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def ramp(height, width, seed=0):
@@ -481,7 +472,7 @@ def test_real_pictures():
 
 def test_sets_that_fit_nowhere_are_refused_before_they_are_decoded(folder, monkeypatch):
     plain("red").save(folder / "a.png")
-    monkeypatch.setattr("tinygan.data.folder.memory_bytes", lambda: 1000)
+    monkeypatch.setattr("tinygan.data.folder.total_bytes", lambda: 1000)
     monkeypatch.setattr("tinygan.data.folder.disk_bytes", lambda path: (1000, path))
     with (
         pytest.warns(UserWarning, match="No space left on device"),

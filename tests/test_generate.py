@@ -142,7 +142,13 @@ def bad_runs(tmp_path):
         (["strange.safetensors"], "its options are damaged"),
         (["fresh", "--count", "0"], "--count"),
         (["fresh", "--out", "grid.jpeg"], "expected the name of a .png file"),
-        (["fresh", "--out", "empty/"], "expected the name of a .png file"),
+        (["fresh", "--out", "empty.png"], "no checkpoint yet"),
+        (["fresh", "--out", "fresh"], "expected a new or an empty folder"),
+        (["fresh", "--scale", "0"], "--scale"),
+        (["fresh", "--over-time"], "expected --out FILE.webp or FILE.gif"),
+        (["fresh", "--over-time", "--out", "a.gif"], "there are no samples in it"),
+        (["other.safetensors", "--over-time", "--out", "a.gif"], "expected a run folder"),
+        (["other.safetensors", "--out", "a.webp"], "a cyclegan does not draw images"),
         ([], "required"),
     ],
 )
@@ -163,3 +169,93 @@ def test_on_cupy(run, tmp_path, strict_cupy):
     )
     a, b = (np.asarray(Image.open(tmp_path / f"{x}.png"), int) for x in ("cpu", "gpu"))
     assert np.abs(a - b).max() <= 1
+
+
+# --- other forms than the sheet -------------------------------------------------------------------
+
+
+def test_a_folder_gets_one_file_a_picture_of_exactly_its_size(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygan.generate.forms._AT_ONCE", 3)
+    words = ["--count", 7, "--columns", 7]
+    assert generate(run, *words, "--out", tmp_path / "single") == 0
+    assert generate(run, *words, "--out", tmp_path / "sheet.png") == 0
+    files = sorted((tmp_path / "single").iterdir())
+    assert [file.name for file in files] == [f"{i:06d}.png" for i in range(7)]
+    for file, cell in zip(files, cells(tmp_path / "sheet.png", 7), strict=True):
+        picture = np.asarray(Image.open(file))
+        assert picture.shape == (16, 16, 3)
+        assert np.abs(picture.astype(int) - cell).max() <= 1  # another batch, another rounding
+
+
+def test_a_folder_is_whole_or_not_there_and_nothing_in_it_is_replaced(run, tmp_path, capsys):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "000000.png").write_text("mine")
+    assert generate(run, "--count", 2, "--out", out, "--force") == 2
+    assert "expected a new or an empty folder" in capsys.readouterr().err
+    assert (out / "000000.png").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    assert generate(run, "--count", 2, "--out", tmp_path / "empty") == 0
+    assert len(list((tmp_path / "empty").iterdir())) == 2
+
+
+@pytest.mark.parametrize("form", ["sheet.png", "single"])
+def test_scale_makes_squares_of_pixels(run, tmp_path, form):
+    for scale in (1, 3):
+        out = tmp_path / str(scale) / form
+        assert generate(run, "--count", 2, "--columns", 2, "--scale", scale, "--out", out) == 0
+    if form == "single":
+        small, large = (np.asarray(Image.open(tmp_path / n / form / "000001.png")) for n in "13")
+    else:
+        small = cells(tmp_path / "1" / form, 2)[1]
+        large = cells(tmp_path / "3" / form, 2, size=48)[1]
+    np.testing.assert_array_equal(small.repeat(3, axis=0).repeat(3, axis=1), large)
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif"])
+def test_an_animation_walks_in_a_circle(run, tmp_path, kind, monkeypatch):
+    def draw(self, z):  # of one colour each, which shows where in z it is
+        return np.broadcast_to(z[:, None, None, :3], (len(z), 16, 16, 3))
+
+    monkeypatch.setattr(DCGAN, "draw", draw)
+    out = tmp_path / f"walk.{kind}"
+    words = ["--count", 3, "--columns", 3, "--frames", 8, "--scale", 2]
+    assert generate(run, *words, "--out", out) == 0
+    with Image.open(out) as animation:
+        assert animation.n_frames == 8
+        assert animation.size == (3 * 34 + 2, 34 + 2)
+        assert animation.info["loop"] == 0
+        frames = []
+        for i in range(8):
+            animation.seek(i)
+            frames.append(np.asarray(animation.convert("RGB"), float))
+    assert generate(run, *words[:4], "--scale", 2, "--out", tmp_path / "a.png") == 0
+    first = np.asarray(Image.open(tmp_path / "a.png"), float)
+    assert np.abs(frames[0] - first).mean() < 8  # the sheet of the same seed, compressed
+
+
+def test_a_walk_steps_evenly_and_comes_back(run):
+    opened = load(run)
+    z = opened.walk(count=5, frames=40, seed=3)
+    assert z.shape == (40, 5, 8)
+    assert z.dtype == np.float32
+    np.testing.assert_array_equal(z[0], opened.noise(5, 3))
+    steps = np.linalg.norm(np.diff(np.concatenate([z, z[:1]]), axis=0), axis=-1)
+    legs = steps.reshape(4, 10, 5)
+    np.testing.assert_allclose(legs, legs[:, :1].repeat(10, axis=1), rtol=1e-4)
+
+
+def test_the_samples_of_a_run_become_an_animation(tmp_path, capsys):
+    (tmp_path / "samples").mkdir()
+    for step, color in ((5, "red"), (10, "green"), (100, "blue")):
+        Image.new("RGB", (12, 8), color).save(tmp_path / "samples" / f"step-{step:06d}.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "samples" / "step-000001.png")  # of another size
+    (tmp_path / "samples" / "step-000050.png").write_text("damaged")
+    assert generate(tmp_path, "--over-time", "--scale", 2, "--out", tmp_path / "a.webp") == 0
+    assert "3 sheets" in capsys.readouterr().out
+    with Image.open(tmp_path / "a.webp") as animation:
+        assert (animation.n_frames, animation.size) == (3, (24, 16))
+        for i, color in enumerate([(255, 0, 0), (0, 128, 0), (0, 0, 255)]):
+            animation.seek(i)
+            shown = np.asarray(animation.convert("RGB"), float)
+            np.testing.assert_allclose(shown.mean(axis=(0, 1)), color, atol=12)

@@ -1,5 +1,7 @@
 """``python -m tinygan.gradcheck FILE.py:NAME``."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -38,6 +40,17 @@ def flipped_backward(dy, cache):
     dx, dw, db = conv_backward(dy, cache)
     return dx, dw[::-1, ::-1], db
 
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+class Keeps:
+    def forward(self, x):
+        self.x = x
+        return np.tanh(x)
+
+    def backward(self, dout):
+        return dout * (1 - np.tanh(self.x) ** 2)
+
 def mse(p, t):
     return ((p - t) ** 2).mean(), (p - t) / p.size
 
@@ -64,7 +77,17 @@ def student(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", ["relu", "relu --like ReLU", "conv --like Conv2d", "MyConv --like conv", "MyTanh"]
+    "arguments",
+    [
+        "relu",
+        "relu --like ReLU",
+        "conv --like Conv2d",
+        "MyConv --like conv",
+        "MyTanh",
+        "relu_forward",
+        "relu_forward --like ReLU",
+        "Keeps",
+    ],
 )
 def test_right(student, arguments, capsys):
     name, *options = arguments.split()
@@ -125,3 +148,14 @@ def test_the_picture_shows_where_it_is_wrong(student, tmp_path, capsys):
         colours = image.convert("RGB").getcolors(1 << 20)
     assert len(colours) > 20
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_functions_in_a_notebook(tmp_path, capsys):
+    source = (
+        "%matplotlib inline\nimport numpy as np\ndef relu(x):\n    return np.maximum(x, 0), x\n"
+    )
+    source += "def relu_backward(dy, x):\n    return dy * (x > 0)\n"
+    cells = [{"cell_type": "markdown", "source": "#"}, {"cell_type": "code", "source": source}]
+    (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": cells}))
+    assert main([f"{tmp_path / 'mine.ipynb'}:relu"]) == 0
+    assert "gradients agree" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The pytest plugin: any submission, isolated, scored."""
 
+# ruff: noqa: E501
 import json
 import os
 import subprocess
@@ -210,3 +211,152 @@ def test_a_wrong_marker_is_refused(tmp_path, mark, says):
     finished = run(tmp_path)
     assert finished.returncode == 4
     assert says in finished.stdout + finished.stderr
+
+
+NOISY = RIGHT.replace("    return np.max", "    print('x' * 100000)\n    return np.max").replace(
+    "    return dy", "    print('y' * 100000, flush=True)\n    return dy"
+)
+
+
+def one(tmp_path, text, *options, tests=TESTS, name="right.py"):
+    write_tests(tmp_path, right=tests)
+    folder = tmp_path / "handed"
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    finished, results = scores(tmp_path, "--tinygan-impl", "handed", *options)
+    assert "INTERNALERROR" not in finished.stdout + finished.stderr
+    return finished, results
+
+
+def test_a_submission_that_prints_loses_nothing(tmp_path):
+    for _ in range(2):
+        _, results = one(tmp_path, NOISY)
+        assert results["score"] == 5, results
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exit()",
+        "import os; os.environ['NOWHERE']",
+        "eval(compile('1/0', '<frozen x>', 'exec'))",
+        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+        "raise KeyboardInterrupt",
+        "import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'no' * 9)\n    except OSError: 0",
+        "import os\nfor fd in range(3, 30):\n    try: os.close(fd)\n    except OSError: pass",
+        "import os, time\nfor _ in range(9):\n    if os.fork() == 0: os.setsid(); time.sleep(99)",
+        "x = bytearray(64 << 30)",
+        "\0",
+    ],
+)
+def test_nothing_that_a_student_writes_stops_the_grading(tmp_path, text):
+    _, results = one(tmp_path, text + RIGHT)
+    assert len(results["tests"]) == 2
+    for inside in (True, False):
+        code = "\n".join("    " + line for line in text.replace("\0", "pass").splitlines())
+        broken = RIGHT.replace(
+            "    return np.max" if inside else "    return dy", f"{code}\n    return dy"
+        )
+        _, results = one(tmp_path, broken)
+        assert len(results["tests"]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
+@pytest.mark.parametrize("separate", [True, False])
+def test_descendants_are_ended_to_the_last(tmp_path, separate):
+    from tinygan.grading.process import Student, _has, _processes
+
+    fork = "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid()\n"
+    (tmp_path / "forks.py").write_text(f"{fork}        time.sleep(99)\n")
+    student = Student(tmp_path / "forks.py", separate=separate)
+    assert student.ready(30) is None
+
+    def alive():
+        return [p for p in _processes() if _has(p, student._token)]
+
+    assert len(alive()) == 10
+    student.close()
+    assert not alive()
+    assert not student._folder.exists()
+
+
+def test_a_gradients_points_need_a_right_output(tmp_path):
+    tests = TESTS.replace("relu_backward), X)", "relu_backward), X, output=np.maximum(X, 0))")
+    nothing = "def relu(x):\n    return x, x\ndef relu_backward(dy, x):\n    return dy\n"
+    _, results = one(tmp_path, nothing, tests=tests)
+    assert results["score"] == 0
+    assert "the gradient counts only of the right function" in results["tests"][1]["output"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Right.py", "rename Right.py to right.py"),
+        ("right (1).py", "handed in: right (1).py"),
+        ("other.txt", "handed in: other.txt"),
+    ],
+)
+def test_what_was_handed_in_is_said(tmp_path, name, says):
+    _, results = one(tmp_path, RIGHT, name=name)
+    assert says in results["tests"][0]["output"]
+
+
+def test_deeper_folders_and_notebooks_are_found(tmp_path):
+    _, results = one(tmp_path, RIGHT, name="Ada/hw 1/right.py")
+    assert results["score"] == 5
+    (tmp_path / "handed" / "Ada" / "hw 1" / "right.py").unlink()
+    cells = [{"cell_type": "code", "source": ["%pylab\n", *RIGHT.splitlines(keepends=True)]}]
+    _, results = one(tmp_path, json.dumps({"cells": cells}), name="right.ipynb")
+    assert results["score"] == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import torch\n" + RIGHT,
+        "from tinygan import Conv2d\n" + RIGHT,
+        "import tinygan as t\nt.ReLU\n" + RIGHT,
+        "m = __import__('jax')\n" + RIGHT,
+        RIGHT.replace("    return dy", "    a, b = relu(x + 1e-6), relu(x - 1e-6)\n    return dy"),
+    ],
+)
+def test_what_is_forbidden_is_reported(tmp_path, text):
+    _, results = one(tmp_path, text)
+    assert results["score"] == 0
+    assert "points withheld: right.py, line" in results["tests"][0]["output"]
+
+
+def test_partial_credit_is_kept_when_the_rest_fails(tmp_path):
+    tests = (
+        HEAD
+        + """
+@pytest.mark.points(4)
+def test_parts(impl, credit, outputcheck):
+    outputcheck(impl.relu(X)[0], np.maximum(X, 0))
+    credit(0.25)
+    outputcheck(impl.relu(X)[0], X + 1)
+"""
+    )
+    _, results = one(tmp_path, RIGHT, tests=tests)
+    assert results["score"] == 1
+
+
+def test_what_is_written_to_is_seen_through_the_other_process(tmp_path):
+    text = RIGHT.replace("    return dy", "    dy *= 1\n    x += 1\n    return dy")
+    _, results = one(tmp_path, text)
+    assert "input overwritten" in results["tests"][1]["output"]
+
+
+def test_xdist_is_ignored_in_words(tmp_path):
+    pytest.importorskip("xdist")
+    finished, results = one(tmp_path, RIGHT, "-n", "2")
+    assert results["score"] == 5
+    assert "pytest-xdist's -n is ignored" in finished.stdout
+
+
+def test_the_plugin_imports_nothing_of_tinygan_until_it_is_asked():
+    code = (
+        "import sys, tinygan.grading.plugin; print([m for m in sys.modules if 'gradcheck.d' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

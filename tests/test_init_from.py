@@ -12,7 +12,7 @@ from training import rows, timeless, train
 
 import tinygan
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.options import load_options
+from tinygan.systems.resolving import load_options
 from tinygan.train.__main__ import main
 
 FORMAT_1 = Path(__file__).parent / "fixtures" / "run_format_1"

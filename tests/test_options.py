@@ -12,19 +12,10 @@ from training import TINY, train
 from tinygan.errors import UserError
 from tinygan.systems import SYSTEMS, find
 from tinygan.systems.dcgan import DCGANOptions
-from tinygan.systems.options import (
-    Options,
-    _parser,
-    inherit,
-    load_options,
-    number,
-    option,
-    read_toml,
-    resolve,
-    resumed,
-    stored,
-    whole,
-)
+from tinygan.systems.flags import _parser
+from tinygan.systems.kinds import number, whole
+from tinygan.systems.options import Options, inherit, option
+from tinygan.systems.resolving import load_options, read_toml, resolve, resumed, stored
 
 FLAGS = json.loads((Path(__file__).parent / "fixtures" / "flags.json").read_text("utf-8"))
 """Every flag as it was before options were dataclasses: meaning, default, choices."""
@@ -50,7 +41,8 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
             assert list(action.choices) == then["choices"], flag
         if "value" in then and flag != "--preset":
             assert action.const == then["value"], flag
-    new = {"--config", "--system", "--objective", "-h", "--help"}
+    new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}
+    new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit", "--init-from"}
     assert actions.keys() - FLAGS[system].keys() <= new
 
 
@@ -76,13 +68,13 @@ def test_the_name_that_an_option_had_is_read():
 class Newer(DCGANOptions):
     """What a later version adds."""
 
-    ema: float = option(0.999, number(0, 1), "new runs average", before=0.0)
+    decay: float = option(0.999, number(0, 1), "what new runs do", before=0.0)
     lr: float = inherit(DCGANOptions, "lr", 0.5)
 
 
 def test_an_older_run_keeps_what_was_computed_before_an_option_existed():
-    assert load_options(Newer, values(), "here").ema == 0.0
-    assert resolve(Newer, {"data": "x"}).ema == 0.999
+    assert load_options(Newer, values(), "here").decay == 0.0
+    assert resolve(Newer, {"data": "x"}).decay == 0.999
     assert Newer().lr == 0.5
     assert load_options(Newer, values(lr=1e-4), "here").lr == 1e-4
 
@@ -207,7 +199,7 @@ def test_what_an_author_forgets_is_named():
 
 
 def test_numpy_numbers_become_plain_ones(tmp_path):
-    from tinygan.systems.options import checked
+    from tinygan.systems.resolving import checked
 
     found = checked(DCGANOptions, {"lr": np.float32(0.5), "steps": np.int64(3)}, "fit")
     assert json.loads(json.dumps(found)) == {"lr": 0.5, "steps": 3}

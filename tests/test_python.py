@@ -15,7 +15,7 @@ from training import timeless
 import tinygan
 from tinygan.errors import UserError
 from tinygan.machine import parallel
-from tinygan.runs.checkpoint import read_checkpoint
+from tinygan.runs.header import read_checkpoint
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
 from tinygan.systems.options import inherit
 

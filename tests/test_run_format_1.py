@@ -64,3 +64,22 @@ def test_they_make_the_pictures_that_they_made_then(system, run, tmp_path):
             words = [run, "--direction", direction, "--input", source, "--out", out]
             assert translate([*map(str, words), "--backend", "numpy"]) == 0
             assert np.asarray(Image.open(out / "in.png")).std() > 0
+
+
+def test_a_new_run_with_their_options_has_their_metrics(system, tmp_path):
+    """The same seed draws the same weights, noise and batches as it always did."""
+    words = {
+        "dcgan": "--dataset faces --dataset-size 16 --noise-size 8 --batch-size 4",
+        "cyclegan": "--dataset bags --dataset-size 8 --discriminator-width 2 --residual-blocks 1"
+        " --pool-size 3",
+    }[system].split()
+    words += ["--image-size", 16, "--width", 2, "--steps", 4, "--sample-every", 4]
+    words += ["--threads", 1, "--seed", 1]
+    old = json.loads((OLD / system / "config.json").read_text())["options"]
+    if system == "dcgan":  # as the preset had it that held then
+        words += ["--instance-noise", old["instance_noise"], "--activation", old["activation"]]
+    words += ["--lr", old["lr"]]
+    assert train(system, *words, "--out", tmp_path / "run", tiny=False) == 0
+    for then, now in zip(rows(OLD / system), rows(tmp_path / "run"), strict=True):
+        for name in set(then) - {"seconds"}:
+            assert now[name] == pytest.approx(then[name], rel=2e-5), (then["step"], name)

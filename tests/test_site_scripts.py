@@ -207,9 +207,7 @@ def test_the_window_moves_by_keyboard_and_finger_and_fits_a_phone(tmp_path):
     said.push(letters >= 11);
     answer(JSON.stringify(said));
     """
-    said = json.loads(
-        answer_of(page("convolution", "convolution.js"), script, tmp_path / "p", width=500)
-    )
+    said = touch(page("convolution", "convolution.js"), script, tmp_path)
     assert said == ["4", "1", "2", "03", "false", True, True]
 
 

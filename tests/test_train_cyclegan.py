@@ -18,7 +18,7 @@ from tinygan.models.cyclegan import patch_discriminator
 from tinygan.runs.checkpoint import read_checkpoint
 from tinygan.runs.watched import read_watch
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
-from tinygan.systems.options import resolve, stored
+from tinygan.systems.resolving import resolve, stored
 from tinygan.train.__main__ import main
 
 PRESETS = CycleGANOptions.presets

@@ -102,6 +102,32 @@ def test_size_scales_the_shorter_side(run, tmp_path):
     assert Image.open(tmp_path / "out" / "a.png").size == (30, 20)
 
 
+def test_pairs_show_each_picture_beside_its_translation(run, tmp_path):
+    source = picture(tmp_path / "in.png", size=(24, 33))
+    for name, words in (("alone", []), ("pairs", ["--pairs"])):
+        assert translate(run, *words, "--input", source, "--out", tmp_path / name) == 0
+    alone, pair = (load_image(tmp_path / name / "in.png") for name in ("alone", "pairs"))
+    assert pair.shape == (24, 33 + 4 + 33, 3)
+    np.testing.assert_array_equal(pair[:, :33], load_image(source))
+    assert (pair[:, 33:37] == 255).all()
+    np.testing.assert_array_equal(pair[:, 37:], alone)
+
+
+def test_a_pair_of_a_system_that_enlarges_has_one_height():
+    small, made = np.zeros((3, 5, 1), np.uint8), np.ones((6, 10, 1), np.uint8)
+    pair = pictures.side_by_side(small, made)
+    assert pair.shape == (6, 10 + 4 + 10, 1)
+    assert (pair[:, :10] == 0).all()
+
+
+def test_raw_translates_with_the_last_weights(run, tmp_path):
+    source = picture(tmp_path / "in.png", size=(24, 32))
+    for name, words in (("average", []), ("raw", ["--raw"])):
+        assert translate(run, *words, "--input", source, "--out", tmp_path / name) == 0
+    average, raw = (load_image(tmp_path / name / "in.png") for name in ("average", "raw"))
+    assert (average != raw).any()
+
+
 def test_nothing_is_overwritten_without_force(run, tmp_path, capsys):
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "b.png")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["Average"]
 
@@ -90,7 +90,7 @@ class Average:
 
 
 @accelerated
-def average_all(averages, thetas, decay) -> None:
+def average_all(averages: list[Array], thetas: list[Array], decay: float) -> None:
     """Move all `averages` in place: ``decay · average + (1 − decay) · θ``."""
     for average, theta in zip(averages, thetas, strict=True):
         average[...] = decay * average + (1 - decay) * theta

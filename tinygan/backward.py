@@ -23,7 +23,7 @@ class Backward:
         self._layer, self._cache, self._shape, self._called = layer, cache, shape, False
         self._mode = mode()
 
-    def __call__(self, dy: Array, input_gradient: bool = True) -> Array | None:
+    def __call__(self, dy: Array, input_gradient: bool = True) -> Array:
         """Add to the parameters' gradients and return the gradient of the input.
 
         Parameters
@@ -49,7 +49,7 @@ class Backward:
         with using_mode(self._mode):
             return self._run(dy, cache, input_gradient)
 
-    def _run(self, dy: Array, cache: Any, input_gradient: bool) -> Array | None:
+    def _run(self, dy: Array, cache: Any, input_gradient: bool) -> Array:
         if self._layer._skips_input_gradient:
             return self._layer.backward(dy, cache, input_gradient=input_gradient)
         dx = self._layer.backward(dy, cache)

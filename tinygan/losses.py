@@ -11,10 +11,12 @@ target is a number or an array of the predictions' shape, and is converted to th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.fast import accelerated
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "bce",
@@ -29,7 +31,7 @@ __all__ = [
 
 
 @accelerated
-def bce(probability, target):
+def bce(probability: Array, target: Array) -> tuple[Array, Array]:
     r"""Binary cross-entropy of probabilities.
 
     Parameters
@@ -75,7 +77,7 @@ def bce(probability, target):
 
 
 @accelerated
-def bce_with_logits(score, target):
+def bce_with_logits(score: Array, target: Array) -> tuple[Array, Array]:
     r"""Binary cross-entropy of scores before the sigmoid, finite for every score.
 
     Parameters
@@ -118,7 +120,7 @@ def bce_with_logits(score, target):
     return loss, (sigmoid - t) * (1 / score.size)
 
 
-def minimax(score):
+def minimax(score: Array) -> tuple[Array, Array]:
     r"""The generator's loss of the minimax game, log(1 − D(G(z))).
 
     Parameters
@@ -153,7 +155,7 @@ def minimax(score):
     return -loss, -gradient
 
 
-def non_saturating(score):
+def non_saturating(score: Array) -> tuple[Array, Array]:
     r"""The generator's non-saturating loss, −log D(G(z)).
 
     Parameters
@@ -188,7 +190,7 @@ def non_saturating(score):
 
 
 @accelerated
-def mse(prediction, target):
+def mse(prediction: Array, target: Array) -> tuple[Array, Array]:
     r"""Mean squared error, the adversarial loss of least-squares GANs.
 
     Parameters
@@ -224,7 +226,7 @@ def mse(prediction, target):
 
 
 @accelerated
-def l1(prediction, target):
+def l1(prediction: Array, target: Array) -> tuple[Array, Array]:
     r"""Mean absolute difference, the cycle-consistency and identity losses' norm.
 
     Parameters
@@ -261,7 +263,7 @@ def l1(prediction, target):
 
 
 @accelerated
-def hinge(score, target):
+def hinge(score: Array, target: Array) -> tuple[Array, Array]:
     r"""The discriminator's hinge: it stops pushing at scores that are right by a margin of 1.
 
     Parameters
@@ -298,7 +300,7 @@ def hinge(score, target):
     return missing.mean(), xp.sign(missing) * t * (-1 / score.size)
 
 
-def hinge_generator(score):
+def hinge_generator(score: Array) -> tuple[Array, Array]:
     r"""The generator's loss against a discriminator with a `hinge`: −D(G(z)).
 
     Parameters
@@ -330,7 +332,7 @@ def hinge_generator(score):
     return -score.mean(), get_xp(score).full_like(score, -1 / score.size)
 
 
-def _checked(name, prediction, target=0.0):
+def _checked(name: str, prediction: Array, target: Any = 0.0) -> Any:
     """Check both arguments; return the target as a number or an array of the prediction's dtype."""
     get_xp(prediction=prediction)
     if prediction.dtype.kind != "f":

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tinygan.losses import bce_with_logits, hinge, hinge_generator, minimax, mse, non_saturating
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 __all__ = [
     "OBJECTIVES",
@@ -29,7 +29,7 @@ __all__ = [
 class Objective:
     """The base of a GAN's losses."""
 
-    def discriminator(self, score, real: bool):
+    def discriminator(self, score: Array, real: bool) -> tuple[Array, Array]:
         """Return D's loss on one batch of scores, and its gradient.
 
         Parameters
@@ -43,11 +43,11 @@ class Objective:
             f"{type(self).__name__} does not define discriminator(score, real)"
         )
 
-    def generator(self, score):
+    def generator(self, score: Array) -> tuple[Array, Array]:
         """Return G's loss on what D gave its images, and its gradient."""
         raise NotImplementedError(f"{type(self).__name__} does not define generator(score)")
 
-    def probability(self, score):
+    def probability(self, score: Array) -> Array:
         """Return D's scores as probabilities that an image is real; here σ(score)."""
         return (get_xp(score).tanh(score * 0.5) + 1) * 0.5
 
@@ -68,10 +68,10 @@ class NonSaturating(Objective):
 
     label_smoothing: float = 0.9
 
-    def discriminator(self, score, real):
+    def discriminator(self, score: Array, real: bool) -> tuple[Array, Array]:
         return bce_with_logits(score, self.label_smoothing if real else 0.0)
 
-    def generator(self, score):
+    def generator(self, score: Array) -> tuple[Array, Array]:
         return non_saturating(score)
 
 
@@ -89,7 +89,7 @@ class Minimax(NonSaturating):
     DeepFake Generation … DCGAN, section II.C, Gloss, first form; "Deep Fakes" using GANs, eq. (1).
     """
 
-    def generator(self, score):
+    def generator(self, score: Array) -> tuple[Array, Array]:
         return minimax(score)
 
 
@@ -103,13 +103,13 @@ class LeastSquares(Objective):
     Adversarial Networks*, 2017.
     """
 
-    def discriminator(self, score, real):
+    def discriminator(self, score: Array, real: bool) -> tuple[Array, Array]:
         return mse(score, 1.0 if real else 0.0)
 
-    def generator(self, score):
+    def generator(self, score: Array) -> tuple[Array, Array]:
         return mse(score, 1.0)
 
-    def probability(self, score):
+    def probability(self, score: Array) -> Array:
         """Return the scores themselves, within [0, 1]."""
         return get_xp(score).clip(score, 0, 1)
 
@@ -123,13 +123,13 @@ class Hinge(Objective):
     Lim, Ye, *Geometric GAN*, 2017.
     """
 
-    def discriminator(self, score, real):
+    def discriminator(self, score: Array, real: bool) -> tuple[Array, Array]:
         return hinge(score, 1.0 if real else -1.0)
 
-    def generator(self, score):
+    def generator(self, score: Array) -> tuple[Array, Array]:
         return hinge_generator(score)
 
-    def probability(self, score):
+    def probability(self, score: Array) -> Array:
         """Return the scores from −1 to 1 as numbers from 0 to 1."""
         return get_xp(score).clip(0.5 * score + 0.5, 0, 1)
 

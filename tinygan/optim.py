@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from tinygan.fast import accelerated
 from tinygan.layer import Parameter
-from tinygan.machine.arrays import asnumpy, get_xp
+from tinygan.machine.arrays import Array, asnumpy, get_xp
 
 __all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "linear_decay"]
 
@@ -67,7 +68,7 @@ class Optimizer:
         self.steps = 0
         self.slots = [tuple(_zeros(p) for _ in self.slot_names) for p in self.parameters]
 
-    def update(self, theta, g, *slots) -> None:
+    def update(self, theta: Array, g: Array, *slots: Array) -> None:
         """Change `theta` and its `slots` in place, by the gradient `g`."""
         raise NotImplementedError(f"{type(self).__name__} does not define update(theta, g, *slots)")
 
@@ -112,7 +113,7 @@ class Optimizer:
         for name, slot in slots.items():
             slot[...] = get_xp(slot).asarray(np.asarray(state[name], slot.dtype))
 
-    def _named_slots(self):
+    def _named_slots(self) -> Iterator[tuple[str, Array]]:
         for i, slots in enumerate(self.slots):
             for name, slot in zip(self.slot_names, slots, strict=True):
                 yield f"{i}.{name}", slot
@@ -179,7 +180,7 @@ class Adam(Optimizer):
         _check_eps("Adam", eps)
         self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
 
-    def update(self, theta, g, m, v) -> None:
+    def update(self, theta: Array, g: Array, m: Array, v: Array) -> None:
         (beta1, beta2), t, xp = self.betas, self.steps, get_xp(theta)
         m[...] = beta1 * m + (1 - beta1) * g
         v[...] = beta2 * v + (1 - beta2) * g * g
@@ -227,7 +228,7 @@ class SGD(Optimizer):
         self.slot_names = ("v",) if momentum else ()
         super().__init__(parameters, lr)
 
-    def update(self, theta, g, v=None) -> None:
+    def update(self, theta: Array, g: Array, v: Array = None) -> None:
         if v is not None:
             v[...] = self.momentum * v + g
             g = v
@@ -284,35 +285,37 @@ class RMSprop(Optimizer):
         _check_eps("RMSprop", eps)
         self.decay, self.eps = float(decay), float(eps)
 
-    def update(self, theta, g, v) -> None:
+    def update(self, theta: Array, g: Array, v: Array) -> None:
         v[...] = self.decay * v + (1 - self.decay) * g * g
         theta -= self.lr * g / (get_xp(v).sqrt(v) + self.eps)
 
 
 @accelerated
-def update_all(thetas, gradients, slots, optimizer) -> None:
+def update_all(
+    thetas: list[Array], gradients: list[Array], slots: list[tuple[Array, ...]], optimizer: Any
+) -> None:
     """Update all parameters in place; Adam has fast versions of the whole list."""
     for theta, g, own in zip(thetas, gradients, slots, strict=True):
         optimizer.update(theta, g, *own)
 
 
 @accelerated
-def zero_all(gradients) -> None:
+def zero_all(gradients: list[Array]) -> None:
     """Set all gradients to zero."""
     for g in gradients:
         g.fill(0)
 
 
-def _zeros(parameter):
+def _zeros(parameter: Parameter) -> Array:
     return get_xp(parameter.data).zeros_like(parameter.data)
 
 
-def _check_eps(name, eps):
+def _check_eps(name: str, eps: float) -> None:
     if not eps > 0:
         raise ValueError(f"{name}: eps: expected a positive number, got {eps!r}")
 
 
-def _described(name, array):
+def _described(name: str, array: Any) -> str:
     """Say what an array of a state is, in the words of what is expected."""
     if name != "steps":
         return f"{'real numbers' if array.dtype.kind == 'f' else array.dtype} {array.shape}"

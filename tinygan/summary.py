@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinygan.convolution.tally import counting
 from tinygan.layer import Backward, Layer, Sequential
-from tinygan.machine.arrays import asarray, backend_of
+from tinygan.machine.arrays import Array, asarray, backend_of
+from tinygan.machine.memory import size_text
 
 __all__ = ["Summary", "held_bytes", "summarize", "summary"]
 
@@ -67,9 +69,9 @@ class Summary:
         rule = "-" * max(map(len, lines))
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         lines += [
-            f"a training step holds {_size(self.bytes_state)} of state "
+            f"a training step holds {size_text(self.bytes_state)} of state "
             "(parameters, gradients, Adam's moments)",
-            f"and {_size(self.bytes_per_sample)} a sample (what backward passes remember)",
+            f"and {size_text(self.bytes_per_sample)} a sample (what backward passes remember)",
         ]
         return "\n".join(lines)
 
@@ -141,7 +143,7 @@ def summarize(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     )
 
 
-def _visit(layer, x, depth, rows, backwards):
+def _visit(layer: Layer, x: Array, depth: int, rows: list, backwards: list) -> Array:
     """Run `layer` on `x` and note what it is and costs; a Sequential is noted layer by layer.
 
     A Residual's addition is left out: it changes neither shapes nor costs.
@@ -160,7 +162,7 @@ def _visit(layer, x, depth, rows, backwards):
     return y
 
 
-def held_bytes(remembered) -> int:
+def held_bytes(remembered: Any) -> int:
     """Return the bytes of all arrays inside `remembered`: backward passes, caches, lists of them.
 
     Memory that several arrays share is counted once.
@@ -180,10 +182,3 @@ def held_bytes(remembered) -> int:
                 item = item.base
             blocks[id(item)] = item.nbytes
     return sum(blocks.values())
-
-
-def _size(count: int) -> str:
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {name}"
-    return f"{count / 1e3:,.1f} kB"

@@ -212,8 +212,10 @@ plt.show()
 # <05_transposed_convolution>`).
 #
 # Now look at the only thing that G is told.  For three faces: the face, and minus the gradient of
-# G's loss with respect to it, times a large number.  Where the right picture is grey, D does not
-# mind; where it is bright, D would like more light there.
+# G's loss with respect to it, times a large number.  Where the lower picture is grey, D does not
+# mind; where it is bright, D would like more light there.  It looks like noise: D asks for many
+# small changes that nobody would name.  Added up over hundreds of steps and thousands of pictures
+# they have made these faces out of grey.
 
 with frozen(D):
     score, score_backward = D(pictures[steps][:8])

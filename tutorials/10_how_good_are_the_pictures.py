@@ -165,7 +165,7 @@ medians = {}
 for name in ("real", "copies", "noisy"):
     near = nearest_neighbours(sets[name], training).distances[:, 0]
     medians[name] = np.median(near)
-    axis.hist(near, bins=30, alpha=0.6, label=name)
+    axis.hist(near, bins=np.linspace(0, 0.6, 61), alpha=0.6, label=name)
 
 axis.set(xlabel="distance to the nearest training picture", ylabel="pictures")
 axis.legend()

@@ -22,7 +22,8 @@ from tinygan.data import Prefetcher
 from tinygan.models.dcgan import generator
 from tinygan.optim import RMSprop
 from tinygan.systems.draws import Draws, DrawsOptions
-from tinygan.systems.options import choice, inherit, number, option, whole
+from tinygan.systems.kinds import choice, number, whole
+from tinygan.systems.options import inherit, option
 from tinygan.systems.presets import Preset
 from tinygan.systems.system import Panel
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
 from tinygan.commands import Parser, run, say
-from tinygan.machine.arrays import cupy_status
+from tinygan.machine.arrays import CupyStatus, cupy_status
 from tinygan.machine.parallel import get_num_threads
 
 GIB = 1 << 30
@@ -24,7 +27,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.backend")
         "can use them.",
     )
 
-    def report():
+    def report() -> None:
         parser.parse_args(argv)
         status = cupy_status()
         say("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
@@ -60,7 +63,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cupy_lines(status) -> list[str]:
+def _cupy_lines(status: CupyStatus) -> list[str]:
     if not status.usable:
         return [f"cupy: not usable ({status.kind})", f"  {status.message}"]
     cupy = sys.modules["cupy"]
@@ -69,13 +72,13 @@ def _cupy_lines(status) -> list[str]:
     driver = _told(lambda: f"a driver for CUDA {_version(runtime.driverGetVersion())}")
     lines = ["cupy: usable", f"  CuPy {cupy.__version__}, {cuda}, {driver}"]
     for number in range(runtime.getDeviceCount()):
-        lines.append(f"  device {number}: {_told(lambda number=number: _device(cupy, number))}")
+        lines.append(f"  device {number}: {_told(partial(_device, cupy, number))}")
     on = os.environ.get("CUPY_TF32", "0") == "1"
     lines.append(f"  TF32: {'on' if on else 'off'} (CUPY_TF32, read by CuPy when it starts)")
     return lines
 
 
-def _device(cupy, number: int) -> str:
+def _device(cupy: Any, number: int) -> str:
     device = cupy.cuda.Device(number)
     name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
     major, minor = device.compute_capability[:-1], device.compute_capability[-1]
@@ -90,7 +93,7 @@ def _version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _told(ask) -> str:
+def _told(ask: Callable[[], str]) -> str:
     """Return the answer, or what went wrong: a report is for machines where things go wrong."""
     try:
         return ask()

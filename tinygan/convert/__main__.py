@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
-from tinygan.errors import CheckpointError, UserError
+from tinygan.errors import CheckpointError, DivergedError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.run import network_of, write_run
-from tinygan.runs.checkpoint import read_checkpoint
+from tinygan.layer import Layer
+from tinygan.runs.header import read_checkpoint
 from tinygan.runs.run import load
 from tinygan.systems.draws import Draws
 
@@ -26,7 +28,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.convert")
     return commands.run(prog, lambda: convert(_parser(prog).parse_args(argv)))
 
 
-def convert(arguments) -> None:
+def convert(arguments: Any) -> None:
     """Convert weight files to a run, or one network of a run to a weight file."""
     inputs, out = arguments.inputs, Path(arguments.out)
     if out.suffix.lower() not in torch_file.SUFFIXES:
@@ -51,15 +53,17 @@ def convert(arguments) -> None:
     say(f"{count:,} parameters of {source} are in {out}, under their published names")
 
 
-def _to_run(inputs, out):
-    found, options, system, titles = {}, {}, None, []
+def _to_run(inputs: list[str], out: Path) -> None:
+    found: dict[str, Layer] = {}
+    options: dict[str, Any] = {}
+    system, titles = "", []
     for text in inputs:
         role, _, file = text.partition("=")
         if role not in _ROLES or not file:
-            role, file = None, text
+            role, file = "", text
         kind, arguments, network = _read(Path(file))
         role = role or kind.roles[0]
-        if system not in (None, kind.system):
+        if system not in ("", kind.system):
             raise UserError(f"{file}: {kind.title}, but {inputs[0]} is part of a {system}")
         if role not in kind.roles:
             raise UserError(f"{text}: {kind.title} cannot be {role}")
@@ -77,12 +81,15 @@ def _to_run(inputs, out):
     options = _UNSAID.get(system, {}) | options
     if options.get("residual_blocks") == 9:
         options["image_size"] = 256
-    checkpoint = write_run(out, system, options, found, ", ".join(inputs))
+    try:
+        checkpoint = write_run(out, system, options, found, ", ".join(inputs))
+    except DivergedError as error:
+        raise UserError(f"{', '.join(inputs)}: {error}") from None
     say("\n".join(titles))
     say(f"the run is in {out}: {checkpoint}")
 
 
-def _read(path: Path):
+def _read(path: Path) -> tuple[Any, Any, Any]:
     arrays = torch_file.read_weights(path)
     try:
         kind, arguments = names.recognize({name: a.shape for name, a in arrays.items()})

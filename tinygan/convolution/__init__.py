@@ -24,14 +24,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 from typing import TypeAlias
 
 from tinygan.convolution import gpu, im2col, naive, planar, winograd
-from tinygan.convolution.geometry import output_size
+from tinygan.convolution.geometry import output_size, pair
 from tinygan.convolution.tally import count
 from tinygan.fast import cuda as kernels
 from tinygan.fast import mode
-from tinygan.machine.arrays import Array
+from tinygan.machine.arrays import Array, Size
 
 __all__ = [
     "convolve",
@@ -90,7 +91,7 @@ def convolve(x: Array, w: Array, stride: Pair = 1, padding: Pair = 0, *,
     >>> convolve(x, np.array([1.0, 10.0]).reshape(1, 2, 1, 1)).ravel()
     array([10., 21., 32.])
     """
-    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
     _check("convolve", x.shape, w.shape, None, stride, padding)
     return _module(algorithm, x.shape, w.shape, stride, padding, x, w).convolve(
         x, w, stride, padding
@@ -130,8 +131,8 @@ def convolve_grad_input(dy: Array, w: Array, stride: Pair, padding: Pair, input_
     .. math:: dx[n,h,v,c] = \sum_{i,j,k,l,o} dy[n,i,j,o]\, w[k,l,c,o]
               \quad\text{over}\quad s_h i + k - p_h = h,\; s_w j + l - p_w = v.
     """
-    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    size = _pair("input_size", input_size, 1)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    size = pair(input_size, "input_size", 1)
     x_shape = (len(dy), *size, w.shape[2])
     _check("convolve_grad_input", x_shape, w.shape, dy.shape, stride, padding)
     return _module(algorithm, x_shape, w.shape, stride, padding, dy, w).convolve_grad_input(
@@ -170,8 +171,8 @@ def convolve_grad_weight(x: Array, dy: Array, stride: Pair, padding: Pair, kerne
     .. math:: dw[k,l,c,o] =
               \sum_{n,i,j} x[n,\, s_h i + k - p_h,\, s_w j + l - p_w,\, c]\, dy[n,i,j,o]
     """
-    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-    size = _pair("kernel_size", kernel_size, 1)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    size = pair(kernel_size, "kernel_size", 1)
     w_shape = (*size, x.shape[3], dy.shape[3])
     _check("convolve_grad_weight", x.shape, w_shape, dy.shape, stride, padding)
     return _module(algorithm, x.shape, w_shape, stride, padding, x, dy).convolve_grad_weight(
@@ -202,7 +203,7 @@ def convolve_backward(x: Array, w: Array, dy: Array, stride: Pair = 1, padding: 
     ValueError
         As `convolve`.
     """
-    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
     _check("convolve_backward", x.shape, w.shape, dy.shape, stride, padding, operations=2)
     module = _module(algorithm, x.shape, w.shape, stride, padding, x, w, dy)
     if hasattr(module, "convolve_backward"):
@@ -237,7 +238,7 @@ def convolve_transposed_backward(x: Array, w: Array, dy: Array, stride: Pair = 1
     ValueError
         As `convolve`.
     """
-    stride, padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
     _check(
         "convolve_transposed_backward", dy.shape, w.shape, x.shape, stride, padding, operations=2
     )
@@ -269,7 +270,14 @@ def using_algorithm(algorithm: str) -> Iterator[None]:
         _default.reset(token)
 
 
-def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
+def _module(
+    algorithm: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Size,
+    padding: Size,
+    *arrays: Array,
+) -> ModuleType:
     """Return the module that computes all three operations of this convolution."""
     _check_algorithm(algorithm)
     if algorithm == "auto":
@@ -289,20 +297,20 @@ def _module(algorithm, x_shape, w_shape, stride, padding, *arrays):
     return im2col
 
 
-def _check_algorithm(algorithm):
+def _check_algorithm(algorithm: str) -> None:
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
 
 
-def _pair(name, value, least):
-    pair = (value, value) if not hasattr(value, "__len__") else tuple(value)
-    whole = all(hasattr(v, "__index__") and not isinstance(v, bool) and v >= least for v in pair)
-    if len(pair) != 2 or not whole:
-        raise ValueError(f"{name}: expected one or two integers of at least {least}, got {value!r}")
-    return int(pair[0]), int(pair[1])
-
-
-def _check(name, x_shape, w_shape, dy_shape, stride, padding, operations=1):
+def _check(
+    name: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    dy_shape: tuple[int, ...] | None,
+    stride: Size,
+    padding: Size,
+    operations: int = 1,
+) -> None:
     """Raise a ValueError unless the shapes belong to one convolution; count its multiply–adds."""
     if len(x_shape) != 4 or len(w_shape) != 4:
         raise ValueError(

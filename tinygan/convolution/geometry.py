@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import run, split, workspace
+
+
+def pair(value: Any, name: str, least: int) -> Size:
+    """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
+    values = value if hasattr(value, "__len__") else (value, value)
+    if len(values) != 2 or any(
+        isinstance(v, bool) or not hasattr(v, "__index__") or v < least for v in values
+    ):
+        raise ValueError(
+            f"{name}: expected an integer of at least {least}, or a pair of them, got {value!r}"
+        )
+    return int(values[0]), int(values[1])
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -20,12 +35,12 @@ def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
     return (size + 2 * padding - kernel) // stride + 1
 
 
-def scratch(xp, name, shape, dtype):
+def scratch(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return an uninitialised array that lives until this thread's next call with this `name`."""
     return workspace(name, shape, dtype) if xp is np else xp.empty(shape, dtype)
 
 
-def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int, int, int]]:
+def pieces(images: int, rows: int, rows_a_piece: int, xp: Any) -> list[tuple[int, int, int, int]]:
     """Divide ``images × rows`` into pieces ``(n0, n1, h0, h1)``.
 
     A piece is a few whole images or, where one image has more than `rows_a_piece` rows, a few rows
@@ -40,18 +55,22 @@ def pieces(images: int, rows: int, rows_a_piece: int, xp) -> list[tuple[int, int
     return [(n, n + 1, h0, h1) for n in range(images) for h0, h1 in split(rows, step)]
 
 
-def for_pieces(function, images: int, rows: int, rows_a_piece: int, xp) -> list:
+def for_pieces(
+    function: Callable[..., Any], images: int, rows: int, rows_a_piece: int, xp: Any
+) -> list:
     """Call ``function(n0, n1, h0, h1)`` over the `pieces` on all cores; results in their order."""
     todo = pieces(images, rows, rows_a_piece, xp)
     return run([partial(function, *piece) for piece in todo])
 
 
-def rows_are_contiguous(x):
+def rows_are_contiguous(x: Array) -> bool:
     """Say whether each row of pixels of `x` is one run of memory."""
     return x.strides[2:] == (x.shape[3] * x.itemsize, x.itemsize) and min(x.strides) > 0
 
 
-def padded(xp, x, n0, n1, top, bottom, left, right):
+def padded(
+    xp: Any, x: Array, n0: int, n1: int, top: int, bottom: int, left: int, right: int
+) -> Array:
     """Return rows `top` to `bottom` and columns `left` to `right` of images `n0` to `n1` of `x`.
 
     The range may reach over the borders of `x`, where it holds zeros.  A row of the result is
@@ -71,7 +90,9 @@ def padded(xp, x, n0, n1, top, bottom, left, right):
     return slab
 
 
-def windows(xp, slab, kernel_size, stride, rows, columns):
+def windows(
+    xp: Any, slab: Array, kernel_size: Size, stride: Size, rows: int, columns: int
+) -> Array:
     """Return a view ``(N, rows, columns, KH, KW, C)`` of the windows of `slab`, nothing copied."""
     n, h, w, c = slab.strides
     return xp.lib.stride_tricks.as_strided(
@@ -79,3 +100,13 @@ def windows(xp, slab, kernel_size, stride, rows, columns):
         (len(slab), rows, columns, *kernel_size, slab.shape[3]),
         (n, h * stride[0], w * stride[1], h, w, c),
     )
+
+
+def turned(w: Array) -> Array:
+    """Return `w` turned by 180° with its channels exchanged, of the mirrored form; no gaps."""
+    return get_xp(w).ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
+
+
+def turned_padding(kernel_size: Size, padding: Size) -> Size:
+    """Return the padding of the mirrored form."""
+    return kernel_size[0] - 1 - padding[0], kernel_size[1] - 1 - padding[1]

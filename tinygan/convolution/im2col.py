@@ -16,6 +16,8 @@ small enough to stay in a core's cache.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.convolution.geometry import (
     for_pieces,
     output_size,
@@ -24,7 +26,7 @@ from tinygan.convolution.geometry import (
     scratch,
     windows,
 )
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices, run
 
 _PATCH_BYTES = 1 << 20  # of one piece of P
@@ -33,7 +35,7 @@ _LEAST_ROWS_TO_SUM = 512  # in dW: adding up the products costs more than that
 _SUMS_BYTES = 1 << 26  # of all partial sums of dW together
 
 
-def convolve(x, w, stride, padding):
+def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     """Return ``y`` from ``x`` and ``w``: ``Y = P W``, a piece of the rows at a time."""
     xp = get_xp(x=x, w=w)
     kernel, out_channels = w.shape[:2], w.shape[3]
@@ -44,7 +46,7 @@ def convolve(x, w, stride, padding):
     w = xp.ascontiguousarray(w).reshape(patch, out_channels)
     y = xp.empty((len(x), rows, columns, out_channels), xp.result_type(x, w))
 
-    def piece(n0, n1, h0, h1):
+    def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         patches = _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns)
         xp.matmul(patches, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
 
@@ -52,7 +54,9 @@ def convolve(x, w, stride, padding):
     return y
 
 
-def convolve_grad_input(dy, w, stride, padding, input_size):
+def convolve_grad_input(
+    dy: Array, w: Array, stride: Size, padding: Size, input_size: Size
+) -> Array:
     """Return ``dx`` from ``dy`` and ``w``.
 
     Row ``s·u + p`` of the zero-padded input (its *phase* ``p``) meets only the taps ``s·a + p`` of
@@ -65,7 +69,7 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
         return _outer(xp, dy, w)
     dx = xp.empty((len(dy), *input_size, channels), xp.result_type(dy, w))
 
-    def phase(p, q):
+    def phase(p: int, q: int) -> Array:
         flipped = w[p :: stride[0], q :: stride[1]][::-1, ::-1].transpose(0, 1, 3, 2)
         taps = flipped.shape[:2]
         u, v = -((p - padding[0]) // stride[0]), -((q - padding[1]) // stride[1])
@@ -81,7 +85,7 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
         if not few:  # else copying the weights would take longer than the product
             flipped = xp.ascontiguousarray(flipped).reshape(depth, channels)
 
-        def piece(n0, n1, h0, h1):
+        def piece(n0: int, n1: int, h0: int, h1: int) -> None:
             patches = _patches(xp, dy, taps, (1, 1), reach, n0, n1, h0, h1, columns)
             if few:  # a product for each tap
                 patches = patches.reshape(len(patches), *taps, dy.shape[3]).transpose(1, 2, 0, 3)
@@ -98,7 +102,7 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
     return dx
 
 
-def _outer(xp, dy, w):
+def _outer(xp: Any, dy: Array, w: Array) -> Array:
     """Return ``dx = dY Wᵀ`` where the only window is the whole image."""
     w = xp.ascontiguousarray(w)
     dx = xp.empty((len(dy), *w.shape[:3]), xp.result_type(dy, w))
@@ -108,17 +112,23 @@ def _outer(xp, dy, w):
     return dx
 
 
-def convolve_grad_weight(x, dy, stride, padding, kernel_size):
+def convolve_grad_weight(
+    x: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> Array:
     """Return ``dw`` from ``x`` and ``dy``."""
     return _sum_over_patches(x, None, dy, stride, padding, kernel_size)[1]
 
 
-def convolve_transposed_backward(x, w, dy, stride, padding):
+def convolve_transposed_backward(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size
+) -> tuple[Array, Array]:
     """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; the patches of dy serve both."""
     return _sum_over_patches(dy, w, x, stride, padding, w.shape[:2])
 
 
-def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
+def _sum_over_patches(
+    x: Array, w: Array | None, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> tuple[Array | None, Array]:
     """Return ``Y = P W``, where `w` is given, and ``dW = Pᵀ dY``, summed in the pieces' order.
 
     The pieces are dealt into a few groups, each summed in an array of its own.
@@ -136,7 +146,7 @@ def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
         y = xp.empty(dy.shape, dtype)
         w = xp.ascontiguousarray(w).reshape(patch, out_channels)
 
-    def group(start, stop):
+    def group(start: int, stop: int) -> Array:
         total = None
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
@@ -157,12 +167,23 @@ def _sum_over_patches(x, w, dy, stride, padding, kernel_size):
     return y, dw.reshape(*kernel_size, channels, out_channels)
 
 
-def _rows_a_piece(columns, patch, itemsize, least=_LEAST_ROWS):
+def _rows_a_piece(columns: int, patch: int, itemsize: int, least: int = _LEAST_ROWS) -> int:
     """Return how many rows of the output make a piece whose patches fit the cache."""
     return -(-max(least, _PATCH_BYTES // (patch * itemsize)) // columns)
 
 
-def _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns):
+def _patches(
+    xp: Any,
+    x: Array,
+    kernel: Size,
+    stride: Size,
+    padding: Size,
+    n0: int,
+    n1: int,
+    h0: int,
+    h1: int,
+    columns: int,
+) -> Array:
     """Return the rows of ``P`` of output rows `h0` to `h1` of images `n0` to `n1`."""
     top, left = h0 * stride[0] - padding[0], -padding[1]
     bottom, right = (h1 - 1) * stride[0] + kernel[0], (columns - 1) * stride[1] + kernel[1]

@@ -13,11 +13,13 @@ is the same product of three entries, added to where the missing entry stands.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tinygan.convolution.geometry import output_size
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 
 
-def _terms(input_size, kernel_size, stride, padding):
+def _terms(input_size: Size, kernel_size: Size, stride: Size, padding: Size) -> Iterator[tuple]:
     """Yield every ``(i, j, k, l, h, w)`` of the sum: output, kernel and input positions."""
     rows, columns = (
         output_size(*axis) for axis in zip(input_size, kernel_size, stride, padding, strict=True)
@@ -32,7 +34,7 @@ def _terms(input_size, kernel_size, stride, padding):
                         yield i, j, k, l, h, w
 
 
-def convolve(x, w, stride, padding):
+def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     """Return ``y`` from ``x`` and ``w``."""
     xp = get_xp(x=x, w=w)
     size, kernel = x.shape[1:3], w.shape[:2]
@@ -43,7 +45,9 @@ def convolve(x, w, stride, padding):
     return y
 
 
-def convolve_grad_input(dy, w, stride, padding, input_size):
+def convolve_grad_input(
+    dy: Array, w: Array, stride: Size, padding: Size, input_size: Size
+) -> Array:
     """Return ``dx`` from ``dy`` and ``w``."""
     xp = get_xp(dy=dy, w=w)
     dx = xp.zeros((len(dy), *input_size, w.shape[2]), xp.result_type(dy, w))
@@ -52,7 +56,9 @@ def convolve_grad_input(dy, w, stride, padding, input_size):
     return dx
 
 
-def convolve_grad_weight(x, dy, stride, padding, kernel_size):
+def convolve_grad_weight(
+    x: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> Array:
     """Return ``dw`` from ``x`` and ``dy``."""
     xp = get_xp(x=x, dy=dy)
     dw = xp.zeros((*kernel_size, x.shape[3], dy.shape[3]), xp.result_type(x, dy))

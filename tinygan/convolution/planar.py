@@ -14,8 +14,17 @@ adjoint of the convolution with the result, at padding ``KH − 1 − p``, is th
 
 from __future__ import annotations
 
-from tinygan.convolution.geometry import for_pieces, output_size, pieces, scratch
-from tinygan.machine.arrays import get_xp
+from typing import Any
+
+from tinygan.convolution.geometry import (
+    for_pieces,
+    output_size,
+    pieces,
+    scratch,
+    turned,
+    turned_padding,
+)
+from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices
 
 _PATCH_BYTES = 2 << 20  # of one piece of P
@@ -25,7 +34,7 @@ _GROUPS = 16  # partial sums of dW
 FEW = 4  # channels
 
 
-def applies(w_shape, stride, padding) -> bool:
+def applies(w_shape: tuple[int, ...], stride: Size, padding: Size) -> bool:
     """Say whether one side has few channels and the other has not."""
     kernel, channels, out_channels = w_shape[:2], w_shape[2], w_shape[3]
     if channels <= out_channels:
@@ -34,40 +43,49 @@ def applies(w_shape, stride, padding) -> bool:
     return few and min(k - 1 - p for k, p in zip(kernel, padding, strict=True)) >= 0
 
 
-def convolve(x, w, stride, padding):
+def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     """Return ``y`` from ``x`` and ``w``."""
     if w.shape[2] <= w.shape[3]:
         return _multiply_patches(x, w, stride, padding)
-    size = [output_size(*a) for a in zip(x.shape[1:3], w.shape[:2], stride, padding, strict=True)]
-    return _add_products(x, _flip(w), stride, _flip_padding(w.shape, padding), size)
+    rows, columns = zip(x.shape[1:3], w.shape[:2], stride, padding, strict=True)
+    size = output_size(*rows), output_size(*columns)
+    return _add_products(x, turned(w), stride, turned_padding(w.shape, padding), size)
 
 
-def convolve_grad_input(dy, w, stride, padding, input_size):
+def convolve_grad_input(
+    dy: Array, w: Array, stride: Size, padding: Size, input_size: Size
+) -> Array:
     """Return ``dx`` from ``dy`` and ``w``."""
     if w.shape[2] <= w.shape[3]:
         return _add_products(dy, w, stride, padding, input_size)
-    return _multiply_patches(dy, _flip(w), stride, _flip_padding(w.shape, padding))
+    return _multiply_patches(dy, turned(w), stride, turned_padding(w.shape, padding))
 
 
-def convolve_grad_weight(x, dy, stride, padding, kernel_size):
+def convolve_grad_weight(
+    x: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> Array:
     """Return ``dw`` from ``x`` and ``dy``."""
     if x.shape[3] <= dy.shape[3]:
         return _sum_of_products(x, None, dy, stride, padding, kernel_size)[1]
-    padding = _flip_padding(kernel_size, padding)
-    return _flip(_sum_of_products(dy, None, x, stride, padding, kernel_size)[1])
+    padding = turned_padding(kernel_size, padding)
+    return turned(_sum_of_products(dy, None, x, stride, padding, kernel_size)[1])
 
 
-def convolve_backward(x, w, dy, stride, padding):
+def convolve_backward(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size
+) -> tuple[Array, Array]:
     """Return ``dx`` and ``dw``; with few output channels, the patches of dy serve both."""
     if w.shape[2] <= w.shape[3]:
         dx = _add_products(dy, w, stride, padding, x.shape[1:3])
         return dx, convolve_grad_weight(x, dy, stride, padding, w.shape[:2])
-    padding = _flip_padding(w.shape, padding)
-    dx, dw = _sum_of_products(dy, _flip(w), x, stride, padding, w.shape[:2])
-    return dx, _flip(dw)
+    padding = turned_padding(w.shape, padding)
+    dx, dw = _sum_of_products(dy, turned(w), x, stride, padding, w.shape[:2])
+    return dx, turned(dw)
 
 
-def convolve_transposed_backward(x, w, dy, stride, padding):
+def convolve_transposed_backward(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size
+) -> tuple[Array, Array]:
     """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``.
 
     With few channels in its result, the patches of dy serve both.
@@ -78,15 +96,7 @@ def convolve_transposed_backward(x, w, dy, stride, padding):
     return dx, convolve_grad_weight(dy, x, stride, padding, w.shape[:2])
 
 
-def _flip(w):
-    return get_xp(w).ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
-
-
-def _flip_padding(kernel_size, padding):
-    return [k - 1 - p for k, p in zip(kernel_size, padding, strict=False)]
-
-
-def _multiply_patches(x, w, stride, padding):
+def _multiply_patches(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     """Return ``Y = Pᵀ W``."""
     xp = get_xp(x=x, w=w)
     kernel, out_channels = w.shape[:2], w.shape[3]
@@ -96,7 +106,7 @@ def _multiply_patches(x, w, stride, padding):
     w = xp.ascontiguousarray(w).reshape(-1, out_channels)
     y = xp.empty((len(x), rows, columns, out_channels), xp.result_type(x, w))
 
-    def piece(n0, n1, h0, h1):
+    def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         patches = _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns)
         xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
 
@@ -104,7 +114,9 @@ def _multiply_patches(x, w, stride, padding):
     return y
 
 
-def _sum_of_products(x, w, dy, stride, padding, kernel_size):
+def _sum_of_products(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> tuple[Array, Array]:
     """Return ``Y = Pᵀ W``, where `w` is given, and ``dW = P dY``, summed in the pieces' order."""
     xp = get_xp(x=x, dy=dy)
     channels, out_channels = x.shape[3], dy.shape[3]
@@ -116,7 +128,7 @@ def _sum_of_products(x, w, dy, stride, padding, kernel_size):
         y = xp.empty(dy.shape, xp.result_type(x, w))
         w = xp.ascontiguousarray(w).reshape(patch, out_channels)
 
-    def group(start, stop):
+    def group(start: int, stop: int) -> Array:
         total = 0
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
@@ -130,7 +142,7 @@ def _sum_of_products(x, w, dy, stride, padding, kernel_size):
     return y, dw.reshape(*kernel_size, channels, out_channels)
 
 
-def _add_products(dy, w, stride, padding, input_size):
+def _add_products(dy: Array, w: Array, stride: Size, padding: Size, input_size: Size) -> Array:
     """Return ``dx`` by ``dP = W dYᵀ``; a piece is of the rows of ``dx``, as in `im2col`."""
     xp = get_xp(dy=dy, w=w)
     kernel, channels, out_channels = w.shape[:2], w.shape[2], w.shape[3]
@@ -142,7 +154,7 @@ def _add_products(dy, w, stride, padding, input_size):
     s, v = stride
     across = -(-max((columns - 1) * v + kernel[1], width + padding[1]) // v)
 
-    def piece(n0, n1, h0, h1):
+    def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         first = max(0, -(-(h0 + padding[0] - kernel[0] + 1) // s))  # row of dy
         last = max(first, min(rows, (h1 - 1 + padding[0]) // s + 1))
         part = xp.ascontiguousarray(dy[n0:n1, first:last]).reshape(-1, out_channels)
@@ -174,11 +186,22 @@ def _add_products(dy, w, stride, padding, input_size):
     return dx
 
 
-def _rows_a_piece(columns, patch, x):
+def _rows_a_piece(columns: int, patch: int, x: Array) -> int:
     return max(1, _PATCH_BYTES // (patch * x.itemsize * columns))
 
 
-def _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns):
+def _patches(
+    xp: Any,
+    x: Array,
+    kernel: Size,
+    stride: Size,
+    padding: Size,
+    n0: int,
+    n1: int,
+    h0: int,
+    h1: int,
+    columns: int,
+) -> Array:
     """Return ``P[(k, l, c), pixel]`` of output rows `h0` to `h1` of images `n0` to `n1`."""
     height, width, channels = x.shape[1:]
     images, rows = n1 - n0, h1 - h0

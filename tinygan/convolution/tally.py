@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -9,7 +10,7 @@ _counters: ContextVar[list | None] = ContextVar("tinygan.convolution tally", def
 
 
 @contextmanager
-def counting():
+def counting() -> Iterator[list[int]]:
     """Within the scope, gather the multiply–adds of each convolution that runs, in a list.
 
     The numbers are those of the definition, whichever algorithm runs: each of the three operations

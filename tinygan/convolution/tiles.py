@@ -10,10 +10,14 @@ along the width it writes ``V`` where the product wants it.  Results go straight
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 
 from tinygan.convolution.geometry import for_pieces, output_size, padded, pieces, scratch
 from tinygan.convolution.toom_cook import transforms
+from tinygan.machine.arrays import Array, Size
 from tinygan.machine.parallel import run, split
 
 # taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6
@@ -24,7 +28,7 @@ BLOCK = 8192  # entries of a tap of w transformed at a time
 PIECE_BYTES = 1 << 20  # of the rows between two transforms: less, and Python's share shows
 
 
-def taps_of_phase(kernel_size, stride) -> int:
+def taps_of_phase(kernel_size: tuple[int, ...], stride: Size) -> int:
     """Return how many taps of the kernel one phase of the picture meets, along an axis."""
     return kernel_size[0] // stride[0]
 
@@ -32,7 +36,15 @@ def taps_of_phase(kernel_size, stride) -> int:
 class Tiling:
     """The sizes of one convolution, and its matrices."""
 
-    def __init__(self, xp, dtype, x_shape, w_shape, stride, padding):
+    def __init__(
+        self,
+        xp: Any,
+        dtype: Any,
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        stride: Size,
+        padding: Size,
+    ):
         self.xp, self.dtype, self.padding = xp, dtype, padding
         self.images, self.H, self.W, self.C = x_shape
         self.O, self.s, self.r = w_shape[3], stride[0], taps_of_phase(w_shape, stride)
@@ -53,17 +65,17 @@ class Tiling:
         inside = min(self.W, self.width - padding[1])
         self.inside = slice(padding[1] * self.C, (padding[1] + inside) * self.C)
 
-    def chunks(self):
+    def chunks(self) -> list[tuple[int, int, int, int]]:
         """Return pieces of (images, rows of tiles)."""
         a_row = self.n**2 * self.TW * max(self.K, self.O) * np.dtype(self.dtype).itemsize
         return pieces(self.images, self.TH, max(1, CHUNK_BYTES // a_row), self.xp)
 
-    def rows_a_piece(self, channels, least=1):
+    def rows_a_piece(self, channels: int, least: int = 1) -> int:
         """Return how many rows of tiles make a piece of the work of one transform."""
         a_row = self.n * self.TW * self.m * channels * np.dtype(self.dtype).itemsize
         return max(least, PIECE_BYTES // a_row)
 
-    def rows(self, x, tiles, count):
+    def rows(self, x: Array, tiles: Iterable[int], count: int) -> list[list[Any]]:
         """Find the first `count` rows of every phase of `tiles` in `x`, in groups of tiles.
 
         Return for each phase a list of ``(tile, last tile + 1, a, b, view)``: rows ``a`` to ``b``
@@ -72,7 +84,7 @@ class Tiling:
         s, m, (image, row, _, item) = self.s, self.m, x.strides
         result = []
         for phase in range(s):
-            groups = []
+            groups: list[list[Any]] = []
             for tile in tiles:
                 top = s * m * tile + phase - self.padding[0]
                 a = min(count, max(0, -(top // s)))
@@ -91,14 +103,14 @@ class Tiling:
         return result
 
 
-def transform_input(t, x, n0, n1, t0, t1):
+def transform_input(t: Tiling, x: Array, n0: int, n1: int, t0: int, t1: int) -> Array:
     """Return ``V[i, k, (image, tile row, tile), (phase_h, phase_w, C)] = Bᵀ d B``."""
     V = scratch(t.xp, "V", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.s, t.s * t.C), t.dtype)
     BT = t.B.T.copy()
     m, n, s = t.m, t.n, t.s
     x_rows = t.rows(x, range(t0, t1), n)
 
-    def piece(a0, a1, b0, b1):
+    def piece(a0: int, a1: int, b0: int, b1: int) -> None:
         part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, s, n, t.width * t.C), t.dtype)
         part[..., : t.inside.start] = 0
         part[..., t.inside.stop :] = 0
@@ -120,13 +132,13 @@ def transform_input(t, x, n0, n1, t0, t1):
     return V.reshape(n, n, -1, t.K)
 
 
-def transform_output(t, M, y, n0, n1, t0, t1):
+def transform_output(t: Tiling, M: Array, y: Array, n0: int, n1: int, t0: int, t1: int) -> None:
     """Write the rows of ``y`` under tiles `t0` to `t1`: ``Aᵀ M A``."""
     M = M.reshape(t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O)
     AT = t.A.T.copy()
     m = t.m
 
-    def piece(a0, a1, b0, b1):
+    def piece(a0: int, a1: int, b0: int, b1: int) -> None:
         columns = M[:, :, a0:a1, b0:b1].transpose(2, 3, 0, 4, 1, 5)
         part = scratch(t.xp, "rows", (a1 - a0, b1 - b0, t.n, t.TW, m, t.O), t.dtype)
         t.xp.matmul(AT, columns, out=part)
@@ -143,12 +155,12 @@ def transform_output(t, M, y, n0, n1, t0, t1):
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
 
 
-def transform_output_gradient(t, dy, n0, n1, t0, t1):
+def transform_output_gradient(t: Tiling, dy: Array, n0: int, n1: int, t0: int, t1: int) -> Array:
     """Return ``dM[i, k, (image, tile row, tile), O] = A dy Aᵀ``."""
     dM = scratch(t.xp, "M", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O), t.dtype)
     m = t.m
 
-    def piece(a0, a1, b0, b1):
+    def piece(a0: int, a1: int, b0: int, b1: int) -> None:
         top, bottom = m * (t0 + b0), m * (t0 + b1)
         slab = padded(t.xp, dy, n0 + a0, n0 + a1, top, bottom, 0, m * t.TW)
         image, row, _, item = slab.strides
@@ -162,7 +174,9 @@ def transform_output_gradient(t, dy, n0, n1, t0, t1):
     return dM.reshape(t.n, t.n, -1, t.O)
 
 
-def transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
+def transform_input_gradient(
+    t: Tiling, dV: Array, dx: Array, n0: int, n1: int, t0: int, t1: int, before: int
+) -> None:
     """Write the rows of ``dx`` from tile row `t0` to `t1`: ``B dV Bᵀ``, overlaps added.
 
     ``dV[i, image, tile row, tile, k, phase_h, (phase_w, C)]`` begins at tile row `before`.
@@ -173,7 +187,7 @@ def transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
     other_tiles = t.rows(dx, range(1, t.TH), m)
     below = t.rows(dx, [t.TH], t.r - 1)  # the rows after the last tile's own
 
-    def piece(a0, a1, b0, b1):
+    def piece(a0: int, a1: int, b0: int, b1: int) -> None:
         first = max(0, t0 + b0 - 1)  # tile row
         images, count = a1 - a0, t0 + b1 - first
         columns = dV[:, a0:a1, first - before : t0 + b1 - before].transpose(1, 5, 2, 0, 3, 4, 6)
@@ -181,7 +195,9 @@ def transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
         _overlap_add(t, columns, part.reshape(images, s, count, n, t.width // s, s * t.C))
         part = part[..., t.inside]
 
-        def write(matrix, rows, begin, dx_rows, end):
+        def write(
+            matrix: Array, rows: Array, begin: int, dx_rows: list[list[Any]], end: int
+        ) -> None:
             """Multiply `rows`, which begin with tile `begin`, into `dx_rows` up to tile `end`."""
             for phase, groups in enumerate(dx_rows):
                 for start, stop, a, b, to in groups:
@@ -198,7 +214,7 @@ def transform_input_gradient(t, dV, dx, n0, n1, t0, t1, before):
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K, least=4), t.xp)
 
 
-def _overlap_add(t, tiles, out):
+def _overlap_add(t: Tiling, tiles: Array, out: Array) -> None:
     """Apply ``B`` to ``tiles[…, tile, n, ·]``; add the overlapping results into ``out[…, ·, ·]``.
 
     Tile ``j`` reaches ``n`` entries from ``m·j`` on, so the ``m`` entries of one tile are a matrix
@@ -212,23 +228,23 @@ def _overlap_add(t, tiles, out):
     t.xp.matmul(t.B[m:], tiles[..., -1, :, :], out=out[..., m * count :, :])
 
 
-def _pairs(t, tiles):
+def _pairs(t: Tiling, tiles: Array) -> Array:
     """Return a view of ``tiles[…, tile, n, ·]`` whose tiles begin in the one before."""
     reach = t.both.shape[1]
     shape = (*tiles.shape[:-3], tiles.shape[-3] - 1, reach, tiles.shape[-1])
     return _view(t.xp, tiles[..., 2 * t.n - reach :, :], shape, tiles.strides)
 
 
-def _view(xp, array, shape, strides):
+def _view(xp: Any, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
     return xp.lib.stride_tricks.as_strided(array, shape, strides)
 
 
-def transform_weight(t, w):
+def transform_weight(t: Tiling, w: Array) -> Array:
     """Return ``U[i, k, (phase_h, phase_w, C), O] = G w Gᵀ``."""
     U = scratch(t.xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
     w = t.xp.ascontiguousarray(w)
 
-    def block(taps, at):
+    def block(taps: Array, at: Array) -> None:
         part = scratch(t.xp, "taps", (t.n, *taps.shape[1:]), t.dtype)
         t.xp.matmul(t.G, taps.transpose(1, 0, 2), out=part.transpose(1, 0, 2))
         t.xp.matmul(t.G, part, out=at)
@@ -237,12 +253,12 @@ def transform_weight(t, w):
     return U
 
 
-def transform_weight_gradient(t, dU, w_shape):
+def transform_weight_gradient(t: Tiling, dU: Array, w_shape: tuple[int, ...]) -> Array:
     """Return ``dw = Gᵀ dU G``."""
     dw = t.xp.empty(w_shape, t.dtype)
     GT = t.G.T.copy()
 
-    def block(taps, at):
+    def block(taps: Array, at: Array) -> None:
         part = scratch(t.xp, "taps", (t.n, *taps.shape[1:]), t.dtype)
         t.xp.matmul(GT, at, out=part)
         t.xp.matmul(GT, part.transpose(1, 0, 2), out=taps.transpose(1, 0, 2))
@@ -251,7 +267,7 @@ def transform_weight_gradient(t, dU, w_shape):
     return dw
 
 
-def _for_blocks(t, function, w, U):
+def _for_blocks(t: Tiling, function: Callable[..., Any], w: Array, U: Array) -> None:
     """Call ``function(taps, at)`` over blocks of `w`, ``(taps_h, taps_w, ·)``, and of `U`."""
     size = max(1, BLOCK // t.O) if t.xp is np else t.C
     U = U.reshape(t.n, t.n, t.s**2, t.C * t.O)

@@ -34,8 +34,10 @@ for Convolutional Neural Networks", CVPR 2016.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +73,7 @@ def transforms(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(A, dtype=float), np.array(G, dtype=float), np.array(B, dtype=float)
 
 
-def _with_roots(roots) -> list[Fraction]:
+def _with_roots(roots: Iterable[Any]) -> list[Fraction]:
     """Return the coefficients, constant first, of the monic polynomial with these `roots`."""
     coefficients = [Fraction(1)]
     for root in roots:

@@ -34,6 +34,7 @@ The tiles themselves, in and out of the picture, are in `tiles`.
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 
@@ -49,13 +50,13 @@ from tinygan.convolution.tiles import (
     transform_weight,
     transform_weight_gradient,
 )
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import run, split
 
 LEAST_PRODUCT = 1 << 22  # multiplications of one task: some 0.1 ms; below, positions go together
 
 
-def applies(kernel_size, stride) -> bool:
+def applies(kernel_size: tuple[int, ...], stride: Size) -> bool:
     """Say whether there is a form for this kernel and stride."""
     square = kernel_size[0] == kernel_size[1] and stride[0] == stride[1]
     return (
@@ -63,7 +64,7 @@ def applies(kernel_size, stride) -> bool:
     )
 
 
-def pays(x_shape, w_shape, stride, padding) -> bool:
+def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size) -> bool:
     """Say whether this is expected to be faster than `im2col`.
 
     Measured, in units of one multiplication or addition of a long matrix product: an entry of ``U``
@@ -82,34 +83,44 @@ def pays(x_shape, w_shape, stride, padding) -> bool:
     return positions * (product + transforms) < patches * (2 * out + 30)
 
 
-def convolve(x, w, stride, padding):
+def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
     """Return ``y`` from ``x`` and ``w``."""
     return _from_input(x, w, None, stride, padding)[0]
 
 
-def convolve_grad_input(dy, w, stride, padding, input_size):
+def convolve_grad_input(
+    dy: Array, w: Array, stride: Size, padding: Size, input_size: Size
+) -> Array:
     """Return ``dx`` from ``dy`` and ``w``."""
     x_shape = (len(dy), *input_size, w.shape[2])
     return _from_output_gradient(None, w, dy, stride, padding, x_shape, w.shape)[0]
 
 
-def convolve_grad_weight(x, dy, stride, padding, kernel_size):
+def convolve_grad_weight(
+    x: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size
+) -> Array:
     """Return ``dw`` from ``x`` and ``dy``."""
     w_shape = (*kernel_size, x.shape[3], dy.shape[3])
     return _from_output_gradient(x, None, dy, stride, padding, x.shape, w_shape)[1]
 
 
-def convolve_backward(x, w, dy, stride, padding):
+def convolve_backward(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size
+) -> tuple[Array, Array]:
     """Return ``dx`` and ``dw``; ``dM`` is made once for both."""
     return _from_output_gradient(x, w, dy, stride, padding, x.shape, w.shape)
 
 
-def convolve_transposed_backward(x, w, dy, stride, padding):
+def convolve_transposed_backward(
+    x: Array, w: Array, dy: Array, stride: Size, padding: Size
+) -> tuple[Array, Array]:
     """Return ``dx`` and ``dw`` of ``convolve_grad_input(x, w)``; the ``V`` of dy serves both."""
     return _from_input(dy, w, x, stride, padding)
 
 
-def _from_input(x, w, dy, stride, padding):
+def _from_input(
+    x: Array, w: Array, dy: Array | None, stride: Size, padding: Size
+) -> tuple[Array, Array | None]:
     """Return what follows from ``V``: ``y`` and, where `dy` is given, ``dw``."""
     xp = get_xp(x=x, w=w)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
@@ -128,7 +139,15 @@ def _from_input(x, w, dy, stride, padding):
     return y, None if dy is None else transform_weight_gradient(t, dU, w.shape)
 
 
-def _from_output_gradient(x, w, dy, stride, padding, x_shape, w_shape):
+def _from_output_gradient(
+    x: Array | None,
+    w: Array | None,
+    dy: Array,
+    stride: Size,
+    padding: Size,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+) -> tuple[Array | None, Array | None]:
     """Return what follows from ``dM``: ``dx`` where `w` is given, and ``dw`` where `x` is."""
     xp = get_xp(dy=dy, **{name: a for name, a in (("x", x), ("w", w)) if a is not None})
     t = Tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
@@ -154,7 +173,7 @@ def _from_output_gradient(x, w, dy, stride, padding, x_shape, w_shape):
     return dx, None if x is None else transform_weight_gradient(t, dU, w_shape)
 
 
-def _add_to_dU(t, V, dM, number, chunks):
+def _add_to_dU(t: Tiling, V: Array, dM: Array, number: int, chunks: int) -> Array:
     """Set ``dU = Vᵀ dM`` or, after the first chunk, add it."""
     name = "U" if chunks == 1 else "dU"  # with a single chunk U has done its work: reuse its memory
     dU = scratch(t.xp, name, (t.n, t.n, t.K, t.O), t.dtype)
@@ -162,10 +181,10 @@ def _add_to_dU(t, V, dM, number, chunks):
     return dU
 
 
-def _multiply(t, left, right, out, add=False):
+def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = False) -> None:
     """Set ``out[i, k] = left[i, k] @ right[i, k]``, or add it, for every position of a tile."""
 
-    def product(*at):  # at: slices of i, k and the rows
+    def product(*at: slice) -> None:  # at: slices of i, k and the rows
         to = out[at]
         if add:
             part = scratch(t.xp, "product", to.shape, t.dtype)
@@ -184,4 +203,4 @@ def _multiply(t, left, right, out, add=False):
     cuts = [
         [slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)
     ]
-    run([lambda at=at: product(*at) for at in itertools.product(*cuts)])
+    run([partial(product, *at) for at in itertools.product(*cuts)])

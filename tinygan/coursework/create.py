@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from tinygan.files import new_folder
 
@@ -12,7 +13,7 @@ __all__ = ["create"]
 TEMPLATE = Path(__file__).parent / "template"
 
 
-def create(directory) -> Path:
+def create(directory: Path) -> Path:
     """Write the course into a new folder: ``student/`` to hand out, ``teacher/`` to keep.
 
     Parameters
@@ -43,7 +44,7 @@ def create(directory) -> Path:
     return directory
 
 
-def _copy(source, target):
+def _copy(source: Any, target: Any) -> Any:
     """Copy a file's bytes, to be written to; scripts to be run (wheels may lose that)."""
     shutil.copyfile(source, target)
     if Path(source).parent.name == "autograder":  # whoever may read it may run it

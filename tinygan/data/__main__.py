@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tinygan.commands import Parser, complain, run, say
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
@@ -20,6 +21,7 @@ from tinygan.data.output import check_new, new_folder
 from tinygan.data.room import disk_bytes
 from tinygan.data.split import LINKS, split
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text
 
 __all__ = ["main", "make_parser"]
 
@@ -30,7 +32,7 @@ _BLOCK = 4096  # bytes that the smallest file takes
 def main(argv: Sequence[str] | None = None, prog: str = "python -m tinygan.data") -> int:
     """Run the command; return its exit status, 2 for a mistake of the user's."""
 
-    def command():
+    def command() -> None:
         options = make_parser(prog).parse_args(argv)
         options.run(options)
 
@@ -109,7 +111,7 @@ def make_parser(prog: str) -> Parser:
     return parser
 
 
-def _download(options) -> None:
+def _download(options: Any) -> None:
     path = download(options.name, options.out, options.url, options.sha256, options.archive)
     parts = [p for p in sorted(path.iterdir()) if p.is_dir()]
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
@@ -127,14 +129,14 @@ def _has_images(path: Path) -> bool:
         return False
 
 
-def _split(options) -> None:
+def _split(options: Any) -> None:
     counts = split(
         options.a, options.b, options.out, tuple(options.test), options.seed, options.link
     )
     say(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def _draw(options) -> None:
+def _draw(options: Any) -> None:
     check_new(options.out)  # before the time it takes to draw
     n, test, size, seed = options.count, options.test, options.image_size, options.seed
     channels = options.channels
@@ -169,8 +171,8 @@ def _check_room(out: str, count: int) -> None:
     free, place = disk_bytes(out)
     if count * _BLOCK > free:
         raise DataError(
-            f"{count} pictures take {count * _BLOCK / 1e9:.3g} GB or more, there are "
-            f"{free / 1e9:.3g} GB free in {shown(place)}"
+            f"{count} pictures take {size_text(count * _BLOCK)} or more, there are "
+            f"{size_text(free)} free in {shown(place)}"
         )
 
 

@@ -36,7 +36,7 @@ class Address:
         secrets = [place.rpartition("@")[0]]
         try:
             parts = urlsplit(self.url)
-            secrets += [parts.query, parts.password, parts.username]
+            secrets += [parts.query, parts.password or "", parts.username or ""]
         except ValueError:  # no address at all: requests will say so
             pass
         secrets = [s for secret in secrets if secret for s in (secret, unquote(secret))]

@@ -16,6 +16,7 @@ from tinygan.data.folder import find_images
 from tinygan.data.opening import shown
 from tinygan.data.output import check_new, new_folder
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text
 
 __all__ = ["BadArchive", "unpack"]
 
@@ -69,14 +70,13 @@ def unpack(archive: str | os.PathLike, destination: str | os.PathLike) -> Path:
             needed = sum(entry.file_size for entry, _ in entries)
             if needed > _MOST[0] * size + _MOST[1]:
                 raise BadArchive(
-                    f"{name}: refused, as its {size / 1e6:.1f} MB would "
-                    f"become {needed / 1e9:.1f} GB"
+                    f"{name}: refused, as its {size_text(size)} would become {size_text(needed)}"
                 )
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise DataError(
-                    f"{name}: unpacked it takes {needed / 1e9:.1f} GB, but there are only "
-                    f"{free / 1e9:.1f} GB free in {destination.parent}"
+                    f"{name}: unpacked it takes {size_text(needed)}, but there are only "
+                    f"{size_text(free)} free in {destination.parent}"
                 )
             for entry, path in tqdm(
                 entries, f"unpacking {archive.name}", disable=None, leave=False

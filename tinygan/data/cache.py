@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class DiskCache:
         self.array_path = directory / f"{key}.npy"
         self.notes_path = directory / f"{key}.json"
 
-    def load(self, shape: tuple[int, int, int]):
+    def load(self, shape: tuple[int, int, int]) -> tuple[np.ndarray, dict] | None:
         """Return ``(images, notes)``, or None if they are not there or not what was stored.
 
         Up to `IN_MEMORY` bytes are read into memory, where no other process can change them; more
@@ -121,6 +122,6 @@ def check_whole(images: np.ndarray) -> None:
             raise DataError(f"{path}: this cache file was cut short while it was in use")
 
 
-def _write_header(file, shape: tuple[int, ...]) -> None:
+def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,7 +38,7 @@ def to_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def profile_transform(picture: Image.Image):
+def profile_transform(picture: Image.Image) -> Any:
     """Return what turns a picture's colours into sRGB, None where they are that already."""
     profile = picture.info.get("icc_profile")
     if picture.mode == "LAB":
@@ -55,7 +56,7 @@ def profile_transform(picture: Image.Image):
 
 
 @functools.lru_cache(maxsize=32)
-def _transform(profile: bytes, mode: str):
+def _transform(profile: bytes, mode: str) -> Any:
     from PIL import ImageCms
 
     try:
@@ -63,11 +64,12 @@ def _transform(profile: bytes, mode: str):
     except ImportError:
         raise DataError("its colour profile needs a Pillow with LittleCMS") from None
     try:
+        source: Any
         if mode == "LAB":
             source = ImageCms.createProfile("LAB")
         else:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        intent = ImageCms.getDefaultIntent(source)
+        intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
         flags = ImageCms.Flags.BLACKPOINTCOMPENSATION if intent == 1 else ImageCms.Flags.NONE
         transform = ImageCms.buildTransform(source, target, mode, "RGB", intent, flags)
         return None if _changes_nothing(transform, mode) else transform
@@ -75,7 +77,7 @@ def _transform(profile: bytes, mode: str):
         return None  # damaged: viewers show the picture without it
 
 
-def _changes_nothing(transform, mode: str) -> bool:
+def _changes_nothing(transform: Any, mode: str) -> bool:
     if mode in ("CMYK", "LAB"):
         return False
     levels = np.arange(0, 256, 15, dtype=np.uint8)
@@ -86,7 +88,7 @@ def _changes_nothing(transform, mode: str) -> bool:
     return abs(before - after).max() <= _ALIKE
 
 
-def _apply(transform, picture: Image.Image) -> Image.Image:
+def _apply(transform: Any, picture: Image.Image) -> Image.Image:
     made = transform.apply(picture)
     made.info = {}
     return made
@@ -103,7 +105,7 @@ def _gamma(picture: Image.Image) -> float | None:
     return None if abs(power - 1) < 0.05 else power
 
 
-def _correct(picture: Image.Image, transform, gamma: float | None) -> Image.Image:
+def _correct(picture: Image.Image, transform: Any, gamma: float | None) -> Image.Image:
     if transform:
         if picture.mode not in ("L", "CMYK", "LAB"):
             picture = picture.convert("RGB")
@@ -111,5 +113,5 @@ def _correct(picture: Image.Image, transform, gamma: float | None) -> Image.Imag
             picture = picture.convert("L")
         return _apply(transform, picture)
     picture = picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")
-    levels = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(int).tolist()
+    levels = np.rint(255 * (np.arange(256) / 255) ** (gamma or 1)).astype(int).tolist()
     return picture.point(levels * len(picture.getbands()))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tinygan.data.room import memory_bytes
 from tinygan.errors import DataError
 from tinygan.machine import parallel
+from tinygan.machine.memory import size_text, total_bytes
 
 __all__ = [
     "Canvas",
@@ -63,7 +64,7 @@ class Canvas:
         axis = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size)) - 1
         self.x, self.y = axis[None, None, :], axis[None, :, None]
         self.pixels = np.zeros((3, count, size, size), np.float32)
-        self.pixel = 2 / size
+        self.pixel: Any = 2 / size
 
     def window(self, left: float, right: float, top: float, bottom: float) -> Canvas:
         """Return the part between the given coordinates; painting it paints this canvas."""
@@ -81,7 +82,7 @@ class Canvas:
         part.pixels, part.pixel = self.pixels[:, :, rows, columns], self.pixel
         return part
 
-    def moved(self, x, y, angle, zoom) -> Canvas:
+    def moved(self, x: Any, y: Any, angle: Any, zoom: Any) -> Canvas:
         """Return this canvas with its coordinates about (x, y), turned and enlarged."""
         part = object.__new__(Canvas)
         cos, sin = (f(np.float32(angle)) / np.float32(zoom) for f in (np.cos, np.sin))
@@ -90,13 +91,13 @@ class Canvas:
         part.pixels, part.pixel = self.pixels, self.pixel / np.float32(zoom)
         return part
 
-    def inside(self, distance, softness: float = 0.0) -> np.ndarray:
+    def inside(self, distance: np.ndarray, softness: float = 0.0) -> np.ndarray:
         """Return how much of each pixel is inside a shape, 0..1; `softness` widens the edge."""
         cover = distance * (-1 / (self.pixel + softness))
         cover += 0.5
         return np.clip(cover, 0, 1, out=cover)
 
-    def paint(self, cover: np.ndarray, colour) -> None:
+    def paint(self, cover: np.ndarray, colour: Any) -> None:
         """Lay `colour`, three arrays that broadcast to (N, H, W), over the pictures by `cover`."""
         for plane, value in zip(self.pixels, colour, strict=True):
             change = value - plane
@@ -107,12 +108,12 @@ class Canvas:
         """Multiply the pictures by `factor`."""
         self.pixels *= factor
 
-    def fill(self, distance, colour, softness: float = 0.0) -> None:
+    def fill(self, distance: np.ndarray, colour: Any, softness: float = 0.0) -> None:
         """Paint the shape of the given signed distance."""
         self.paint(self.inside(distance, softness), colour)
 
 
-def ellipse(x, y, a, b) -> np.ndarray:
+def ellipse(x: Any, y: Any, a: Any, b: Any) -> np.ndarray:
     """Signed distance, to first order, of the ellipse about the origin with half-axes `a`, `b`."""
     x, y = x / a, y / b
     r2 = x * x + y * y
@@ -121,14 +122,14 @@ def ellipse(x, y, a, b) -> np.ndarray:
     return (r2 - np.sqrt(r2)) / (slope + 1e-6)
 
 
-def box(x, y, a, b, radius) -> np.ndarray:
+def box(x: Any, y: Any, a: Any, b: Any, radius: Any) -> np.ndarray:
     """Signed distance of a rectangle of half-sides `a`, `b` with corners rounded by `radius`."""
     x, y = np.abs(x) - (a - radius), np.abs(y) - (b - radius)
     outside = np.sqrt(np.maximum(x, 0) ** 2 + np.maximum(y, 0) ** 2)
     return outside + np.minimum(np.maximum(x, y), 0) - radius
 
 
-def smooth_step(x, low, high) -> np.ndarray:
+def smooth_step(x: Any, low: Any, high: Any) -> np.ndarray:
     """Rise smoothly from 0 at `low` to 1 at `high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
@@ -144,7 +145,7 @@ def uniforms(seed: int, start: int, count: int, each: int) -> np.ndarray:
     return np.random.Generator(generator).random((count, each))
 
 
-def pick(u: np.ndarray, weights) -> np.ndarray:
+def pick(u: np.ndarray, weights: Any) -> np.ndarray:
     """Turn uniform numbers into indices that come up in proportion to `weights`, (K,) or (N, K)."""
     edges = np.cumsum(np.asarray(weights, np.float64), axis=-1)
     edges = edges / edges[..., -1:]
@@ -173,11 +174,11 @@ def check_drawing(count: int, size: int, channels: int = 3, start: int = 0, seed
         raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
     count, size = int(count), int(size)
     needed = count * (size * size * channels + _NUMBERS) + _CANVAS * size * size
-    there = memory_bytes()
+    there = total_bytes()
     if needed > there:
         raise DataError(
-            f"{count} drawn pictures of {size} × {size} pixels would take {needed / 1e9:.3g} GB of "
-            f"memory, there are {there / 1e9:.3g} GB; draw fewer or smaller ones"
+            f"{count} drawn pictures of {size} × {size} pixels would take {size_text(needed)} of "
+            f"memory, there are {size_text(there)}; draw fewer or smaller ones"
         )
 
 
@@ -193,7 +194,7 @@ def draw_slices(
         pixels = canvas.pixels
         np.clip(pixels, 0, 1, out=pixels)
         if channels == 1:
-            pixels = np.tensordot(np.float32([0.299, 0.587, 0.114]), pixels, 1)[None]
+            pixels = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), pixels, 1)[None]
         pixels *= 255
         np.rint(pixels, out=pixels)
         images[start:stop] = pixels.transpose(1, 2, 3, 0)

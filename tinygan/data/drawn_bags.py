@@ -137,7 +137,7 @@ def bags(
 class _BagPainter:
     """Paints a slice of bags at once."""
 
-    def __init__(self, kinds, measures):
+    def __init__(self, kinds: dict[str, np.ndarray], measures: dict[str, np.ndarray]):
         self.kinds = {name: index[:, None, None] for name, index in kinds.items()}
         self.m = {name: value[:, None, None] for name, value in measures.items()}
         body = _COLOURS["colour"][kinds["colour"]] * measures["shade"][:, None]
@@ -157,7 +157,7 @@ class _BagPainter:
         c = page.moved(self.m["shift_x"], self.m["shift_y"], 0, self.m["zoom"])
         (self.handbag if domain == "handbag" else self.backpack)(c)
 
-    def cloth(self, u, v, light) -> list[np.ndarray]:
+    def cloth(self, u: np.ndarray, v: np.ndarray, light: np.ndarray) -> list[np.ndarray]:
         """Return the colour of the material, with its pattern, at the points (u, v)."""
         k = 6.2832 / self.m["pattern_size"]
         across, down = np.sin(u * k), np.sin(v * k)
@@ -168,7 +168,9 @@ class _BagPainter:
         cream = (0.96, 0.93, 0.86)
         return [(c + (w - c) * pale) * light for c, w in zip(self.body, cream, strict=True)]
 
-    def shading(self, u, v, half_width, half_height) -> np.ndarray:
+    def shading(
+        self, u: np.ndarray, v: np.ndarray, half_width: np.ndarray, half_height: np.ndarray
+    ) -> np.ndarray:
         """Return the brightness of a rounded body: light from a side, dark edges, a shine."""
         nx, ny = u / half_width, v / half_height
         light = 1.04 - 0.20 * nx * nx - 0.16 * ny * ny + 0.10 * nx * self.m["light"] - 0.08 * ny
@@ -181,7 +183,7 @@ class _BagPainter:
         ) * shine
         return light
 
-    def shadow(self, c: Canvas, level: float, half_width) -> None:
+    def shadow(self, c: Canvas, level: float, half_width: np.ndarray) -> None:
         ground = ellipse(c.x, c.y - level, half_width * 1.1, 0.07)
         c.shade(1 - 0.28 * smooth_step(ground, 0.09, -0.07))
 
@@ -265,7 +267,7 @@ class _BagPainter:
         c.fill(buckle, [m * shine for m in self.metal])
 
 
-def _edge(wave) -> np.ndarray:
+def _edge(wave: np.ndarray) -> np.ndarray:
     """Turn a wave about zero into bands of 0 and 1 with soft edges."""
     return np.clip(wave * 2.5 + 0.5, 0, 1)
 

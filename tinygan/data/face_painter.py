@@ -50,7 +50,13 @@ class FacePainter:
         More uniform numbers: jitter of the colours, the shirt, the parting, the strands.
     """
 
-    def __init__(self, kinds, names, measures, hidden):
+    def __init__(
+        self,
+        kinds: dict[str, np.ndarray],
+        names: dict[str, tuple[str, ...]],
+        measures: dict[str, np.ndarray],
+        hidden: np.ndarray,
+    ):
         self.names = names
         self.kinds = {name: index[:, None, None] for name, index in kinds.items()}
         self.m = {name: value[:, None, None] for name, value in measures.items()}
@@ -66,7 +72,7 @@ class FacePainter:
 
     def by(self, name: str, default: float = 0.0, **values: float) -> np.ndarray:
         """Return a number for each face by its kind of `name`, float32 (N, 1, 1)."""
-        table = np.float32([values.get(kind, default) for kind in self.names[name]])
+        table = np.array([values.get(kind, default) for kind in self.names[name]], np.float32)
         return table[self.kinds[name]]
 
     def paint(self, page: Canvas) -> None:
@@ -96,7 +102,7 @@ class FacePainter:
         for plane, value in zip(c.pixels, self.back, strict=True):
             np.multiply(value, bright, out=plane)
 
-    def strands(self, u, v) -> np.ndarray:
+    def strands(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return the brightness of hair: strands fanning out from the crown, a shine across."""
         curly = self.by("hair_style", curly=1)
         curls = np.sin(u * 21 + self.phase) * np.sin(v * 21 - self.phase)
@@ -104,7 +110,7 @@ class FacePainter:
         shine = np.exp(-(((v + 0.52 - u * u * 0.5) / 0.13) ** 2))
         return 0.95 + 0.09 * waves + 0.22 * shine
 
-    def hair_behind(self, c: Canvas, strands) -> None:
+    def hair_behind(self, c: Canvas, strands: np.ndarray) -> None:
         a, b, u, v = self.m["face_width"], self.m["face_height"], c.x, c.y
         # hair that falls to `length`
         length = self.by("hair_style", -0.1, bob=0.62, long=1.25)
@@ -130,14 +136,14 @@ class FacePainter:
         round_off = 1 - 0.16 * x * x
         c.fill(np.maximum(body, -collar), [s * round_off for s in self.shirt])
 
-    def outline(self, u, v):
+    def outline(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the signed distance of the face, and its half-width at each height."""
         a, b = self.m["face_width"], self.m["face_height"]
         low = np.clip(v / b, 0, 1)
         width = a * (1 - self.m["jaw"] * low * low)
         return ellipse(u, v, width, b), width
 
-    def head(self, c: Canvas, hairline) -> None:
+    def head(self, c: Canvas, hairline: np.ndarray) -> None:
         m, u, v = self.m, c.x, c.y
         a, b = m["face_width"], m["face_height"]
         ears = ellipse(np.abs(u) - a * 0.98, v - 0.05, 0.075, 0.13)
@@ -154,7 +160,7 @@ class FacePainter:
         red, green, blue = (s * light for s in self.skin)
         c.fill(outline, [red, green * (1 - blush), blue * (1 - blush)])
 
-    def hairline(self, u) -> np.ndarray:
+    def hairline(self, u: np.ndarray) -> np.ndarray:
         """Return v of the edge of the hair over the forehead."""
         constant, slope, cube, ripple = (
             self.by("hair_style", **{style: line[k] for style, line in _HAIRLINES.items()})
@@ -166,7 +172,7 @@ class FacePainter:
         line += ripple * np.sin(u * 25 + self.phase)
         return line * self.m["face_height"]
 
-    def hair_in_front(self, c: Canvas, hairline, strands) -> None:
+    def hair_in_front(self, c: Canvas, hairline: np.ndarray, strands: np.ndarray) -> None:
         u, v = c.x, c.y
         volume = self.by("hair_style", 1.10, cropped=1.05, curly=1.12, bun=1.04)
         cap = ellipse(u, v + 0.01, self.m["face_width"] * volume, self.m["face_height"] * volume)

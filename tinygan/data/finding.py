@@ -70,8 +70,11 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def _search(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    names, left_out, seen = [], [], set()
-    real, linked = ["."], []  # real folders first: what a link leads to has its own name then
+    names: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    seen: set[tuple[int, int]] = set()
+    linked: list[str] = []
+    real = ["."]  # real folders first: what a link leads to has its own name then
     while real or linked:
         here = real.pop() if real else linked.pop(0)
         directory = os.path.join(folder, here)
@@ -83,8 +86,8 @@ def _search(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
             if here != "." and is_run(directory):
                 left_out.append((here, _RUN))
                 continue
-            with os.scandir(directory) as entries:
-                entries = sorted(entries, key=lambda entry: entry.name)
+            with os.scandir(directory) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
             left_out.append((here, describe_error(error)))
             continue

@@ -47,7 +47,7 @@ def sampled_checksum(*sets: np.ndarray, at_most: int) -> int:
     found = 0
     for images in sets:
         for i in np.linspace(0, len(images) - 1, min(len(images), at_most)).astype(int):
-            found = zlib.crc32(np.ascontiguousarray(images[i]), found)
+            found = zlib.crc32(np.ascontiguousarray(images[i]).data, found)
     return found
 
 

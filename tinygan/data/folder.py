@@ -6,8 +6,10 @@ import errno
 import math
 import os
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +19,10 @@ from tinygan.data.finding import EXTENSIONS, find_images, scan
 from tinygan.data.fingerprint import checksum
 from tinygan.data.images import check_options, load_image
 from tinygan.data.opening import describe_error, quiet_pillow, shown
-from tinygan.data.room import disk_bytes, memory_bytes
+from tinygan.data.room import disk_bytes
+from tinygan.data.samples import Span
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text, total_bytes
 from tinygan.machine.parallel import get_num_threads
 
 __all__ = ["EXTENSIONS", "ImageFolder", "find_images"]
@@ -98,13 +102,14 @@ class ImageFolder:
         cache: bool = True,
         scale: dict | None = None,
     ):
-        if image_size is None:
+        size = check_options(image_size, channels, crop, fit)
+        if size is None:
             raise DataError("image_size: expected a positive number of pixels, got None")
-        height, width = check_options(image_size, channels, crop, fit)
+        height, width = size
         self.path = Path(path)
         names, left_out = scan(self.path)
         given = check_scale(scale)
-        self._options = {
+        self._options: dict[str, Any] = {
             "image_size": (height, width),
             "channels": channels,
             "crop": crop,
@@ -159,7 +164,9 @@ class ImageFolder:
         shape = "×".join(str(n) for n in self.images.shape[1:])
         return f"ImageFolder({str(self.path)!r}: {len(self)} images of {shape})"
 
-    def _cached(self, entry: DiskCache, shape, names, given):
+    def _cached(
+        self, entry: DiskCache, shape: tuple[int, int, int], names: list[str], given: dict
+    ) -> tuple[tuple[np.ndarray, dict] | None, bool]:
         if found := entry.load(shape):
             return found, True
         needed = len(names) * math.prod(shape)
@@ -176,27 +183,31 @@ class ImageFolder:
             )
         return entry.load(shape), False
 
-    def _in_memory(self, shape, names, given):
-        needed, there = len(names) * math.prod(shape), memory_bytes()
+    def _in_memory(
+        self, shape: tuple[int, int, int], names: list[str], given: dict
+    ) -> tuple[np.ndarray, dict]:
+        needed, there = len(names) * math.prod(shape), total_bytes()
         if needed > there:
             raise DataError(
                 f"{shown(self.path)}: {len(names)} pictures of {shape[1]} × {shape[0]} pixels take "
-                f"{needed / 1e9:.3g} GB, there are {there / 1e9:.3g} GB of memory; make room for "
+                f"{size_text(needed)}, there are {size_text(there)} of memory; make room for "
                 "the cache, or use smaller pictures"
             )
         scale = folder_scale([self.path / n for n in names], given, self.path)
-        images, skipped = [], []
+        parts, skipped = [], []
         for decoded, failed in self._decode(names, scale):
             if decoded:
-                images.append(np.stack(decoded))
+                parts.append(np.stack(decoded))
             skipped += failed
-        images = np.concatenate(images) if images else np.empty((0, *shape), np.uint8)
+        images = np.concatenate(parts) if parts else np.empty((0, *shape), np.uint8)
         return images, {"scale": scale, "skipped": skipped}
 
-    def _decode(self, names, scale):
+    def _decode(
+        self, names: list[str], scale: dict
+    ) -> Iterator[tuple[list[np.ndarray], list[tuple[str, str]]]]:
         """Yield, chunk after chunk, the decoded images and the files that could not be."""
 
-        def decode(name):
+        def decode(name: str) -> np.ndarray | tuple[str, str]:
             try:
                 return load_image(self.path / name, **self._options, scale=scale)
             except Exception as error:  # Pillow raises a dozen kinds for damaged files
@@ -222,7 +233,7 @@ def folder_scale(paths: list[Path], given: dict | None = None, name: object = No
     if "range" in given or {"integers", "floats"} <= given.keys():
         return given
 
-    def look(path):
+    def look(path: Path) -> Span | None:
         try:
             return measure(path)
         except Exception:  # reading it once more will say why
@@ -242,7 +253,7 @@ def folder_scale(paths: list[Path], given: dict | None = None, name: object = No
     return {**found, **given}
 
 
-def _threaded(function, items):
+def _threaded(function: Callable[..., Any], items: Sequence[Any]) -> Iterator[list]:
     """Yield lists of what a function of files gives, in order, computed by many threads."""
     # Pillow lets go of the interpreter while it decodes; reading a slow disk overlaps, too
     with ThreadPoolExecutor(2 * get_num_threads()) as pool:

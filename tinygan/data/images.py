@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tinygan.data.color import profile_transform, to_mode
 from tinygan.data.conversion import to_uint8
-from tinygan.data.depth import check_scale, is_deep, png_chunks, read_deep
+from tinygan.data.depth import check_scale, read_deep
 from tinygan.data.opening import open_image, shown
+from tinygan.data.samples import is_deep, png_chunks
 from tinygan.errors import DataError
 from tinygan.files import replaced
 
-__all__ = ["load_image", "save_grid"]
+__all__ = ["enlarge", "load_image", "save_grid", "save_pictures", "tile"]
 
 _MOST = 16384  # pixels a side of what pictures are scaled to
 FITS = ("crop", "pad", "stretch")
@@ -91,7 +93,9 @@ def load_image(
     return pixels if channels == 3 else pixels[:, :, None]
 
 
-def check_options(image_size, channels, crop, fit) -> tuple[int, int] | None:
+def check_options(
+    image_size: int | tuple[int, int] | None, channels: int, crop: float | None, fit: str
+) -> tuple[int, int] | None:
     """Raise a `DataError` for senseless options of `load_image`; return (height, width)."""
     if channels not in (1, 3):
         raise DataError(f"channels: expected 3 (RGB) or 1 (grey), got {channels!r}")
@@ -101,14 +105,14 @@ def check_options(image_size, channels, crop, fit) -> tuple[int, int] | None:
         raise DataError(f"fit: expected one of {', '.join(FITS)}, got {fit!r}")
     if image_size is None:
         return None
-    size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
+    size: Any = (image_size, image_size) if np.isscalar(image_size) else image_size
     good = len(size) == 2 and all(isinstance(s, int | np.integer) for s in size)
     if not good or not all(0 < s <= _MOST for s in size):
         raise DataError(f"image_size: expected 1 to {_MOST} pixels, got {image_size!r}")
     return int(size[0]), int(size[1])
 
 
-def _warn_if_huge(picture: Image.Image, path) -> None:
+def _warn_if_huge(picture: Image.Image, path: str | os.PathLike) -> None:
     width, height = picture.size
     if Image.MAX_IMAGE_PIXELS and width * height > Image.MAX_IMAGE_PIXELS:
         warnings.warn(f"{shown(path)}: unusually large, {width} × {height} pixels", stacklevel=3)
@@ -122,7 +126,9 @@ def _scale_transparent_level(picture: Image.Image, chunks: dict[bytes, bytes]) -
         picture.info["transparency"] = min(level, 2**bits - 1) * 255 // (2**bits - 1)
 
 
-def _fit(picture: Image.Image, size, crop, fit) -> Image.Image:
+def _fit(
+    picture: Image.Image, size: tuple[int, int] | None, crop: float | None, fit: str
+) -> Image.Image:
     width, height = picture.size
     left, top, right, bottom = 0.0, 0.0, float(width), float(height)
     if crop is not None:
@@ -173,6 +179,11 @@ def save_grid(
     gutter : int
         Width of the gutters in pixels.
     """
+    save_png(tile(images, columns, gutter), path)
+
+
+def tile(images: np.ndarray, columns: int | None = None, gutter: int = 2) -> np.ndarray:
+    """Return the sheet that `save_grid` writes, bytes ``(H, W, C)``."""
     images = to_uint8(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.shape[0]:
         raise DataError(
@@ -196,7 +207,25 @@ def save_grid(
     page[: rows * (height + gutter), : columns * (width + gutter)] = cells.swapaxes(1, 2).reshape(
         rows * (height + gutter), columns * (width + gutter), channels
     )
-    save_png(page, path)
+    return page
+
+
+def enlarge(images: np.ndarray, times: int) -> np.ndarray:
+    """Return images ``(N, H, W, C)`` with each pixel as a square of `times` × `times`.
+
+    Examples
+    --------
+    >>> enlarge(np.array([[[[1], [2]]]]), 2)[0, :, :, 0]
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2]])
+    """
+    return images.repeat(times, axis=1).repeat(times, axis=2)
+
+
+def save_pictures(images: np.ndarray, folder: Path, first: int = 0) -> None:
+    """Write each image as a PNG of its size, ``000000.png``, counted from `first`."""
+    for i, image in enumerate(to_uint8(images), first):
+        save_png(image, folder / f"{i:06d}.png")
 
 
 def save_png(pixels: np.ndarray, path: str | os.PathLike) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image
 
@@ -66,7 +68,7 @@ class Prefetcher(Prepared):
 
 
 class _Shuffled:
-    def __init__(self, images, batch_size, seed, flip):
+    def __init__(self, images: np.ndarray, batch_size: int, seed: int, flip: bool):
         self.images = _check_images(images, "images")
         self.batch_size, self.seed, self.flip = _check_batch_size(batch_size), seed, flip
         if batch_size > len(images):
@@ -131,7 +133,16 @@ class UnpairedPrefetcher(Prepared):
 
 
 class _Unpaired:
-    def __init__(self, A, B, batch_size, load_size, image_size, flip, seed):
+    def __init__(
+        self,
+        A: np.ndarray,
+        B: np.ndarray,
+        batch_size: int,
+        load_size: int,
+        image_size: int,
+        flip: bool,
+        seed: int,
+    ):
         self.domains = (_check_images(A, "A"), _check_images(B, "B"))
         if A.shape[3] != B.shape[3]:
             raise DataError(f"A has {A.shape[3]} channels a pixel but B has {B.shape[3]}")
@@ -153,13 +164,15 @@ class _Unpaired:
         ]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(self._domain_batch(domain, step) for domain in (0, 1))
+        return self._domain_batch(0, step), self._domain_batch(1, step)
 
     def _domain_batch(self, domain: int, step: int) -> np.ndarray:
         check_whole(self.domains[domain])
         images, order, size = self.domains[domain], self._orders[domain], self.image_size
         images = np.asarray(images)  # a plain view of a memory-mapped array: batches are plain
         epoch, k = divmod(step, self.steps_per_epoch)
+        rounds: Iterable[int]
+        places: Iterable[int]
         # the larger domain starts each epoch anew; the smaller one's rounds run on through epochs
         if len(images) // self.batch_size == self.steps_per_epoch:
             rounds, places = (
@@ -209,13 +222,13 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
     return resized[:, :, None] if grey else resized
 
 
-def _check_batch_size(batch_size) -> int:
+def _check_batch_size(batch_size: int) -> int:
     if int(batch_size) != batch_size or batch_size < 1:
         raise DataError(f"batch size: expected a whole number of 1 or more, got {batch_size!r}")
     return int(batch_size)
 
 
-def _check_images(images, name: str) -> np.ndarray:
+def _check_images(images: np.ndarray, name: str) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         what = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images)
         raise DataError(f"{name}: expected a uint8 array of shape (N, H, W, C), got {what}")

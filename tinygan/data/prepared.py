@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 import weakref
+from typing import Any, Self
 
 from tinygan.errors import DataError
 
@@ -21,7 +22,7 @@ class Prepared:
     `close` ends its thread all the same.
     """
 
-    def __init__(self, source, start_step: int):
+    def __init__(self, source: Any, start_step: int):
         if start_step < 0:
             raise DataError(f"start_step: expected 0 or more, got {start_step}")
         self._source = source
@@ -42,14 +43,14 @@ class Prepared:
         """The epoch, from 0, that the next batch belongs to."""
         return self.step // self.steps_per_epoch
 
-    def batch(self, step: int):
+    def batch(self, step: int) -> Any:
         """Return the batch of any step, computed here and now; the iteration is not moved."""
         return self._source.batch(step)
 
-    def __iter__(self):
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self):
+    def __next__(self) -> Any:
         if self._stop.is_set():
             raise StopIteration
         if self._thread is None:
@@ -75,15 +76,16 @@ class Prepared:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _work(source, step, ready, stop) -> None:
+def _work(source: Any, step: int, ready: queue.Queue, stop: threading.Event) -> None:
     while not stop.is_set():
+        item: tuple[Any, BaseException | None]
         try:
             item = source.batch(step), None
         except BaseException as error:  # handed to whoever asks for this batch
@@ -94,7 +96,7 @@ def _work(source, step, ready, stop) -> None:
         step += 1
 
 
-def _end(stop, ready) -> None:
+def _end(stop: threading.Event, ready: queue.Queue) -> None:
     stop.set()
     while True:  # room for the thread that may be waiting to put a batch down
         try:

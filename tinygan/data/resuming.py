@@ -7,12 +7,14 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from tinygan.data.address import Address
 from tinygan.data.opening import shown
 from tinygan.errors import DataError
+from tinygan.machine.memory import size_text
 
 __all__ = ["ResumingDownloader"]
 
@@ -39,7 +41,7 @@ class ResumingDownloader:
         self.part = part
         self.notes = part.with_name(part.name + ".json")
 
-    def __call__(self, url: str, output_file: str, pooch) -> None:
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Download `url` to `output_file`, as pooch asks its downloaders to."""
         import requests
 
@@ -73,7 +75,7 @@ class ResumingDownloader:
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _fetch(self, requests, url: str) -> None:
+    def _fetch(self, requests: Any, url: str) -> None:
         address = Address(url)
         have, version = self._begun(address.key)
         headers = {"Accept-Encoding": "identity"}  # lengths are those of the file itself
@@ -119,11 +121,11 @@ class ResumingDownloader:
         free = shutil.disk_usage(self.part.parent).free
         if total is not None and total - have > free:
             raise DataError(
-                f"{url}: {total / 1e9:.1f} GB to download, but there are only {free / 1e9:.1f} GB "
+                f"{url}: {size_text(total)} to download, but there are only {size_text(free)} "
                 f"free in {self.part.parent}"
             )
 
-    def _save(self, answer, mode: str, have: int, total: int | None) -> None:
+    def _save(self, answer: Any, mode: str, have: int, total: int | None) -> None:
         bar = tqdm(
             desc=f"downloading {self.part.name.removesuffix('.part')}",
             total=total,

@@ -6,15 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-__all__ = ["disk_bytes", "memory_bytes"]
-
-
-def memory_bytes() -> float:
-    """Return the machine's memory; 64 GB where that is not known."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 2.0**36
+__all__ = ["disk_bytes"]
 
 
 def disk_bytes(path: str | os.PathLike) -> tuple[int, Path]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.files import write_text
 from tinygan.formats.demo import page
+from tinygan.machine.memory import size_text
 from tinygan.runs.run import load
 
 
@@ -18,7 +20,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") ->
     return commands.run(prog, lambda: write(_parser(prog).parse_args(argv)))
 
 
-def write(arguments) -> None:
+def write(arguments: Any) -> None:
     out = Path(arguments.out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {out}: expected the name of an .html file")
@@ -27,7 +29,7 @@ def write(arguments) -> None:
     run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
     html = page(run, arguments.direction, arguments.half)
     write_text(out, html)
-    say(f"the page of {arguments.run} is in {out}, {len(html) / 1e6:.1f} MB; open it in a browser")
+    say(f"the page of {arguments.run} is in {out}, {size_text(len(html))}; open it in a browser")
 
 
 def _parser(prog: str) -> Parser:

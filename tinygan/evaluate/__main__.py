@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, complain, say
@@ -17,7 +18,7 @@ from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
-from tinygan.systems.options import number, whole
+from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
 FORMAT = "tinygan measures 1"
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
     return commands.run(prog, lambda: _evaluate(_parser(prog).parse_args(argv)), "--count")
 
 
-def _evaluate(settings) -> None:
+def _evaluate(settings: Any) -> None:
     """Measure, show the tables, write ``measures.json`` and the sheets of neighbours."""
     run = load(
         settings.run,
@@ -63,8 +64,8 @@ def _evaluate(settings) -> None:
     say(f"{run.checkpoint}, step {run.step}\n\n{tables}\n")  # first: a full disk costs no numbers
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "measures.json", value)
-    for name, sheet in sheets.items():
-        save_grid(sheet, folder / name, columns=10)
+    for name, images in sheets.items():
+        save_grid(images, folder / name, columns=10)
     if not settings.out:
         write_report(folder, given_panels=run.system.panels)
     say(f"written to {folder / 'measures.json'}")
@@ -77,7 +78,7 @@ def folder_of(run: Run) -> Path:
     return run.path
 
 
-def _features(settings, image_size: int, backend: str):
+def _features(settings: Any, image_size: int, backend: str) -> RandomFeatures | OnnxFeatures:
     if settings.onnx is None:
         return RandomFeatures(image_size, backend=backend)
     try:

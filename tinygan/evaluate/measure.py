@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -27,7 +28,12 @@ _PROBE = 4000  # drawings that the attributes' probe learns from
 _SEARCHED = 20_000  # training pictures whose features are computed
 
 
-def measure_subject(subject: Subject, features, seed: int, say=lambda text: None) -> dict:
+def measure_subject(
+    subject: Subject,
+    features: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+    say: Callable[[str], object] = lambda text: None,
+) -> dict:
     """Measure all sets of pictures of a subject, and the data itself as the floor.
 
     Parameters
@@ -107,14 +113,14 @@ def neighbour_sheet(subject: Subject, neighbours: dict, count: int = 10) -> np.n
     return np.concatenate(rows)
 
 
-def _probe(subject, say):
+def _probe(subject: Subject, say: Callable[[str], object]) -> AttributeProbe | None:
     if subject.drawn is None:
         return None
     say("learning to read the attributes of drawn pictures")
     return AttributeProbe(subject.drawn(_PROBE, 2**20), subject.drawn(1000, 2**21))
 
 
-def _attributes(probe, images) -> dict:
+def _attributes(probe: AttributeProbe, images: np.ndarray) -> dict:
     coverage = probe.coverage(images)
     return {
         "recognised": coverage.recognised,
@@ -126,8 +132,8 @@ def _attributes(probe, images) -> dict:
     }
 
 
-def _wasserstein(reference, images, seed) -> dict:
-    def mean(x, y):
+def _wasserstein(reference: np.ndarray, images: np.ndarray, seed: int) -> dict:
+    def mean(x: np.ndarray, y: np.ndarray) -> float:
         return float(np.mean(list(sliced_wasserstein(x, y, rng=seed).values())))
 
     levels = sliced_wasserstein(reference, images, rng=seed)
@@ -137,7 +143,13 @@ def _wasserstein(reference, images, seed) -> dict:
     }
 
 
-def _spaces(subject, found, trained, features, rng) -> dict:
+def _spaces(
+    subject: Subject,
+    found: np.ndarray,
+    trained: str,
+    features: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> dict:
     """Return what is compared with what, in pixels and in features."""
     training = subject.training
     if len(training) > _SEARCHED:
@@ -148,9 +160,11 @@ def _spaces(subject, found, trained, features, rng) -> dict:
     }
 
 
-def _estimate(measure, *sets, seed, repeats=20) -> dict:
+def _estimate(
+    measure: Callable[..., float], *sets: np.ndarray, seed: int, repeats: int = 20
+) -> dict:
     return asdict(over_halves(measure, *sets, repeats=repeats, rng=seed))
 
 
-def _mean(values) -> dict:
+def _mean(values: np.ndarray) -> dict:
     return {"value": float(values.mean()), "error": float(values.std() / np.sqrt(len(values)))}

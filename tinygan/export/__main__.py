@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
 from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
+from tinygan.machine.memory import size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import stored
+from tinygan.systems.resolving import stored
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:
@@ -20,7 +22,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") 
     return commands.run(prog, lambda: export(_parser(prog).parse_args(argv)))
 
 
-def export(arguments) -> None:
+def export(arguments: Any) -> None:
     out, name = Path(arguments.out), arguments.network
     if out.suffix.lower() != ".onnx":
         raise UserError(f"{out}: expected the name of an .onnx file")
@@ -30,7 +32,7 @@ def export(arguments) -> None:
     network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
     notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
     write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
-    say(f"{name} of {arguments.run} is in {out}, {out.stat().st_size / 1e6:.1f} MB")
+    say(f"{name} of {arguments.run} is in {out}, {size_text(out.stat().st_size)}")
 
 
 def _parser(prog: str) -> Parser:

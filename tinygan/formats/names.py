@@ -1,6 +1,6 @@
 """The one table of names between tinygan's networks and the published PyTorch files.
 
-The published networks are `nn.Sequential`s, so a parameter's name is the place of its module:
+The published networks are ``nn.Sequential``, so a parameter's name is the place of its module:
 ``model.1.weight``, ``model.10.conv_block.5.bias``.  The places follow from tinygan's layers in
 their order; no name is listed here.  Two rules are all:
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from tinygan.machine.arrays import asnumpy
 from tinygan.models import cyclegan_networks, dcgan
 
 __all__ = ["KINDS", "Kind", "from_published", "published_names", "recognize", "to_published"]
+
+Shapes = dict[str, tuple[int, ...]]
 
 _TO_PUBLISHED, _FROM_PUBLISHED = (3, 2, 0, 1), (2, 3, 1, 0)
 _COUNTER = "num_batches_tracked"  # beside PyTorch's running statistics; a count, not used
@@ -50,7 +53,7 @@ def published_names(network: Layer, prefix: str) -> Iterator[tuple[str, str]]:
     yield from _names(network, f"{prefix}.", "")
 
 
-def _names(network, published, own):
+def _names(network: Layer, published: str, own: str) -> Iterator[tuple[str, str]]:
     place = 0
     for name, layer in network.children():
         if isinstance(layer, Residual):
@@ -155,7 +158,7 @@ def recognize(shapes: dict[str, tuple[int, ...]]) -> tuple[Kind, dict]:
     )
 
 
-def _candidates(kind, shapes):
+def _candidates(kind: Kind, shapes: Shapes) -> list[dict[str, Any]]:
     if not all(name.startswith(f"{kind.prefix}.") and 0 not in s for name, s in shapes.items()):
         return []
     try:
@@ -164,7 +167,7 @@ def _candidates(kind, shapes):
         return []
 
 
-def _shapes(kind, options):
+def _shapes(kind: Kind, options: dict[str, Any]) -> Shapes:
     """Return the published shapes of a network that may be too large to build.
 
     Each dimension is linear in the width, so two narrow networks tell those of a wide one.
@@ -180,7 +183,7 @@ def _shapes(kind, options):
     }
 
 
-def _differences(expected, shapes) -> list[str]:
+def _differences(expected: Shapes, shapes: Shapes) -> list[str]:
     wrong = []
     for name, shape in expected.items():
         found = shapes.get(name)
@@ -197,13 +200,13 @@ def _differences(expected, shapes) -> list[str]:
     return wrong
 
 
-def _row(shapes, kernel: int):
+def _row(shapes: Shapes, kernel: int) -> list[tuple[int, ...]]:
     """Return the shapes of the convolutions that stand in a row, by their places.
 
     What a reader below says of a file is bounded by the tensors that the file does hold: two
     networks are built by it, so no file may talk us into large ones.
     """
-    found = {}
+    found: dict[int, tuple[int, ...]] = {}
     for name, shape in shapes.items():
         words = name.split(".")
         if len(words) == 3 and words[2] == "weight" and len(shape) == 4 and words[1].isdecimal():
@@ -214,12 +217,12 @@ def _row(shapes, kernel: int):
     return row
 
 
-def _norm(shapes) -> str:
+def _norm(shapes: Shapes) -> str:
     affine = any(name.endswith(".weight") and len(shape) == 1 for name, shape in shapes.items())
     return "batch" if affine else "instance"
 
 
-def _read_translator(shapes):
+def _read_translator(shapes: Shapes) -> list[dict[str, Any]]:
     row = _row(shapes, 7)
     width, channels = row[0][:2]
     downsamplings = (len(row) - 2) // 2
@@ -237,14 +240,14 @@ def _read_translator(shapes):
     return [same | {"upsampling": how} for how in cyclegan_networks.UPSAMPLINGS] if whole else []
 
 
-def _read_patches(shapes):
+def _read_patches(shapes: Shapes) -> list[dict[str, Any]]:
     row = _row(shapes, 4)
     width, channels = row[0][:2]
     norm = _norm(shapes)
     return [{"channels": channels, "width": width, "norm": norm, "layers": len(row) - 2}]
 
 
-def _read_generator(shapes):
+def _read_generator(shapes: Shapes) -> list[dict[str, Any]]:
     row = _row(shapes, 4)
     noise_size, wide = row[0][:2]
     width, channels = row[-1][:2]
@@ -252,12 +255,12 @@ def _read_generator(shapes):
     return _sized(options, row) if wide == width << (len(row) - 2) else []
 
 
-def _read_discriminator(shapes):
+def _read_discriminator(shapes: Shapes) -> list[dict[str, Any]]:
     row = _row(shapes, 4)
     return _sized({"width": row[0][0], "channels": row[0][1]}, row)
 
 
-def _sized(options, row):
+def _sized(options: dict[str, Any], row: list[tuple[int, ...]]) -> list[dict[str, Any]]:
     size = 2 << len(row)
     fits = size in dcgan.IMAGE_SIZES and options["channels"] in (1, 3)
     return [options | {"image_size": size}] if fits else []

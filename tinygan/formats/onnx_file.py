@@ -7,7 +7,7 @@ it they stand so, too, except where a layer puts the numbers of a sample into an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ from tinygan.layers import (
     MaxPool2d,
     PixelShuffle,
     PReLU,
+    RandomColor,
+    RandomCutout,
+    RandomTranslation,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -40,7 +43,7 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
-from tinygan.machine.arrays import asnumpy
+from tinygan.machine.arrays import Array, asnumpy
 
 __all__ = ["NODES", "to_onnx", "write_onnx"]
 
@@ -53,7 +56,7 @@ def to_onnx(
     input_shape: tuple[int | None, ...],
     half: bool = False,
     metadata: dict | None = None,
-):
+) -> Any:
     """Return a network's inference (`predict`) as an ONNX model, checked.
 
     Parameters
@@ -129,16 +132,13 @@ def to_onnx(
     return model
 
 
-def write_onnx(path: Path, model) -> None:
+def write_onnx(path: Path, model: Any) -> None:
     """Write a model to a file, whole or not at all."""
-    try:
-        with replaced(Path(path)) as beside:
-            beside.write_bytes(model.SerializeToString(deterministic=True))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with replaced(Path(path)) as beside:
+        beside.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _ends_in_scores(network) -> bool:
+def _ends_in_scores(network: Layer) -> bool:
     """Whether the network's output is no picture: what `Tanh` or `Sigmoid` last gives is one."""
     while isinstance(network, Sequential) and len(network):
         network = network[len(network) - 1]
@@ -156,7 +156,7 @@ class _Graph:
         Its number of axes.  With four it is ``(N, C, H, W)``.
     """
 
-    def __init__(self, onnx, half: bool, rank: int):
+    def __init__(self, onnx: Any, half: bool, rank: int):
         self._onnx, self._half, self.rank = onnx, half, rank
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
@@ -172,12 +172,12 @@ class _Graph:
             )
         make(self, layer)
 
-    def add_node(self, kind: str, *further: str, output: str = "", **attributes) -> None:
+    def add_node(self, kind: str, *further: str, output: str = "", **attributes: Any) -> None:
         """Add a node that takes `last` and `further` inputs; its output is `last` then."""
         inputs, self.last = [self.last, *further], output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(self._onnx.helper.make_node(kind, inputs, [self.last], **attributes))
 
-    def constant(self, array, name: str) -> str:
+    def constant(self, array: Array, name: str) -> str:
         """Add an array that the model holds; return its name."""
         array, name = np.ascontiguousarray(asnumpy(array)), f"{name}_{len(self.nodes)}"
         shorten = self._half and array.ndim == 4
@@ -190,28 +190,28 @@ class _Graph:
         self.nodes.append(self._onnx.helper.make_node("Cast", [name], [f"{name}_float"], to=to))
         return f"{name}_float"
 
-    def for_channels(self, array, name: str) -> str:
+    def for_channels(self, array: Array, name: str) -> str:
         """Add one number for each channel, of a shape that goes with `last`."""
         return self.constant(np.reshape(asnumpy(array), (-1, *[1] * (self.rank - 2))), name)
 
-    def transpose(self, axes) -> None:
+    def transpose(self, axes: Sequence[int]) -> None:
         if self.rank == 4:
             self.add_node("Transpose", perm=axes)
 
 
-def _sequential(graph, layer):
+def _sequential(graph: _Graph, layer: Any) -> None:
     for inner in layer:
         graph.add(inner)
 
 
-def _residual(graph, layer):
+def _residual(graph: _Graph, layer: Any) -> None:
     x = graph.last
     _sequential(graph, layer)
     graph.add_node("Add", x)
 
 
-def _convolution(kind: str):
-    def add(graph, layer):
+def _convolution(kind: str) -> Callable[[_Graph, Any], None]:
+    def add(graph: _Graph, layer: Any) -> None:
         weights = [graph.constant(asnumpy(layer.weight.data).transpose(3, 2, 0, 1), "weight")]
         if layer.bias is not None:
             weights.append(graph.constant(layer.bias.data, "bias"))
@@ -223,8 +223,8 @@ def _convolution(kind: str):
     return add
 
 
-def _norm(kind: str, *statistics: str):
-    def add(graph, layer):
+def _norm(kind: str, *statistics: str) -> Callable[[_Graph, Any], None]:
+    def add(graph: _Graph, layer: Any) -> None:
         affine = (
             np.ones(layer.channels) if layer.weight is None else layer.weight.data,
             np.zeros(layer.channels) if layer.bias is None else layer.bias.data,
@@ -237,7 +237,7 @@ def _norm(kind: str, *statistics: str):
     return add
 
 
-def _group_norm(graph, layer):
+def _group_norm(graph: _Graph, layer: Any) -> None:
     """A group is normalized like an instance's channel, once it stands in a row."""
     x = graph.last
     graph.add_node("Reshape", graph.constant(np.array([0, layer.groups, -1]), "groups"))
@@ -253,7 +253,7 @@ def _group_norm(graph, layer):
         graph.add_node("Add", graph.for_channels(layer.bias.data, "bias"))
 
 
-def _linear(graph, layer):
+def _linear(graph: _Graph, layer: Any) -> None:
     graph.transpose(_TO_NHWC)
     graph.add_node("MatMul", graph.constant(layer.weight.data, "weight"))
     if layer.bias is not None:
@@ -261,46 +261,46 @@ def _linear(graph, layer):
     graph.transpose(_TO_NCHW)
 
 
-def _pool(kind: str, **how):
-    def add(graph, layer):
+def _pool(kind: str, **how: Any) -> Callable[[_Graph, Any], None]:
+    def add(graph: _Graph, layer: Any) -> None:
         window = {"kernel_shape": layer.kernel_size, "strides": layer.stride}
         graph.add_node(kind, pads=[*layer.padding] * 2, **window, **how)
 
     return add
 
 
-def _elementwise(kind: str):
+def _elementwise(kind: str) -> Callable[[_Graph, Any], None]:
     return lambda graph, layer: graph.add_node(kind)
 
 
-def _nothing(graph, layer):
+def _nothing(graph: _Graph, layer: Any) -> None:
     pass
 
 
-def _leaky_relu(graph, layer):
+def _leaky_relu(graph: _Graph, layer: Any) -> None:
     graph.add_node("LeakyRelu", alpha=layer.negative_slope)
 
 
-def _prelu(graph, layer):
+def _prelu(graph: _Graph, layer: Any) -> None:
     graph.add_node("PRelu", graph.for_channels(layer.weight.data, "slope"))
 
 
-def _pixel_shuffle(graph, layer):
+def _pixel_shuffle(graph: _Graph, layer: Any) -> None:
     graph.add_node("DepthToSpace", blocksize=layer.scale, mode="CRD")
 
 
-def _pad(graph, layer):
+def _pad(graph: _Graph, layer: Any) -> None:
     pads = np.array([0, 0, *layer.padding] * 2, np.int64)
     graph.add_node("Pad", graph.constant(pads, "pads"), mode="reflect")
 
 
-def _upsample(graph, layer):
+def _upsample(graph: _Graph, layer: Any) -> None:
     scales = graph.constant(np.array([1, 1, *layer.scale], np.float64), "scales")
     how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     graph.add_node("Resize", "", scales, mode="nearest", **how)
 
 
-def _reshape(graph, layer):
+def _reshape(graph: _Graph, layer: Any) -> None:
     shape = () if type(layer) is Flatten else layer.shape
     graph.transpose(_TO_NHWC)
     if type(layer) is Flatten:
@@ -332,6 +332,9 @@ NODES: dict[type, Callable] = {
     Sigmoid: _elementwise("Sigmoid"),
     Dropout: _nothing,
     GaussianNoise: _nothing,
+    RandomColor: _nothing,
+    RandomCutout: _nothing,
+    RandomTranslation: _nothing,
     ReflectionPad2d: _pad,
     Upsample: _upsample,
     Reshape: _reshape,

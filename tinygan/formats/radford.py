@@ -18,6 +18,7 @@ What they need is in their code and not in the files:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,14 @@ from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU
 
 __all__ = ["discriminator", "generator"]
 
-_UP = {"kernel_size": 5, "stride": 2, "padding": 2, "output_padding": 1, "bias": False}
-_DOWN = {"kernel_size": 5, "stride": 2, "padding": 2, "bias": False}
+_UP: dict[str, Any] = {
+    "kernel_size": 5,
+    "stride": 2,
+    "padding": 2,
+    "output_padding": 1,
+    "bias": False,
+}
+_DOWN: dict[str, Any] = {"kernel_size": 5, "stride": 2, "padding": 2, "bias": False}
 
 
 def generator(folder: Path) -> Sequential:
@@ -66,25 +73,25 @@ def discriminator(folder: Path) -> Sequential:
     return Sequential(*layers, _weighted(Conv2d(256, 1, 4, bias=False), whole), Reshape())
 
 
-def _up(kernel) -> ConvTranspose2d:
+def _up(kernel: np.ndarray) -> ConvTranspose2d:
     # (C, O, KH, KW), turned by 180°, to (KH, KW, O, C)
     layer = ConvTranspose2d(*kernel.shape[:2], **_UP)
     return _weighted(layer, kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0))
 
 
-def _down(kernel) -> Conv2d:
+def _down(kernel: np.ndarray) -> Conv2d:
     # (O, C, KH, KW), turned by 180°, to (KH, KW, C, O)
     layer = Conv2d(*kernel.shape[1::-1], **_DOWN)
     return _weighted(layer, kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0))
 
 
-def _normalized(gamma, beta) -> BatchNorm2d:
+def _normalized(gamma: np.ndarray, beta: np.ndarray) -> BatchNorm2d:
     layer = BatchNorm2d(len(gamma), eps=1e-8)
     layer.weight.data[...], layer.bias.data[...] = gamma, beta
     return layer
 
 
-def _weighted(layer, weight):
+def _weighted(layer: Any, weight: np.ndarray) -> Any:
     layer.weight.data[...] = weight
     return layer
 

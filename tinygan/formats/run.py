@@ -12,7 +12,7 @@ from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.run import Run
 from tinygan.systems import find
-from tinygan.systems.options import checked, stored
+from tinygan.systems.resolving import checked, stored
 from tinygan.systems.translates import Translates
 
 __all__ = ["input_shape", "network_of", "write_run"]

@@ -15,4 +15,5 @@ def output_padding(layer: ConvTranspose2d) -> tuple[int, int]:
     if layer.output_size is None:
         return layer.output_padding
     axes = zip(layer.output_size, layer.padding, layer.kernel_size, layer.stride, strict=True)
-    return tuple((size + 2 * p - k) % s for size, p, k, s in axes)
+    rows, columns = ((size + 2 * p - k) % s for size, p, k, s in axes)
+    return rows, columns

@@ -20,7 +20,9 @@ import pickletools
 import struct
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -94,19 +96,19 @@ def write_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 save_file(arrays, beside, {"format": "pt"})
             else:
                 _save(beside, arrays)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be written: {error}") from None
+    except SafetensorError as error:  # it wraps the operating system's errors
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
-def _load(content: bytes):
+def _load(content: bytes) -> Any:
     file = io.BytesIO(content)
     return _load_zip(file) if content[:4] == b"PK\x03\x04" else _load_in_a_row(file)
 
 
-def _load_zip(file):
+def _load_zip(file: io.BytesIO) -> Any:
     archive, left = zipfile.ZipFile(file), len(file.getvalue())
     sizes = {}
     for member in archive.infolist():
@@ -121,7 +123,7 @@ def _load_zip(file):
     big = f"{folder}byteorder" in sizes and archive.read(f"{folder}byteorder") == b"big"
     storages = {}
 
-    def storage(kind, key, length):
+    def storage(kind: str, key: str, length: int) -> Any:
         if key not in storages:
             name = f"{folder}data/{key}"
             storages[key] = archive.read(name)
@@ -130,7 +132,7 @@ def _load_zip(file):
     return _run(io.BytesIO(archive.read(pickles[0])), storage)
 
 
-def _load_in_a_row(file):
+def _load_in_a_row(file: io.BytesIO) -> Any:
     content = file.getbuffer()
     if _run(file) != _MAGIC or _run(file) != _PROTOCOL:
         raise ValueError("it does not begin as one; expected a file that torch.save wrote")
@@ -138,7 +140,7 @@ def _load_in_a_row(file):
     big = isinstance(system, dict) and system.get("little_endian") is False
     pending: dict = {}
 
-    def storage(kind, key, length):
+    def storage(kind: str, key: str, length: int) -> Any:
         # the numbers come behind the pickle: note what they are, fill them in afterwards
         pending.setdefault(key, (kind, length))
         if pending[key] != (kind, length):
@@ -164,7 +166,7 @@ class _Tensor(tuple):
     """``(storage, offset, shape, strides)`` of a tensor."""
 
 
-def _filled(tree, storages):
+def _filled(tree: Any, storages: dict[str, np.ndarray]) -> Any:
     """Return a dictionary, or one of dictionaries, with its tensors' storages in place of keys."""
     if isinstance(tree, _Tensor):
         return _Tensor((storages[tree[0]], *tree[1:]))
@@ -178,14 +180,14 @@ def _filled(tree, storages):
     return tree
 
 
-def _numbers(content, kind, length, big) -> np.ndarray:
+def _numbers(content: Any, kind: str, length: int, big: bool) -> np.ndarray:
     dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if big else "<")
     if length * dtype.itemsize > len(content) or length < 0:
         raise ValueError(f"it is cut short: expected {length} numbers, {len(content)} bytes came")
     return np.frombuffer(content, dtype, length)
 
 
-def _tensors(tree) -> dict[str, np.ndarray]:
+def _tensors(tree: Any) -> dict[str, np.ndarray]:
     """Return the tensors of a state, or of the only state inside."""
     if not isinstance(tree, dict):
         raise ValueError("expected a dictionary of tensors, as network.state_dict() gives")
@@ -215,13 +217,13 @@ def _tensors(tree) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _state(tree) -> bool:
+def _state(tree: Any) -> bool:
     return bool(tree) and all(isinstance(value, _Tensor) for value in tree.values())
 
 
 # --- the machine ------------------------------------------------------------------------------
 
-_CONSTANTS = {
+_CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
@@ -240,11 +242,13 @@ class _Name(str):
     """Something that a pickle calls by its name."""
 
 
-def _run(file, storage=None):
+def _run(file: IO[bytes], storage: Callable[[str, str, int], Any] | None = None) -> Any:
     """Run one pickle and return what it makes; the file then stands behind it."""
-    stack, marks, memo = [], [], {}
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
 
-    def since_mark():
+    def since_mark() -> list:
         start = marks.pop()
         items = stack[start:]
         del stack[start:]
@@ -312,7 +316,7 @@ class _Storage(tuple):
     """The numbers of a storage, or the key of one that is not read yet."""
 
 
-def _call(name, arguments):
+def _call(name: Any, arguments: tuple) -> Any:
     """Do what may be called: make a dictionary, a tensor, or a parameter, which is its tensor."""
     if not isinstance(name, _Name):
         raise ValueError("its pickle calls something that has no name")
@@ -335,7 +339,7 @@ def _call(name, arguments):
     )
 
 
-def _update(target, pairs) -> None:
+def _update(target: Any, pairs: Iterable) -> None:
     _of(dict, target)
     for key, value in pairs:
         if not isinstance(key, (str, int)):
@@ -343,24 +347,26 @@ def _update(target, pairs) -> None:
         target[key] = value
 
 
-def _of(kind, value):
+def _of(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"expected a {kind.__name__} in its pickle, got a {type(value).__name__}")
     return value
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     return _of(str, value)
 
 
 # --- writing ----------------------------------------------------------------------------------
 
 
-def _save(path, arrays) -> None:
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write a zip archive of members that are not compressed, as torch.save does."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
 
-        def add(name, content):  # with a fixed date: the same weights give the same file
+        def add(
+            name: str, content: bytes
+        ) -> None:  # with a fixed date: the same weights give the same file
             archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
 
         add("data.pkl", _pickled(arrays))
@@ -370,7 +376,7 @@ def _save(path, arrays) -> None:
         add("version", b"3\n")
 
 
-def _pickled(arrays) -> bytes:
+def _pickled(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the pickle of an OrderedDict of tensors, in protocol 2 as PyTorch has it."""
     ordered = b"ccollections\nOrderedDict\n)R"
     rebuild = f"c{_REBUILD}\n".replace(" ", "\n").encode()
@@ -396,5 +402,5 @@ def _whole(number: int) -> bytes:
     return b"\x8a\x08" + content
 
 
-def _tuple(parts) -> bytes:
+def _tuple(parts: Iterable[bytes]) -> bytes:
     return b"(" + b"".join(parts) + b"t"

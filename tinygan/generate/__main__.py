@@ -1,16 +1,17 @@
-"""``python -m tinygan.generate RUN --out grid.png``: make pictures with a run that draws them."""
+"""``python -m tinygan.generate RUN --out OUT``: make pictures with a run that draws them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
-from tinygan.data import save_grid
 from tinygan.errors import UserError
+from tinygan.generate import forms
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.system import refuse_above
 
 
@@ -19,9 +20,11 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate"
     return commands.run(prog, lambda: _generate(_parser(prog).parse_args(argv)), "--count")
 
 
-def _generate(arguments) -> None:
-    out = Path(arguments.out)
-    _check_out(out, arguments.force)
+def _generate(arguments: Any) -> None:
+    out, scale = Path(arguments.out), arguments.scale
+    form = forms.check_out(out, arguments.force)
+    if arguments.over_time:
+        return _show_history(Path(arguments.run), out, form, scale)
     run = load(
         arguments.run,
         system=arguments.system,
@@ -30,19 +33,29 @@ def _generate(arguments) -> None:
         backend=arguments.backend,
     )
     options, count = run.options, arguments.count
-    values = count * options.image_size**2 * options.channels
-    refuse_above(8 * values, "the pictures", "--count")  # as float32, as bytes, on the sheet
     columns = min(arguments.columns, count)
-    images = run.generate(count, arguments.seed, arguments.interpolate, columns)
-    save_grid(images, out, columns)
-    say(f"{len(images)} pictures of {run.checkpoint} are in {out}")
+    values = count * (options.image_size * scale) ** 2 * options.channels
+    if form == "single":
+        refuse_above(4 * count * run.drawing().noise(1, 0).size, "the noise", "--count")
+        z = run.noise(count, arguments.seed, arguments.interpolate, columns)
+        forms.write_single(run, z, out, scale)
+    elif form == "animation":
+        refuse_above(2 * arguments.frames * values, "the frames", "--count, --frames or --scale")
+        z = run.walk(count, arguments.frames, arguments.seed)
+        forms.write_walk(run, z, out, columns, scale)
+    else:
+        refuse_above(8 * values, "the pictures", "--count or --scale")  # float32, bytes, the sheet
+        images = run.generate(count, arguments.seed, arguments.interpolate, columns)
+        forms.write_sheet(images, out, columns, scale)
+    say(f"{count} pictures of {run.checkpoint} are in {out}")
 
 
-def _check_out(out: Path, force: bool) -> None:
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: expected the name of a .png file")
-    if out.exists() and (out.is_dir() or not force):
-        raise UserError(f"--out {out}: is there already; --force replaces it")
+def _show_history(run: Path, out: Path, form: str, scale: int) -> None:
+    if form != "animation":
+        raise UserError(f"--over-time: expected --out FILE.webp or FILE.gif, got {out}")
+    if not run.is_dir():
+        raise UserError(f"--over-time: expected a run folder, got {run}")
+    say(f"{forms.write_history(run, out, scale)} sheets of {run} are in {out}")
 
 
 def _parser(prog: str) -> Parser:
@@ -61,7 +74,14 @@ def _parser(prog: str) -> Parser:
         action="store_true",
         help="use the weights after the last step, not their average (see --ema of training)",
     )
-    parser.add_argument("--out", default="generated.png", metavar="FILE", help="a .png file")
+    parser.add_argument(
+        "--out",
+        default="generated.png",
+        metavar="OUT",
+        help="a .png file for a sheet of all pictures; a new folder for one file each, of exactly "
+        "their size; a .webp or .gif file for an animation in which each picture walks through the "
+        "space of pictures (default: %(default)s)",
+    )
     parser.add_argument("--count", type=whole(1), default=64, metavar="N", help="default: 64")
     parser.add_argument(
         "--columns", type=whole(1), default=8, metavar="N", help="pictures in a row"
@@ -70,7 +90,24 @@ def _parser(prog: str) -> Parser:
         "--seed", type=whole(0), default=0, metavar="N", help="for other pictures; default: 0"
     )
     parser.add_argument(
-        "--interpolate", action="store_true", help="each row walks from one picture to another"
+        "--interpolate",
+        action="store_true",
+        help="each row walks from one picture to another; in an animation they always do",
+    )
+    parser.add_argument(
+        "--frames", type=whole(1), default=60, metavar="N", help="of an animation; default: 60"
+    )
+    parser.add_argument(
+        "--scale",
+        type=whole(1, 64),
+        default=1,
+        metavar="N",
+        help="make each pixel a square of N × N; default: 1",
+    )
+    parser.add_argument(
+        "--over-time",
+        action="store_true",
+        help="an animation of the sample sheets that the run wrote while training, of any system",
     )
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument("--force", action="store_true", help="replace an existing file")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +130,22 @@ class _Catch:
         return self.total + value if fits else value
 
 
-class PairSubject(Subject):
+class _FunctionsSubject(Subject):
+    """What is no layer: its arguments are its own, and a loss takes no upstream gradient."""
+
+    _arguments: Sequence[Any]
+
+    def upstream(self, dy, y=None):
+        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
+
+    def crop(self, shape, part):
+        self._arguments = [
+            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
+            for a in self._arguments
+        ]
+
+
+class PairSubject(_FunctionsSubject):
     """``foo(x, …) -> (y, cache)`` with ``foo_backward(dy, cache) -> gradients``."""
 
     def __init__(self, forward, backward, arguments, options, xp):
@@ -149,7 +166,8 @@ class PairSubject(Subject):
         }
         self.expected = set(keywords) - self.optional
         self.optional |= set(keywords)
-        self._convention = self._has_cache = None
+        self._convention: Any = None
+        self._has_cache = None
 
     def _forward(self, given):
         # a generator given as an argument starts afresh in every call
@@ -211,15 +229,6 @@ class PairSubject(Subject):
             if not abs(slope - mine) <= 1e-4 * float(np.linalg.norm(gradient * v)) + 1e-12:
                 return False
         return True
-
-    def crop(self, shape, part):
-        self._arguments = [
-            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
-            for a in self._arguments
-        ]
-
-    def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
 
     def _by_name(self, returned):
         names = list(self.tensors)
@@ -307,7 +316,7 @@ class ObjectSubject(Subject):
         return y, walk
 
     def _gradient(self, thing, name):
-        grads = getattr(thing, "grads", None)
+        grads: Any = getattr(thing, "grads", None)
         found = {name: grads[name]} if isinstance(grads, dict) and name in grads else {}
         for place in (grads, vars(thing)):
             for key in _gradient_names(name) if isinstance(place, dict) else ():
@@ -319,7 +328,7 @@ def _gradient_names(name):
     return [f"d{name}", f"grad_{name}", f"{name}_grad", f"d_{name}", f"d{name.lower()}"]
 
 
-class FunctionSubject(Subject):
+class FunctionSubject(_FunctionsSubject):
     """A function of x that returns ``(y, backward)`` or, like a loss, ``(loss, gradient)``."""
 
     def __init__(self, function, arguments, options, xp):
@@ -347,15 +356,6 @@ class FunctionSubject(Subject):
 
         return y, walk
 
-    def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
-
-    def crop(self, shape, part):
-        self._arguments = [
-            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
-            for a in self._arguments
-        ]
-
 
 def make_subject(layer, x, arguments=(), options=None) -> Subject:
     """Return the subject for a layer, a pair of functions, or a function."""
@@ -368,7 +368,8 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
             )
         return LayerSubject(layer, x, xp)
     if isinstance(layer, (tuple, list)) and len(layer) == 2 and all(map(callable, layer)):
-        return PairSubject(*layer, (x, *arguments), options, xp)
+        forward, backward = layer
+        return PairSubject(forward, backward, (x, *arguments), options, xp)
     if callable(layer) and not hasattr(layer, "backward"):
         return FunctionSubject(layer, (x, *arguments), options, xp)
     if callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None)):
@@ -385,9 +386,9 @@ def _name(function):
 
 def _argument_names(function, count):
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()
+        parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names = names[:count]
     return names + [f"argument{i}" for i in range(len(names), count)]

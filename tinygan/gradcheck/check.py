@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -43,9 +44,9 @@ LARGE = 20_000
 
 def check_gradients(
     layer: Layer | Callable | tuple[Callable, Callable],
-    x,
-    *arguments,
-    dy=None,
+    x: Any,
+    *arguments: Any,
+    dy: Any = None,
     options: dict | None = None,
     directions: int = 3,
     elements: int = ELEMENTS,
@@ -237,13 +238,13 @@ def _fresh(subject, rng):
     return y, np.ones(y.shape) if subject.is_loss else rng.standard_normal(y.shape)
 
 
-def _validate(directions, elements, rtol):
+def _validate(directions: Any, elements: Any, rtol: Any) -> None:
     for name, value, least in (("directions", directions, 1), ("elements", elements, 0)):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(
                 f"check_gradients: {name}: expected a whole number from {least}, got {value!r}"
             )
-    if not (np.isscalar(rtol) and 0 < rtol < 1):
+    if not isinstance(rtol, (int, float, np.number)) or not 0 < rtol < 1:
         raise ValueError(f"check_gradients: rtol: expected a number between 0 and 1, got {rtol!r}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ class Comparison:
         excess = self._excess(analytic, low, value, high, terms)
         bad = np.flatnonzero(excess > 0)
         # the coarse differences were good enough for those that agree; the others get finer ones
-        until, seen = time.monotonic() + SEARCH, []
+        until = time.monotonic() + SEARCH
+        seen: list[int] = []
         for k in bad[np.argsort(-excess[bad])]:
             if len(seen) >= 24 or time.monotonic() > until:
                 break
@@ -115,7 +117,8 @@ class Comparison:
         return np.where(np.isfinite(analytic), np.nan_to_num(excess), np.inf)
 
     def _by_directions(self, name, flat):
-        found, bins = [], self._bins(flat)
+        found: list[Any] = []
+        bins = self._bins(flat)
         for support in bins:
             for _ in range(self.directions if not found else 1):
                 v = np.zeros(flat.size)

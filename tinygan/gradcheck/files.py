@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.gradcheck.check import check_gradients
+from tinygan.gradcheck.conventions import ADAPTER
 from tinygan.gradcheck.likes import Like, find_like
-from tinygan.gradcheck.loading import load_file
+from tinygan.gradcheck.loading import load_file, load_notebook
 from tinygan.gradcheck.output import check_output
 from tinygan.gradcheck.report import GradientReport
 from tinygan.gradcheck.subject import NotCheckable
@@ -44,11 +45,24 @@ def check_named(path, name: str, like: str | None = None, seed: int = 0) -> list
     known = _like(name, like)
     if inspect.isclass(value) and issubclass(value, Layer):
         return [_check_layer(value, known, case, seed) for case in _cases(known, seed)]
+    if inspect.isclass(value) and hasattr(value, "forward") and hasattr(value, "backward"):
+        return [_check_layer(value, known, case, seed) for case in _cases(known, seed)]
     if inspect.isclass(value) or not callable(value):
-        raise NotCheckable(f"{name} is neither a Layer nor a function")
-    backward = getattr(module, f"{name}_backward", None)
+        raise NotCheckable(
+            f"{name} is neither a function nor a class with forward and backward: {ADAPTER}"
+        )
+    backward = _backward_of(module, name)
     subject = value if backward is None else (value, backward)
     return [_check_function(subject, value, known, case, seed) for case in _cases(known, seed)]
+
+
+def _backward_of(module, name):
+    """Return the backward pass of the function `name`, by the usual names for it."""
+    stem = name.removesuffix("_forward").removesuffix("_fwd").removeprefix("forward_")
+    names = [f"{name}_backward", f"{stem}_backward", f"{stem}_bwd", f"backward_{stem}"]
+    names += [name.replace("forward", "backward")] if "forward" in name else []
+    names += [f"{stem}_grad", f"{stem}_prime", f"d_{stem}", f"{stem}_derivative"]
+    return next((getattr(module, n) for n in names if n != name and hasattr(module, n)), None)
 
 
 def _load(path, name):
@@ -56,7 +70,7 @@ def _load(path, name):
     if not path.is_file():
         raise NotCheckable(f"there is no file {path}")
     try:
-        module = load_file(path)
+        module = load_file(path) if path.suffix != ".ipynb" else load_notebook(path)
     except Exception as error:
         raise NotCheckable(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
@@ -73,7 +87,7 @@ def _like(name, like) -> Like | None:
     if like is not None:
         return find_like(like)
     try:
-        return find_like(name)
+        return find_like(name.removesuffix("_forward").removesuffix("_fwd"))
     except ValueError:
         return None
 
@@ -97,7 +111,7 @@ def _check_layer(kind, known, case, seed):
             f"{kind.__name__}({given}) cannot be built: {type(error).__name__}: {error}{hint}"
         ) from error
     report = check_gradients(layer, case["x"], seed=seed, raises=False)
-    if known is None or known.layer is None:
+    if known is None or known.layer is None or not issubclass(kind, Layer):
         return report
     reference = known.layer(*built_with).to(dtype=np.float64)
     layer = layer.to(dtype=np.float64)
@@ -133,7 +147,9 @@ def _check_function(subject, forward, known, case, seed):
     copies = [a.copy() if hasattr(a, "copy") else a for a in arguments]
     given = {k: v for k, v in case.items() if any(v is a for a in arguments)}
     due = known.output({**_neutral(case), **given})
-    wrong = check_output(forward(*copies)[0], due)
+    result = forward(*copies)
+    y = result[0] if isinstance(result, (tuple, list)) and len(result) > 1 else result
+    wrong = check_output(y, due)
     return report if wrong is None else replace(report, causes=[wrong, *report.causes])
 
 

@@ -150,8 +150,8 @@ def _transposed_cases(rng):
 
 
 def _enlarged(x, w, stride, padding):
-    size = [(n - 1) * stride - 2 * padding + w.shape[0] for n in x.shape[1:3]]
-    return convolve_grad_input(x, w, (stride, stride), (padding, padding), size)
+    height, width = ((n - 1) * stride - 2 * padding + w.shape[0] for n in x.shape[1:3])
+    return convolve_grad_input(x, w, (stride, stride), (padding, padding), (height, width))
 
 
 def _conv_output(case):

@@ -1,12 +1,14 @@
-"""Importing a file by its path."""
+"""Importing a file, or the code of a notebook, by its path."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+import types
 from pathlib import Path
 
-__all__ = ["load_file"]
+__all__ = ["load_file", "load_notebook", "notebook_code"]
 
 
 def load_file(path):
@@ -17,7 +19,7 @@ def load_file(path):
         sys.path.insert(0, folder)
     name = f"tinygan_implementation_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -27,3 +29,31 @@ def load_file(path):
         del sys.modules[name]
         raise
     return module
+
+
+def load_notebook(path):
+    """Run the code cells of a notebook as a module; what fails in one stops it with its message."""
+    module = types.ModuleType(f"tinygan_implementation_{Path(path).stem}")
+    sys.modules[module.__name__] = module
+    exec(compile(notebook_code(path), str(path), "exec"), vars(module))
+    return module
+
+
+def notebook_code(path) -> str:
+    """Return the code of a notebook, without the lines that only IPython understands."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    parts = []
+    for cell in cells:
+        if cell.get("cell_type") != "code":
+            continue
+        source = cell["source"]
+        lines = ("".join(source) if isinstance(source, list) else source).splitlines()
+        if lines and lines[0].startswith("%%"):
+            continue
+        parts.append(
+            "\n".join(
+                f"pass  # {line}" if line.lstrip().startswith(("%", "!", "?")) else line
+                for line in lines
+            )
+        )
+    return "\n\n".join(parts) + "\n"

@@ -56,7 +56,7 @@ def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probe=N
         noise = np.where(same & ~same.all(), 0.0, noise)
     value, error = np.zeros_like(y), np.full_like(y, np.inf)
     low, high = np.full_like(y, -np.inf), np.full_like(y, np.inf)
-    before, gap_before, smooth_before = value, np.nan, np.zeros(y.shape, bool)
+    before, gap_before, smooth_before = value, np.full_like(y, np.nan), np.zeros(y.shape, bool)
     ratio = SHRINK
     steps = [start / SHRINK**k for k in range(levels)]
     closer = [nearest / 4 / SHRINK**k for k in range(3) if 0 < nearest / 4 < steps[-1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ __all__ = ["check_objective"]
 
 
 def check_objective(
-    objective: Callable[[], object],
+    objective: Callable[[], Any],
     networks: Iterable[Layer],
     *,
     directions: int = 4,

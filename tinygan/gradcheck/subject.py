@@ -10,11 +10,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinygan.gradcheck.blame import where
-from tinygan.layer import Layer
 from tinygan.machine.arrays import asnumpy
 
 __all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind"]
@@ -53,7 +53,9 @@ class Call:
 class Subject:
     """The code under test, with float64 values for its tensors (host arrays, by name)."""
 
-    layer: Layer | None = None
+    layer: Any = None
+    """A copy of the layer under test, where it is one."""
+    _parameters: dict[str, Any]  # of the layer
     is_loss = False
     """Whether the backward pass takes no upstream gradient."""
     keeps_cache = False

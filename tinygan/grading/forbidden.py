@@ -94,9 +94,9 @@ def _imports(tree):
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     yield first.value.split()[0] if first.value.split() else "", node.lineno
     for node in ast.walk(tree):
-        named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-        if named and node.value.id in aliases:
-            yield f"{aliases[node.value.id]}.{node.attr}", node.lineno
+        match node:
+            case ast.Attribute(value=ast.Name(id=short)) if short in aliases:
+                yield f"{aliases[short]}.{node.attr}", node.lineno
 
 
 def _differences(tree):

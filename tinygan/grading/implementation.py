@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from pathlib import Path
 
 import pytest
 
-from tinygan.gradcheck.loading import load_file
+from tinygan.gradcheck.loading import load_file, notebook_code
 
 __all__ = ["LocalModule", "find_file"]
 
@@ -71,26 +70,6 @@ def _python(path):
     return target
 
 
-def notebook_code(path) -> str:
-    """Return the code of a notebook, without the lines that only IPython understands."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
-    parts = []
-    for cell in cells:
-        if cell.get("cell_type") != "code":
-            continue
-        source = cell["source"]
-        lines = ("".join(source) if isinstance(source, list) else source).splitlines()
-        if lines and lines[0].startswith("%%"):
-            continue
-        parts.append(
-            "\n".join(
-                f"pass  # {line}" if line.lstrip().startswith(("%", "!", "?")) else line
-                for line in lines
-            )
-        )
-    return "\n\n".join(parts) + "\n"
-
-
 class LocalModule:
     """A submission in this process, for a student's own tests: functions as attributes."""
 
@@ -113,6 +92,9 @@ class LocalModule:
     def run(self, driver, *arguments):
         """Return ``driver(submission, *arguments)``; graded runs do this in the other process."""
         return driver(self, *arguments)
+
+    def _printed(self):  # pytest shows it by itself
+        return ""
 
     def __getattr__(self, name):
         if name.startswith("_"):

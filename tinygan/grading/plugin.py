@@ -16,6 +16,7 @@ pytest's process; the functions of the submission run in another one and send ba
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,7 +197,7 @@ def impl(request):
     return opened
 
 
-_OPENED = pytest.StashKey()
+_OPENED: Any = pytest.StashKey()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -206,7 +207,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if call.excinfo is not None and report.failed and "impl" in getattr(item, "fixturenames", ()):
         text = _message(call.excinfo)
-        printed = getattr(item.stash.get(_OPENED, None), "printed", None)
+        printed = getattr(item.stash.get(_OPENED, None), "_printed", None)
         tail = printed()[-2000:].strip() if printed is not None else ""
         report.tinygan_message = report.longrepr = f"{text}\nprinted: {tail}" if tail else text
 
@@ -222,7 +223,7 @@ def _message(excinfo) -> str:
         return text or "a test's condition does not hold"
     where = getattr(excinfo.value, "where", None)
     if where is None:
-        last = excinfo.traceback[-1] if len(excinfo.traceback) else None
+        last: Any = excinfo.traceback[-1] if len(excinfo.traceback) else None
         try:
             where = f"{last.path.name}, line {last.lineno + 1}: {str(last.statement).strip()}"
         except Exception:

@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["Limits", "Stopped", "Student", "isolated"]
 
@@ -69,7 +70,8 @@ class Student:
         self.limits = limits or Limits()
         self.user = _free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
-        self._process, self._token = None, f"TINYGAN_STUDENT={self._folder.name}"
+        self._process: Any = None
+        self._token = f"TINYGAN_STUDENT={self._folder.name}"
         self.used, self._extra = 0.0, extra
         try:
             self._start(Path(path))
@@ -109,7 +111,8 @@ class Student:
                 start_new_session=True,
                 preexec_fn=self._lower,
             )
-        os.close(there), os.close(back)
+        os.close(there)
+        os.close(back)
 
     def _lower(self):
         """In the child: limits that cannot be raised again, and death with the grader."""
@@ -136,7 +139,9 @@ class Student:
         while at < len(message):
             try:
                 if not select.select([], [self._to], [], seconds)[1]:
-                    raise Stopped(f"stopped after {seconds:g} seconds: is there an endless loop?")
+                    raise Stopped(
+                        f"stopped after {max(1, round(seconds))} seconds: is there an endless loop?"
+                    )
                 at += os.write(self._to, message[at : at + 65536])
             except BrokenPipeError:
                 raise Stopped(self._how_it_ended()) from None
@@ -166,8 +171,8 @@ class Student:
             used, waited = self._cpu() - began, time.monotonic() - start
             if used > seconds:
                 raise Stopped(
-                    f"stopped after {seconds:g} seconds of processor time: is there an endless "
-                    "loop?"
+                    f"stopped after {max(1, round(seconds))} seconds of processor time: "
+                    "is there an endless loop?"
                 )
             if waited > 3 * seconds + 5 or (used < 0.1 * waited and waited > seconds + 1):
                 raise Stopped(

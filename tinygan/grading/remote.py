@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def student_error(description):
 class RemoteArray(np.ndarray):
     """An array that came from the student's process, which may ask for it again by number."""
 
-    known = None
+    known: Any = None
 
 
 class RemoteObject:
@@ -100,10 +101,11 @@ class RemoteModule:
     def __init__(self, path, limits: Limits | None = None, seconds=20.0, separate=True, extra=()):
         self.path, self.limits, self.seconds, self.separate = path, limits, seconds, separate
         self.left, self.extra = seconds, extra
-        self._student = self._broken = None
+        self._student: Any = None
+        self._broken: str | None = None
         self._names: set[str] = set()
         self._calls = self._new = 0
-        self._arrays: dict[int, tuple] = {}
+        self._arrays: dict[int, weakref.ref] = {}
 
     def start(self):
         """Import the submission, unless that is done; fail with a message for the student."""
@@ -207,7 +209,7 @@ class RemoteModule:
         source = textwrap.dedent(inspect.getsource(driver))
         return self.ask("run", [driver.__name__, source], arguments)
 
-    def printed(self):
+    def _printed(self):  # a name that no exercise has
         return "" if self._student is None else self._student.printed()
 
     def __getattr__(self, name):

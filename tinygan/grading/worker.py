@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Worker:
 
     def __init__(self, module):
         self.module = module
-        self.objects: OrderedDict[int, object] = OrderedDict()
+        self.objects: OrderedDict[int, Any] = OrderedDict()
         self.copies: dict[int, np.ndarray] = {}
         self.count = 0
 
@@ -74,7 +75,7 @@ class Worker:
         if what == "names":
             return sorted(n for n in vars(self.module) if not n.startswith("_"))
         if what == "run":
-            space = {"np": np}
+            space: dict[str, Any] = {"np": np}
             exec(compile(name[1], "<grader>", "exec"), space)  # the grader's own driver
             return space[name[0]](self.module, *arguments, **options)
         if what == "signature":

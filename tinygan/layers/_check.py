@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tinygan.machine.arrays import get_xp
-
-
-def pair(value: Any, name: str, minimum: int) -> tuple[int, int]:
-    """Return an integer as a pair, check a pair: ``(along the height, along the width)``."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(
-        isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values
-    ):
-        raise ValueError(
-            f"{name}: expected an integer of at least {minimum}, or a pair of them, got {value!r}"
-        )
-    return int(values[0]), int(values[1])
+from tinygan.layer import Layer
+from tinygan.machine.arrays import Array, get_xp
 
 
 def count(value: Any, name: str) -> int:
@@ -26,7 +16,7 @@ def count(value: Any, name: str) -> int:
     return int(value)
 
 
-def images(layer, x, channels: int | None = None, like=None) -> None:
+def images(layer: Layer, x: Array, channels: int | None = None, like: Array = None) -> None:
     """Check that `x` is a batch of images ``(N, H, W, C)`` this layer can take.
 
     `like` is the data of a parameter: `x` must be of the same library and dtype.
@@ -34,12 +24,19 @@ def images(layer, x, channels: int | None = None, like=None) -> None:
     _batch(layer, x, "(N, H, W, {})", lambda axes: axes == 4, channels, like)
 
 
-def features(layer, x, channels: int | None = None, like=None) -> None:
+def features(layer: Layer, x: Array, channels: int | None = None, like: Array = None) -> None:
     """Check that `x` is a batch ``(N, …, C)`` of any number of axes from two on."""
     _batch(layer, x, "(N, …, {})", lambda axes: axes >= 2, channels, like)
 
 
-def _batch(layer, x, shape, fits, channels, like):
+def _batch(
+    layer: Layer,
+    x: Array,
+    shape: str,
+    fits: Callable[[int], bool],
+    channels: int | None,
+    like: Array,
+) -> None:
     xp = get_xp(x=x) if like is None else get_xp(x=x, parameters=like)
     if not fits(x.ndim) or (channels is not None and x.shape[-1] != channels):
         wanted = shape.format("C" if channels is None else channels)

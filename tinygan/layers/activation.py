@@ -33,64 +33,64 @@ __all__ = [
 
 
 @accelerated
-def relu(x):
+def relu(x: Array) -> tuple[Array, Any]:
     """Return ``y = max(x, 0)`` and what `relu_backward` needs."""
     y = get_xp(x).maximum(x, 0)
     return y, y
 
 
 @accelerated
-def relu_backward(dy, y):
+def relu_backward(dy: Array, y: Array) -> Array:
     """Return ``dx``: dy where x > 0, else 0.  ``y > 0`` says where that is."""
     return (y > 0) * dy
 
 
 @accelerated
-def leaky_relu(x, negative_slope):
+def leaky_relu(x: Array, negative_slope: float) -> tuple[Array, Any]:
     """Return x where x > 0, else ``negative_slope · x``, and what the gradient needs."""
     y = get_xp(x).where(x > 0, x, negative_slope * x)
     return y, (y, negative_slope)
 
 
 @accelerated
-def leaky_relu_backward(dy, cache):
+def leaky_relu_backward(dy: Array, cache: Any) -> Array:
     """Return ``dx``: dy where x > 0, else ``negative_slope · dy``."""
     y, negative_slope = cache
     return get_xp(dy, y).where(y > 0, dy, negative_slope * dy)
 
 
 @accelerated
-def tanh(x):
+def tanh(x: Array) -> tuple[Array, Any]:
     """Return ``tanh(x)`` and what `tanh_backward` needs."""
     y = get_xp(x).tanh(x)
     return y, y
 
 
 @accelerated
-def tanh_backward(dy, y):
+def tanh_backward(dy: Array, y: Array) -> Array:
     """Return ``dx = (1 − y²) dy``."""
     return (1 - y * y) * dy
 
 
 @accelerated
-def sigmoid(x):
+def sigmoid(x: Array) -> tuple[Array, Any]:
     """Return ``y = 1 / (1 + exp(−x))``, written so that it overflows nowhere, and the cache."""
     y = (1 + get_xp(x).tanh(x / 2)) / 2
     return y, y
 
 
 @accelerated
-def sigmoid_backward(dy, y):
+def sigmoid_backward(dy: Array, y: Array) -> Array:
     """Return ``dx = y (1 − y) dy``."""
     return y * (1 - y) * dy
 
 
-def prelu(x, a):
+def prelu(x: Array, a: Array) -> tuple[Array, Any]:
     """Return x where x > 0, else ``a · x``, and what the gradient needs."""
     return get_xp(x, a).where(x > 0, x, a * x), (x, a)
 
 
-def prelu_backward(dy, cache):
+def prelu_backward(dy: Array, cache: Any) -> tuple[Array, Array]:
     """Return ``dx``, dy or ``a · dy``, and ``da``, the sum of ``x · dy`` where x ≤ 0."""
     x, a = cache
     xp = get_xp(dy, x)

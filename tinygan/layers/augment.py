@@ -12,12 +12,14 @@ Zhao, Liu, Lin, Zhu, Han, *Differentiable Augmentation for Data-Efficient GAN Tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.layers.noise import pack, unpack
-from tinygan.machine.arrays import asarray, backend_of, get_xp
+from tinygan.layers.noise import first_state, pack, unpack
+from tinygan.machine.arrays import Array, asarray, backend_of, get_xp
 
 __all__ = ["RandomColor", "RandomCutout", "RandomTranslation"]
 
@@ -27,29 +29,32 @@ class _Augmentation(Layer):
 
     buffer_names = ("state",)
 
-    def __init__(self, rng=None):
-        if isinstance(rng, np.random.Generator):
-            rng = rng.integers(2**63)
-        self.state = pack(np.random.PCG64(rng))
+    def __init__(self, rng: Any = None):
+        self.state = first_state(rng)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         random = np.random.Generator(unpack(self.state))
-        drawn = self.draw(random, *x.shape[:3])
+        numbers = self.draw(random, *x.shape[:3])
         self.state[...] = pack(random.bit_generator)
-        drawn = (d.astype(x.dtype if d.dtype.kind == "f" else d.dtype) for d in drawn)
-        cache = tuple(asarray(d, backend_of(x)) for d in drawn)
+        kinds = (x.dtype if array.dtype.kind == "f" else array.dtype for array in numbers)
+        cache = tuple(
+            asarray(array.astype(kind), backend_of(x))
+            for array, kind in zip(numbers, kinds, strict=True)
+        )
         return self.change(x, *cache), cache
 
-    def draw(self, random, n, height, width) -> tuple[np.ndarray, ...]:
+    def draw(
+        self, random: np.random.Generator, n: int, height: int, width: int
+    ) -> tuple[np.ndarray, ...]:
         """Return the random numbers of `n` images, on the host."""
         raise NotImplementedError
 
-    def change(self, x, *drawn):
+    def change(self, x: Array, *drawn: Array) -> Array:
         """Return the changed images."""
         raise NotImplementedError
 
-    def predict(self, x):
+    def predict(self, x: Array) -> Array:
         return x
 
 
@@ -90,16 +95,19 @@ class RandomColor(_Augmentation):
     True
     """
 
-    def draw(self, random, n, height, width):
+    def draw(
+        self, random: np.random.Generator, n: int, height: int, width: int
+    ) -> tuple[np.ndarray, ...]:
         b, s, k = random.random((3, n, 1, 1, 1))
         return b - 0.5, 2 * s, k + 0.5
 
-    def change(self, x, b, s, k):
+    def change(self, x: Array, *drawn: Array) -> Array:
+        b, s, k = drawn
         y = x + b
         y = s * y + (1 - s) * y.mean(axis=3, keepdims=True)
         return k * y + (1 - k) * y.mean(axis=(1, 2, 3), keepdims=True)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         _, s, k = cache
         dy = k * dy + (1 - k) * dy.mean(axis=(1, 2, 3), keepdims=True)
         return s * dy + (1 - s) * dy.mean(axis=3, keepdims=True)
@@ -138,22 +146,25 @@ class RandomTranslation(_Augmentation):
            [1., 1., 1., 0.]])
     """
 
-    def __init__(self, share: float = 1 / 8, rng=None):
+    def __init__(self, share: float = 1 / 8, rng: Any = None):
         super().__init__(rng)
         self.share = _share("RandomTranslation", share)
 
-    def draw(self, random, n, height, width):
+    def draw(
+        self, random: np.random.Generator, n: int, height: int, width: int
+    ) -> tuple[np.ndarray, ...]:
         u, v = (self._shifts(random, n, size) for size in (height, width))
         return u, v
 
-    def _shifts(self, random, n, size):
+    def _shifts(self, random: np.random.Generator, n: int, size: int) -> np.ndarray:
         most = int(size * self.share + 0.5)
         return random.integers(-most, most, n, endpoint=True)
 
-    def change(self, x, u, v):
+    def change(self, x: Array, *drawn: Array) -> Array:
+        u, v = drawn
         return _moved(x, u, v)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         u, v = cache
         return _moved(dy, -u, -v)
 
@@ -192,25 +203,28 @@ class RandomCutout(_Augmentation):
            [1., 1., 1., 1.]])
     """
 
-    def __init__(self, share: float = 1 / 2, rng=None):
+    def __init__(self, share: float = 1 / 2, rng: Any = None):
         super().__init__(rng)
         self.share = _share("RandomCutout", share)
 
-    def draw(self, random, n, height, width):
+    def draw(
+        self, random: np.random.Generator, n: int, height: int, width: int
+    ) -> tuple[np.ndarray, ...]:
         rows, columns = (self._outside(random, n, size) for size in (height, width))
         return ((rows[:, :, None] | columns[:, None, :])[..., None].astype(float),)
 
-    def _outside(self, random, n, size):
+    def _outside(self, random: np.random.Generator, n: int, size: int) -> np.ndarray:
         """Return which of `size` places are outside of the rectangle, for each image."""
         length = int(size * self.share + 0.5)
         first = random.integers(0, size, (n, 1), endpoint=length % 2 == 0) - length // 2
         places = np.arange(size)
         return (places < first) | (places >= first + length)
 
-    def change(self, x, mask):
+    def change(self, x: Array, *drawn: Array) -> Array:
+        (mask,) = drawn
         return mask * x
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Array:
         (mask,) = cache
         return mask * dy
 
@@ -218,7 +232,7 @@ class RandomCutout(_Augmentation):
         return f"RandomCutout({self.share:g})"
 
 
-def _moved(x, u, v):
+def _moved(x: Array, u: Array, v: Array) -> Array:
     """Return images moved down by `u` and right by `v`, each ``(N,)``; 0 comes in."""
     xp = get_xp(x)
     n, height, width, _ = x.shape

@@ -18,23 +18,24 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
+from tinygan.convolution.geometry import pair
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
-from tinygan.machine.arrays import Array
+from tinygan.machine.arrays import Array, Size
 
 __all__ = ["Conv2d", "ConvTranspose2d", "add_channels", "sum_channels"]
 
 
 @accelerated
-def add_channels(y, b):
+def add_channels(y: Array, b: Array) -> Array:
     """Return ``y + b``, `b` of shape ``(C,)`` added to every pixel; `y` may be written over."""
     return y + b
 
 
 @accelerated
-def sum_channels(dy):
+def sum_channels(dy: Array) -> Array:
     """Return the sum over all pixels, ``(N, H, W, C) -> (C,)``: the gradient of b."""
     return dy.sum(axis=(0, 1, 2))
 
@@ -42,14 +43,15 @@ def sum_channels(dy):
 class _Conv(Layer):
     """What both convolutions share: sizes, weight and bias, and what is refused."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, bias, rng,
-                 dilation, groups):  # fmt: skip
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair,
+                 padding: Pair | str, bias: bool, rng: Seed, dilation: int,
+                 groups: int):  # fmt: skip
         name = type(self).__name__
         self.in_channels = _check.count(in_channels, f"{name}: in_channels")
         self.out_channels = _check.count(out_channels, f"{name}: out_channels")
-        self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
-        self.stride = _check.pair(stride, f"{name}: stride", 1)
-        self.padding = _check.pair(padding, f"{name}: padding", 0)
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = pair(stride, f"{name}: stride", 1)
+        self.padding = pair(padding, f"{name}: padding", 0)
         for option, value, what in (
             ("dilation", dilation, "windows without gaps"),
             ("groups", groups, "every output channel made of all input channels"),
@@ -57,9 +59,12 @@ class _Conv(Layer):
             if value not in (1, (1, 1)):
                 raise ValueError(f"{name}: {option}: tinygan has only {what}: 1, got {value!r}")
         self.weight = Parameter(normal(self._weight_shape(), rng=rng))
-        self.bias = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
+        self.bias: Any = Parameter(normal((self.out_channels,), std=0.0)) if bias else None
 
-    def _add_bias(self, y):
+    def _weight_shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def _add_bias(self, y: Array) -> Array:
         return y if self.bias is None else add_channels(y, self.bias.data)
 
     def _frozen(self) -> tuple[bool, bool]:
@@ -145,8 +150,8 @@ class Conv2d(_Conv):
                  padding: Pair | str = 0, bias: bool = True, *, rng: Seed = None,
                  dilation: int = 1, groups: int = 1):  # fmt: skip
         if padding == "same":
-            sizes = _check.pair(kernel_size, "Conv2d: kernel_size", 1)
-            if any(k % 2 == 0 for k in sizes) or _check.pair(stride, "Conv2d: stride", 1) != (1, 1):
+            sizes = pair(kernel_size, "Conv2d: kernel_size", 1)
+            if any(k % 2 == 0 for k in sizes) or pair(stride, "Conv2d: stride", 1) != (1, 1):
                 raise ValueError(
                     "Conv2d: padding='same': expected an odd kernel_size and stride 1, "
                     f"got kernel_size {kernel_size!r} and stride {stride!r}"
@@ -155,7 +160,7 @@ class Conv2d(_Conv):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
 
-    def _weight_shape(self):
+    def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_size, self.in_channels, self.out_channels)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
@@ -265,7 +270,7 @@ class ConvTranspose2d(_Conv):
                  groups: int = 1):  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias, rng,
                          dilation, groups)  # fmt: skip
-        self.output_padding = _check.pair(output_padding, "ConvTranspose2d: output_padding", 0)
+        self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
         if any(o >= s for o, s in zip(self.output_padding, self.stride, strict=True)):
             raise ValueError(
                 f"ConvTranspose2d: output_padding: expected less than the stride "
@@ -273,14 +278,14 @@ class ConvTranspose2d(_Conv):
             )
         self.output_size = None
         if output_size is not None:
-            self.output_size = _check.pair(output_size, "ConvTranspose2d: output_size", 1)
+            self.output_size = pair(output_size, "ConvTranspose2d: output_size", 1)
             if any(self.output_padding):
                 raise ValueError("ConvTranspose2d: give output_size or output_padding, not both")
 
-    def _weight_shape(self):
+    def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_size, self.out_channels, self.in_channels)
 
-    def _size(self, x):
+    def _size(self, x: Array) -> Size:
         """Return the output's ``(H, W)``."""
         least = [
             (n - 1) * s - 2 * p + k

@@ -15,13 +15,13 @@ __all__ = ["Dropout", "dropout", "dropout_backward"]
 
 
 @accelerated
-def dropout(x, mask, scale):
+def dropout(x: Array, mask: Array, scale: float) -> tuple[Array, Any]:
     """Return ``y = scale · mask · x`` and what the gradient needs."""
     return x * mask * scale, (mask, scale)
 
 
 @accelerated
-def dropout_backward(dy, cache):
+def dropout_backward(dy: Array, cache: Any) -> Array:
     """Return ``dx = scale · mask · dy``."""
     mask, scale = cache
     return dy * mask * scale

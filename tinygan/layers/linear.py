@@ -12,13 +12,13 @@ from tinygan.machine.arrays import Array, get_xp
 __all__ = ["Linear", "linear", "linear_backward"]
 
 
-def linear(x, w, b=None):
+def linear(x: Array, w: Array, b: Array = None) -> tuple[Array, Any]:
     """Return ``y = x w + b`` over the last axis, and what the gradients need."""
     y = get_xp(x, w).matmul(x, w)
     return y if b is None else y + b, (x, w)
 
 
-def linear_backward(dy, cache):
+def linear_backward(dy: Array, cache: Any) -> tuple[Array, Array, Array | None]:
     """Return ``dx = dy wᵀ``, ``dw = xᵀ dy`` and ``db``, the sum of dy over all samples."""
     x, w = cache
     rows_x, rows_dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])

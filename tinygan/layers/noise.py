@@ -54,9 +54,7 @@ class GaussianNoise(Layer):
         if not std >= 0:
             raise ValueError(f"GaussianNoise: std: expected a number of at least 0, got {std}")
         self.std = float(std)
-        if isinstance(rng, np.random.Generator):
-            rng = rng.integers(2**63)
-        self.state = pack(np.random.PCG64(rng))
+        self.state = first_state(rng)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         random = np.random.Generator(unpack(self.state))
@@ -75,7 +73,13 @@ class GaussianNoise(Layer):
         return f"GaussianNoise({self.std:g})"
 
 
-def pack(generator: np.random.PCG64) -> np.ndarray:
+def first_state(rng: Any) -> np.ndarray:
+    """Return the packed state of a new generator, seeded by a number or drawn from another."""
+    seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
+    return pack(np.random.PCG64(seed))
+
+
+def pack(generator: np.random.BitGenerator) -> np.ndarray:
     """Return a generator's state, two numbers of 128 bits and half a drawn one, as an array."""
     state = generator.state
     halves = [divmod(state["state"][name], 1 << 64) for name in ("state", "inc")]

@@ -30,21 +30,31 @@ __all__ = [
 
 
 @accelerated
-def moments(x):
+def moments(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance over each group's pixels: ``(G, M, C) -> 2 × (G, C)``."""
     mean = x.mean(axis=1)
     return mean, ((x - mean[:, None]) ** 2).mean(axis=1)
 
 
 @accelerated
-def move_running(running_mean, running_var, mean, var, count, momentum):
+def move_running(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, count: int, momentum: float
+) -> None:
     """Move the running statistics, in place, towards those of a batch of `count` values."""
     running_mean[...] = (1 - momentum) * running_mean + momentum * mean
     running_var[...] = (1 - momentum) * running_var + momentum * (var * (count / (count - 1)))
 
 
 @accelerated
-def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
+def normalize(
+    x: Array,
+    mean: Array,
+    var: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> tuple[Array, Any]:
     """Return ``y = a(γ · (x − mean) / √(var + eps) + β)`` and what the gradient needs.
 
     `mean` and `var` are ``(G, C)``, `gamma` and `beta` ``(C,)`` or None.  The activation a is the
@@ -60,7 +70,7 @@ def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
 
 
 @accelerated
-def normalize_sums(dy, cache, keep=True):
+def normalize_sums(dy: Array, cache: Any, keep: bool = True) -> tuple[Array, Array, Array | None]:
     """Return ``Σ du`` and ``Σ du x̂`` over each group's pixels, ``(G, C)``: dβ and dγ of a group.
 
     du is the gradient behind the activation; without one it is dy.  A fast version may return it
@@ -73,7 +83,9 @@ def normalize_sums(dy, cache, keep=True):
 
 
 @accelerated
-def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
+def normalize_backward(
+    dy: Array, cache: Any, sum_du: Array, sum_du_xhat: Array, du: Array = None
+) -> Array:
     """Return ``dx = γ rstd (du − Σ du / M − x̂ Σ du x̂ / M)``.
 
     `du`, if `normalize_sums` gave one, may be written over.  Sums over several machines enter as
@@ -86,7 +98,7 @@ def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
     return scale[:, None] * (du - sum_du[:, None] / M - xhat * sum_du_xhat[:, None] / M)
 
 
-def _behind_activation(dy, cache):
+def _behind_activation(dy: Array, cache: Any) -> Array:
     *_, y, negative_slope = cache
     return dy if y is None else leaky_relu_backward(dy, (y, negative_slope))
 
@@ -94,17 +106,19 @@ def _behind_activation(dy, cache):
 class _Affine(Layer):
     """What the normalisations share: channels, eps, γ and β."""
 
-    def __init__(self, channels, eps, affine, weight_std, rng):
+    def __init__(self, channels: int, eps: float, affine: bool, weight_std: float, rng: Seed):
         name = type(self).__name__
         self.channels = _check.count(channels, f"{name}: channels")
         if not eps > 0:
             raise ValueError(f"{name}: eps: expected a positive number, got {eps}")
         self.eps = float(eps)
-        drawn = {"std": weight_std, "rng": rng if weight_std else 0}
-        self.weight = Parameter(normal((channels,), mean=1.0, **drawn)) if affine else None
-        self.bias = Parameter(normal((channels,), std=0.0)) if affine else None
+        self.weight: Any = None
+        self.bias: Any = None
+        if affine:  # else nothing is drawn from rng, which others draw from, too
+            gamma = normal((channels,), weight_std, mean=1.0, rng=rng if weight_std else 0)
+            self.weight, self.bias = Parameter(gamma), Parameter(normal((channels,), std=0.0))
 
-    def _like(self):
+    def _like(self) -> Array | None:
         return None if self.weight is None else self.weight.data
 
 
@@ -142,19 +156,21 @@ class _Norm(_Affine):
     def predict(self, x: Array, negative_slope: float | None = None) -> Array:
         return self.forward(x, negative_slope)[0]
 
-    def _normalize(self, grouped, mean, var, negative_slope):
+    def _normalize(
+        self, grouped: Array, mean: Array, var: Array, negative_slope: float | None
+    ) -> tuple[Array, Any]:
         gamma, beta = (p if p is None else p.data for p in (self.weight, self.bias))
         return normalize(grouped, mean, var, gamma, beta, self.eps, negative_slope)
 
-    def _groups(self, x):
+    def _groups(self, x: Array) -> Array:
         """See `x` as ``(G, M, C)``: G groups of M pixels that are normalized together."""
         raise NotImplementedError
 
-    def _remember(self, mean, var, count):
+    def _remember(self, mean: Array, var: Array, count: int) -> None:
         pass
 
 
-def _over_groups(sums):
+def _over_groups(sums: Array) -> Array:
     return sums[0] if len(sums) == 1 else sums.sum(axis=0)
 
 
@@ -234,13 +250,13 @@ class BatchNorm2d(_Norm):
         self.running_mean = normal((channels,), std=0.0)
         self.running_var = normal((channels,), std=0.0, mean=1.0)
 
-    def _groups(self, x):
+    def _groups(self, x: Array) -> Array:
         return x.reshape(1, -1, self.channels)
 
-    def _like(self):
+    def _like(self) -> Array:
         return self.running_mean
 
-    def _remember(self, mean, var, count):
+    def _remember(self, mean: Array, var: Array, count: int) -> None:
         running = self.running_mean, self.running_var
         move_running(*running, mean[0], var[0], count, self.momentum)
 
@@ -296,7 +312,7 @@ class InstanceNorm2d(_Norm):
                  weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
 
-    def _groups(self, x):
+    def _groups(self, x: Array) -> Array:
         return x.reshape(x.shape[0], -1, self.channels)
 
     def __repr__(self) -> str:
@@ -367,12 +383,12 @@ class GroupNorm(_Affine):
         dx = normalize_backward(dxhat, cache, *normalize_sums(dxhat, cache))
         return self._ungroup(dx, dy.shape)
 
-    def _groups(self, x):
+    def _groups(self, x: Array) -> Array:
         n, h, w, c = x.shape
         parts = x.reshape(n, h * w, self.groups, c // self.groups).transpose(0, 2, 1, 3)
         return parts.reshape(n * self.groups, -1, 1)
 
-    def _ungroup(self, grouped, shape):
+    def _ungroup(self, grouped: Array, shape: tuple[int, ...]) -> Array:
         n, h, w, c = shape
         parts = grouped.reshape(n, self.groups, h * w, c // self.groups)
         return parts.transpose(0, 2, 1, 3).reshape(shape)
@@ -385,7 +401,7 @@ class GroupNorm(_Affine):
 class _WithActivation(Layer):
     """A normalisation and the activation behind it, as `Sequential` runs the two."""
 
-    def __init__(self, norm, activation, negative_slope):
+    def __init__(self, norm: _Norm, activation: Layer, negative_slope: float):
         self.norm, self.activation, self.negative_slope = norm, activation, negative_slope
 
     def forward(self, x: Array) -> tuple[Array, Any]:
@@ -405,7 +421,7 @@ class _WithActivation(Layer):
 @run_as_one(BatchNorm2d, LeakyReLU)
 @run_as_one(InstanceNorm2d, ReLU)
 @run_as_one(InstanceNorm2d, LeakyReLU)
-def _with_activation(norm, activation):
+def _with_activation(norm: _Norm, activation: Layer) -> Layer | None:
     slope = getattr(activation, "negative_slope", 0.0)
     # y > 0 tells on which side of the kink u was only where the slope is not negative
     return _WithActivation(norm, activation, slope) if slope >= 0 else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinygan.convolution import Pair, output_size
+from tinygan.convolution.geometry import pair
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 
 __all__ = [
     "AvgPool2d",
@@ -19,39 +20,39 @@ __all__ = [
 ]
 
 
-def max_pool(x, kernel_size, stride, padding):
+def max_pool(x: Array, kernel_size: Size, stride: Size, padding: Size) -> tuple[Array, Any]:
     """Return each window's largest number, and what the gradient needs: which of them it was."""
     windows = _windows(_pad(x, padding, float("-inf")), kernel_size, stride)
     windows = get_xp(x).stack(windows)  # (KH·KW, N, OH, OW, C)
     return windows.max(axis=0), (windows.argmax(axis=0), x.shape, kernel_size, stride, padding)
 
 
-def max_pool_backward(dy, cache):
+def max_pool_backward(dy: Array, cache: Any) -> Array:
     """Return ``dx``: each window's gradient goes to its (first) largest number."""
     which, shape, *how = cache
     return _gather(lambda k: (which == k) * dy, dy, shape, *how)
 
 
-def avg_pool(x, kernel_size, stride, padding):
+def avg_pool(x: Array, kernel_size: Size, stride: Size, padding: Size) -> tuple[Array, Any]:
     """Return each window's mean, zeros outside the image included."""
     windows = _windows(_pad(x, padding, 0), kernel_size, stride)
     return sum(windows) / len(windows), (x.shape, kernel_size, stride, padding)
 
 
-def avg_pool_backward(dy, cache):
+def avg_pool_backward(dy: Array, cache: Any) -> Array:
     """Return ``dx``: each window's gradient goes to all its numbers in equal shares."""
     share = dy / (cache[1][0] * cache[1][1])
     return _gather(lambda k: share, dy, *cache)
 
 
-def _pad(x, padding, value):
+def _pad(x: Array, padding: Size, value: float) -> Array:
     ph, pw = padding
     if not (ph or pw):
         return x
     return get_xp(x).pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=value)
 
 
-def _windows(x, kernel_size, stride):
+def _windows(x: Array, kernel_size: Size, stride: Size) -> Array:
     """Return views ``(N, OH, OW, C)``, one for each place of the window."""
     (kh, kw), (sh, sw) = kernel_size, stride
     rows, columns = (x.shape[1] - kh) // sh + 1, (x.shape[2] - kw) // sw + 1
@@ -62,7 +63,9 @@ def _windows(x, kernel_size, stride):
     ]
 
 
-def _gather(part, dy, shape, kernel_size, stride, padding):
+def _gather(
+    part: Array, dy: Array, shape: tuple[int, ...], kernel_size: Size, stride: Size, padding: Size
+) -> Array:
     """Add ``part(k)`` to the k-th place of all windows of an image of zeros."""
     (ph, pw), (n, h, w, c) = padding, shape
     dx = get_xp(dy).zeros((n, h + 2 * ph, w + 2 * pw, c), dy.dtype)
@@ -74,16 +77,16 @@ def _gather(part, dy, shape, kernel_size, stride, padding):
 class _Pool(Layer):
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
         name = type(self).__name__
-        self.kernel_size = _check.pair(kernel_size, f"{name}: kernel_size", 1)
-        self.stride = _check.pair(kernel_size if stride is None else stride, f"{name}: stride", 1)
-        self.padding = _check.pair(padding, f"{name}: padding", 0)
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = pair(kernel_size if stride is None else stride, f"{name}: stride", 1)
+        self.padding = pair(padding, f"{name}: padding", 0)
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(
                 f"{name}: padding: expected at most half of the kernel_size "
                 f"{_check.pair_text(self.kernel_size)}, got {_check.pair_text(self.padding)}"
             )
 
-    def _check(self, x):
+    def _check(self, x: Array) -> None:
         _check.images(self, x)
         sizes = zip(x.shape[1:3], self.kernel_size, self.stride, self.padding, strict=True)
         if min(output_size(*axis) for axis in sizes) < 1:

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from tinygan.convolution import Pair
+from tinygan.convolution.geometry import pair
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.layers import _check
-from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 
 __all__ = [
     "Flatten",
@@ -27,7 +28,7 @@ __all__ = [
 
 
 @accelerated
-def reflection_pad(x, padding):
+def reflection_pad(x: Array, padding: Size) -> Array:
     """Return `x` with ``padding = (ph, pw)`` mirrored rows and columns on each side."""
     xp, (_, h, w, _) = get_xp(x), x.shape
     rows, columns = _mirrored(xp, h, padding[0]), _mirrored(xp, w, padding[1])
@@ -35,7 +36,7 @@ def reflection_pad(x, padding):
 
 
 @accelerated
-def reflection_pad_backward(dy, padding):
+def reflection_pad_backward(dy: Array, padding: Size) -> Array:
     """Return ``dx``: each pixel gathers the gradient of all its mirror images.
 
     Row and column indices are matrices R and C of zeros and ones, y = R x Cᵀ, so dx = Rᵀ dy C.
@@ -48,34 +49,34 @@ def reflection_pad_backward(dy, padding):
     return xp.matmul(C.T, rows)
 
 
-def _mirrored(xp, size, padding):
+def _mirrored(xp: Any, size: int, padding: int) -> Array:
     """Return the index that each place of a padded axis shows: 2 1 | 0 1 2 3 | 2 1."""
     places = abs(xp.arange(-padding, size + padding))
     return size - 1 - abs(size - 1 - places)
 
 
 @accelerated
-def upsample(x, scale):
+def upsample(x: Array, scale: Size) -> Array:
     """Return `x` with every pixel repeated ``scale = (sh, sw)`` times."""
     xp, (sh, sw) = get_xp(x), scale
     return xp.repeat(xp.repeat(x, sh, axis=1), sw, axis=2), scale
 
 
 @accelerated
-def upsample_backward(dy, scale):
+def upsample_backward(dy: Array, scale: Size) -> Array:
     """Return ``dx``: each pixel gathers the gradient of all its copies."""
     (sh, sw), (n, h, w, c) = scale, dy.shape
     return dy.reshape(n, h // sh, sh, w // sw, sw, c).sum(axis=(2, 4))
 
 
-def pixel_shuffle(x, r):
+def pixel_shuffle(x: Array, r: int) -> Array:
     """Turn every ``r²`` channels into r × r pixels: ``(N, H, W, r²C) -> (N, rH, rW, C)``."""
     n, h, w, c = x.shape
     blocks = x.reshape(n, h, w, c // r**2, r, r)
     return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, h * r, w * r, c // r**2), r
 
 
-def pixel_shuffle_backward(dy, r):
+def pixel_shuffle_backward(dy: Array, r: int) -> Array:
     """Return ``dx``, the same numbers where they came from."""
     n, h, w, c = dy.shape
     blocks = dy.reshape(n, h // r, r, w // r, r, c)
@@ -108,7 +109,7 @@ class ReflectionPad2d(Layer):
     """
 
     def __init__(self, padding: Pair):
-        self.padding = _check.pair(padding, "ReflectionPad2d: padding", 0)
+        self.padding = pair(padding, "ReflectionPad2d: padding", 0)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
@@ -157,7 +158,7 @@ class Upsample(Layer):
     """
 
     def __init__(self, scale: Pair = 2):
-        self.scale = _check.pair(scale, "Upsample: scale", 1)
+        self.scale = pair(scale, "Upsample: scale", 1)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)

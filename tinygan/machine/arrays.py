@@ -18,12 +18,20 @@ import numpy as np
 from tinygan.errors import BackendError
 
 Array: TypeAlias = Any
-"""An array of NumPy or of CuPy."""
+"""An array of NumPy or of CuPy.
+
+It is ``Any`` to a type checker: CuPy may not be installed, and the two libraries share their names
+but no class.  Where nothing but NumPy is meant, it says ``np.ndarray``.
+"""
+
+Size: TypeAlias = tuple[int, int]
+"""Two numbers, of the height and of the width."""
 
 __all__ = [
     "Array",
     "BackendError",
     "CupyStatus",
+    "Size",
     "asarray",
     "asnumpy",
     "backend_of",
@@ -34,7 +42,7 @@ __all__ = [
 ]
 
 
-def get_xp(*arrays, **named):
+def get_xp(*arrays: Array, **named: Array) -> Any:
     """Return the module, ``numpy`` or ``cupy``, that all the given arrays belong to.
 
     Parameters
@@ -55,7 +63,7 @@ def get_xp(*arrays, **named):
     True
     """
     cupy = sys.modules.get("cupy")
-    found = []
+    found: list[Any] = []
     values = (*arrays, *named.values())
     for value in values:
         if isinstance(value, (np.ndarray, np.generic)):
@@ -74,29 +82,29 @@ def get_xp(*arrays, **named):
     raise TypeError(f"expected arrays of one library, NumPy or CuPy, got: {told or 'nothing'}")
 
 
-def _module_name(module) -> str | None:
+def _module_name(module: Any) -> str | None:
     return {"numpy": "a NumPy array", "cupy": "a CuPy array"}.get(getattr(module, "__name__", ""))
 
 
-def backend_of(array) -> str:
+def backend_of(array: Array) -> str:
     """Return ``"numpy"`` or ``"cupy"``, the library that `array` belongs to."""
     return "numpy" if get_xp(array) is np else "cupy"
 
 
-def asnumpy(array) -> np.ndarray:
+def asnumpy(array: Array) -> np.ndarray:
     """Return `array` on the host: itself if it is a NumPy array, a copy if it is on the GPU."""
     xp = get_xp(array)
     return np.asarray(array) if xp is np else xp.asnumpy(array)
 
 
-def asarray(array, backend: str = "numpy"):
+def asarray(array: Any, backend: str = "numpy") -> Array:
     """Return `array`, of either library or a list of numbers, as an array of `backend`."""
     if not isinstance(array, (list, tuple, int, float)):
         array = asnumpy(array) if backend == "numpy" else array
     return get_module(backend).asarray(array)
 
 
-def get_module(backend: str):
+def get_module(backend: str) -> Any:
     """Return the array module of ``"numpy"`` or ``"cupy"``.
 
     Raises

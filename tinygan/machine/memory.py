@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
-
 from tinygan.machine.gpu import free_bytes
 
-__all__ = ["available_bytes", "size_text", "used_bytes"]
+__all__ = ["available_bytes", "size_text", "total_bytes", "used_bytes"]
 
 
 def available_bytes(backend: str) -> int | None:
     """Return the bytes that this process can still take, or None where it is not known."""
     if backend == "cupy":
         return free_bytes()
+    import psutil
+
     most, container = psutil.virtual_memory().available, _of_container()
     return most if container is None else min(most, container)
 
 
+def total_bytes() -> int:
+    """Return the machine's memory."""
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
 def used_bytes() -> int:
     """Return the memory this process holds."""
+    import psutil
+
     return psutil.Process().memory_info().rss
 
 
@@ -29,10 +38,11 @@ def size_text(count: float) -> str:
 
     Examples
     --------
-    >>> size_text(3_400_000_000), size_text(56_000_000)
-    ('3.4 GB', '56 MB')
+    >>> size_text(3_400_000_000), size_text(56_000_000), size_text(1_234)
+    ('3.4 GB', '56 MB', '1.2 kB')
     """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    unit, name = next((u for u in ((1e9, "GB"), (1e6, "MB")) if count >= u[0]), (1e3, "kB"))
+    return f"{count / unit:,.{1 if count < 10 * unit else 0}f} {name}"
 
 
 def _of_container() -> int | None:

@@ -20,11 +20,12 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -53,7 +54,9 @@ def split(length: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def for_slices(function: Callable[[int, int], object], length: int, size: int, xp=np) -> list:
+def for_slices(
+    function: Callable[[int, int], object], length: int, size: int, xp: Any = np
+) -> list:
     """Call ``function(start, stop)`` over ``range(length)`` and return its results in slice order.
 
     Parameters
@@ -87,7 +90,7 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
         results: list = [None] * len(tasks)
         queue = iter(range(len(tasks)))  # next() on it is atomic under the global lock
 
-        def work():
+        def work() -> None:
             _local.worker = True
             try:
                 for index in queue:
@@ -129,7 +132,7 @@ def set_num_threads(count: int) -> None:
         pool.shutdown(wait=True)
 
 
-def workspace(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return this thread's scratch array called `name`, uninitialised, kept for the next call.
 
     A fresh large array costs as much as the arithmetic on it, because the operating system clears
@@ -174,7 +177,9 @@ def _get_pool(size: int) -> ThreadPoolExecutor:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(max(size, _num_threads - 1), thread_name_prefix="tinygan")
+            _pool = ThreadPoolExecutor(
+                max(size, get_num_threads() - 1), thread_name_prefix="tinygan"
+            )
         return _pool
 
 
@@ -190,7 +195,7 @@ if hasattr(os, "register_at_fork"):
 class _NumpyBlas:
     """The BLAS that NumPy itself was linked with, and how many are holding it at one thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         home = Path(np.__file__).resolve().parent
         near = (home, home.parent / "numpy.libs")
         found = [
@@ -209,7 +214,7 @@ _blas: _NumpyBlas | None = None
 
 
 @contextmanager
-def one_blas_thread():
+def one_blas_thread() -> Iterator[None]:
     """Hold NumPy's BLAS at one thread; the last of several holders gives back what the user had.
 
     `run` does so by itself.  A scope around many calls of it saves asking the library each time,

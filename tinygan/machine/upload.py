@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tinygan.machine.arrays import get_module
@@ -61,13 +64,13 @@ class Uploader:
 class _Buffers:
     """Pinned and device memory for arrays of these kinds, and when they were last used."""
 
-    def __init__(self, xp, kinds):
+    def __init__(self, xp: Any, kinds: Any):
         self.kinds = kinds
         self.device = [xp.empty(shape, dtype) for shape, dtype in kinds]
         self.pinned = [_pinned(xp, shape, dtype) for shape, dtype in kinds]
         self.read = self.copied = None
 
-    def fill(self, arrays, stream):
+    def fill(self, arrays: Sequence[np.ndarray], stream: Any) -> None:
         if self.copied is not None:
             self.copied.synchronize()  # two steps ago: the pinned memory has long been read
         for array, pinned in zip(arrays, self.pinned, strict=True):
@@ -78,7 +81,7 @@ class _Buffers:
         self.copied = stream.record()
 
 
-def _pinned(xp, shape, dtype):
+def _pinned(xp: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     size = int(np.prod(shape))
     memory = xp.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
     return np.frombuffer(memory, dtype, size).reshape(shape)

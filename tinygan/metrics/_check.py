@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinygan.data import to_float
-from tinygan.machine.arrays import asnumpy
+from tinygan.machine.arrays import Array, asnumpy
 
 
-def images(x, name: str) -> np.ndarray:
+def images(x: Array, name: str) -> np.ndarray:
     """Return pictures on the host, uint8 or float; a ValueError says what is wrong with them."""
     x = asnumpy(x)
     if x.ndim != 4 or x.shape[3] not in (1, 3) or not len(x):
@@ -18,7 +18,9 @@ def images(x, name: str) -> np.ndarray:
     return x
 
 
-def image_pair(x, y, names: tuple[str, str] = ("x", "y")) -> tuple[np.ndarray, np.ndarray]:
+def image_pair(
+    x: Array, y: Array, names: tuple[str, str] = ("x", "y")
+) -> tuple[np.ndarray, np.ndarray]:
     """Return two sets of pictures of one size."""
     x, y = images(x, names[0]), images(y, names[1])
     if x.shape[1:] != y.shape[1:]:
@@ -34,7 +36,7 @@ def as_float(x: np.ndarray) -> np.ndarray:
     return to_float(x).astype(np.float32, copy=False)
 
 
-def feature_pair(x, y) -> tuple[np.ndarray, np.ndarray]:
+def feature_pair(x: Array, y: Array) -> tuple[np.ndarray, np.ndarray]:
     """Return two sets of features ``(N, D)`` as float64."""
     x, y = (np.asarray(asnumpy(a), np.float64) for a in (x, y))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:

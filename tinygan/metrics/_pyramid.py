@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
@@ -20,7 +22,7 @@ def blur(x: np.ndarray, kernel: np.ndarray, mode: str = "reflect") -> np.ndarray
             x = np.pad(x, widths, mode="reflect")
         size = x.shape[axis] - 2 * half
         part = [slice(None)] * 4
-        total = 0
+        total: Any = 0
         for k, weight in enumerate(kernel):
             part[axis] = slice(k, k + size)
             total = total + x[tuple(part)] * weight

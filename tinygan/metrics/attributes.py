@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygan.data import DrawnImages
+from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 from tinygan.metrics.neighbours import nearest_neighbours
 
@@ -104,10 +105,10 @@ class AttributeProbe:
         self._scale = 1 / (4 * np.median(distances))
         kernel = np.exp(-self._scale * distances)
         kernel.flat[:: len(kernel) + 1] += _RIDGE
-        kinds = [
-            np.eye(len(names))[drawn.attributes[name]] for name, names in self.categories.items()
-        ]
-        kinds = np.concatenate(kinds, axis=1)
+        kinds = np.concatenate(
+            [np.eye(len(names))[drawn.attributes[name]] for name, names in self.categories.items()],
+            axis=1,
+        )
         self._offset = kinds.mean(axis=0)
         self._weights = np.linalg.solve(kernel, kinds - self._offset)
         found = self.classify(held_out.images)
@@ -119,21 +120,21 @@ class AttributeProbe:
         }
         self._expected = self._shares(found, np.ones(len(held_out), bool))
 
-    def classify(self, images) -> dict[str, np.ndarray]:
+    def classify(self, images: Array) -> dict[str, np.ndarray]:
         """Return the index of the kind of each attribute of each picture ``(N, H, W, C)``."""
         return {name: scores.argmax(axis=1) for name, scores in self._scores(images).items()}
 
-    def recognised(self, images) -> np.ndarray:
+    def recognised(self, images: Array) -> np.ndarray:
         """Return, for each picture, whether it looks like a drawn one: ``(N,)`` of bool."""
         return (self._doubts(images) <= self._limits[:, None]).all(axis=0)
 
-    def coverage(self, images) -> Coverage:
+    def coverage(self, images: Array) -> Coverage:
         """Return which kinds of each attribute are in a set of pictures."""
         recognised = self.recognised(images)
         shares = self._shares(self.classify(images), recognised)
         return Coverage(float(recognised.mean()), shares, self._expected)
 
-    def _scores(self, images):
+    def _scores(self, images: Array) -> dict[str, np.ndarray]:
         images = _check.images(images, "images")
         if images.shape[1:] != self._shape:
             raise ValueError(
@@ -146,7 +147,7 @@ class AttributeProbe:
         ends = np.cumsum([len(names) for names in self.categories.values()])
         return dict(zip(self.categories, np.split(scores, ends[:-1], axis=1), strict=True))
 
-    def _doubts(self, images):
+    def _doubts(self, images: Array) -> np.ndarray:
         """Return ``(3, N)``: the distance to a drawing, −clearness and −contrast of each."""
         scores = self._scores(images)
         thumbnails = _thumbnails(images)
@@ -154,7 +155,7 @@ class AttributeProbe:
         clearness = np.mean([part.max(axis=1) for part in scores.values()], axis=0)
         return np.stack([nearest, -clearness, -thumbnails.std(axis=1)])
 
-    def _shares(self, found, which):
+    def _shares(self, found: dict[str, np.ndarray], which: np.ndarray) -> dict[str, np.ndarray]:
         count = max(1, int(which.sum()))
         return {
             name: np.bincount(found[name][which], minlength=len(names)) / count
@@ -162,7 +163,7 @@ class AttributeProbe:
         }
 
 
-def _thumbnails(images):
+def _thumbnails(images: Array) -> np.ndarray:
     x = _check.as_float(images)
     n, h, w, c = x.shape
     side_h, side_w = min(h, _SIDE), min(w, _SIDE)
@@ -171,7 +172,7 @@ def _thumbnails(images):
     return x.reshape(n, -1).astype(np.float64)
 
 
-def _squared_distances(x, y):
+def _squared_distances(x: Array, y: Array) -> np.ndarray:
     products = x @ y.T
     products *= -2
     products += (x * x).sum(axis=1)[:, None]

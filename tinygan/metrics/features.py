@@ -6,9 +6,9 @@ import numpy as np
 
 from tinygan.data import faces
 from tinygan.initialize import normal
-from tinygan.layer import Sequential
+from tinygan.layer import Layer, Sequential
 from tinygan.layers import Conv2d, LeakyReLU
-from tinygan.machine.arrays import asarray, asnumpy, get_xp
+from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 from tinygan.metrics import _check
 
 __all__ = ["RandomFeatures"]
@@ -77,19 +77,19 @@ class RandomFeatures:
         self.name = f"random network, {image_size} px"
         rng = np.random.default_rng(0)
         x = _check.as_float(faces(_CALIBRATION, image_size, seed=2**20).images)
-        self._stages, wide = [], 3
-        features = [_thumbnail(x)]
+        self._stages: list[Layer] = []
+        wide, parts = 3, [_thumbnail(x)]
         while x.shape[1] >= 8:
             conv = _calibrated(x, wide, channels, rng, first=not self._stages)
             stage = Sequential(conv, LeakyReLU(_SLOPE))
             x, wide = stage.predict(x), channels
             self._stages.append(stage.to(backend=backend))
-            features.append(_pooled(x))
-        features = np.concatenate(features, axis=1)
+            parts.append(_pooled(x))
+        features = np.concatenate(parts, axis=1)
         self._mean, self._deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
         self.size = features.shape[1]
 
-    def __call__(self, images) -> np.ndarray:
+    def __call__(self, images: Array) -> np.ndarray:
         """Return the features ``(N, size)``, float32 on the host, of pictures ``(N, H, W, C)``."""
         images = _check.images(images, "images")
         if images.shape[1:3] != (self.image_size, self.image_size):
@@ -100,7 +100,7 @@ class RandomFeatures:
         parts = [self._part(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
         return (np.concatenate(parts) - self._mean) / self._deviation
 
-    def _part(self, images):
+    def _part(self, images: Array) -> np.ndarray:
         x = _check.as_float(images)
         x = asarray(x if x.shape[3] == 3 else np.repeat(x, 3, axis=3), self.backend)
         features = [_thumbnail(x)]
@@ -110,7 +110,9 @@ class RandomFeatures:
         return asnumpy(get_xp(*features).concatenate(features, axis=1))
 
 
-def _calibrated(x, in_channels, out_channels, rng, first):
+def _calibrated(
+    x: Array, in_channels: int, out_channels: int, rng: np.random.Generator, first: bool
+) -> Conv2d:
     """Return a random convolution whose responses to `x` have mean 0 and deviation 1."""
     conv = Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
     weight = normal(conv.weight.shape, std=1.0, rng=rng)
@@ -124,7 +126,7 @@ def _calibrated(x, in_channels, out_channels, rng, first):
     return conv
 
 
-def _pooled(x):
+def _pooled(x: Array) -> Array:
     """Return the mean of each channel in each quarter, and its deviation: ``(N, 5C)``."""
     n, h, w, c = x.shape
     quarters = x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, 2, h // 2, 2, w // 2, c)
@@ -132,7 +134,7 @@ def _pooled(x):
     return get_xp(x).concatenate([means, x.std(axis=(1, 2))], axis=1)
 
 
-def _thumbnail(x):
+def _thumbnail(x: Array) -> Array:
     n, h, w, c = x.shape
     x = x[:, : h // 4 * 4, : w // 4 * 4].reshape(n, 4, h // 4, 4, w // 4, c)
     return x.mean(axis=(2, 4)).reshape(n, 16 * c)

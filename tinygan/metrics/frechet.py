@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import run
 from tinygan.metrics import _check
 
 __all__ = ["frechet_distance", "gaussian_distance"]
 
 
-def frechet_distance(x, y) -> float:
+def frechet_distance(x: Array, y: Array) -> float:
     """Return the Fréchet distance between two sets of features, each taken for a Gaussian.
 
     With the features of the Inception network this number is known as FID.  With other features,
@@ -38,7 +39,9 @@ def frechet_distance(x, y) -> float:
     return run([lambda: gaussian_distance(*_moments(x), *_moments(y))])[0]
 
 
-def gaussian_distance(mean_x, covariance_x, mean_y, covariance_y) -> float:
+def gaussian_distance(
+    mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray
+) -> float:
     r"""Return the squared Fréchet (2-Wasserstein) distance between two Gaussians.
 
     Parameters
@@ -78,5 +81,5 @@ def gaussian_distance(mean_x, covariance_x, mean_y, covariance_y) -> float:
     return float(((mean_x - mean_y) ** 2).sum() + max(spread, 0.0))
 
 
-def _moments(x):
+def _moments(x: Array) -> tuple[np.ndarray, np.ndarray]:
     return x.mean(axis=0), np.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 
 __all__ = ["kernel_distance"]
@@ -9,7 +10,7 @@ __all__ = ["kernel_distance"]
 _ROWS = 2048  # of the table of kernel values at a time
 
 
-def kernel_distance(x, y) -> float:
+def kernel_distance(x: Array, y: Array) -> float:
     r"""Return the unbiased squared maximum mean discrepancy with the cubic polynomial kernel.
 
     With the features of the Inception network this number is known as KID.
@@ -45,12 +46,12 @@ def kernel_distance(x, y) -> float:
     return _within(x) + _within(y) - 2 * _kernel_sum(x, y) / (len(x) * len(y))
 
 
-def _within(x) -> float:
+def _within(x: Array) -> float:
     own = (((x * x).sum(axis=1) / x.shape[1] + 1) ** 3).sum()
     return (_kernel_sum(x, x) - own) / (len(x) * (len(x) - 1))
 
 
-def _kernel_sum(x, y) -> float:
+def _kernel_sum(x: Array, y: Array) -> float:
     return sum(
         ((x[i : i + _ROWS] @ y.T / x.shape[1] + 1) ** 3).sum() for i in range(0, len(x), _ROWS)
     )

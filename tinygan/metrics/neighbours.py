@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygan.machine.arrays import asnumpy
+from tinygan.machine.arrays import Array, asnumpy
 
 __all__ = ["Neighbours", "memorised", "nearest_neighbours"]
 
@@ -29,7 +29,7 @@ class Neighbours:
     distances: np.ndarray
 
 
-def nearest_neighbours(queries, data, count: int = 1) -> Neighbours:
+def nearest_neighbours(queries: Array, data: Array, count: int = 1) -> Neighbours:
     r"""Find the `count` nearest of `data` to each of `queries`.
 
     Parameters
@@ -81,7 +81,9 @@ def nearest_neighbours(queries, data, count: int = 1) -> Neighbours:
     )
 
 
-def memorised(sample_distances, held_out_distances, quantile: float = 0.01) -> float:
+def memorised(
+    sample_distances: np.ndarray, held_out_distances: np.ndarray, quantile: float = 0.01
+) -> float:
     """Return the share of samples that lie closer to the training data than new pictures do.
 
     Parameters
@@ -101,7 +103,7 @@ def memorised(sample_distances, held_out_distances, quantile: float = 0.01) -> f
     return float(np.mean(np.ravel(sample_distances) < limit))
 
 
-def _rows(x, name):
+def _rows(x: Array, name: str) -> np.ndarray:
     x = asnumpy(x)
     if x.ndim < 2 or not len(x) or (x.dtype != np.uint8 and x.dtype.kind != "f"):
         raise ValueError(
@@ -111,7 +113,7 @@ def _rows(x, name):
     return x.reshape(len(x), -1)
 
 
-def _values(rows):
+def _values(rows: np.ndarray) -> np.ndarray:
     if rows.dtype == np.uint8:
         return rows.astype(np.float32) / 127.5
     return rows.astype(np.float32, copy=False)

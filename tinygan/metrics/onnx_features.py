@@ -7,6 +7,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 
 __all__ = ["OnnxFeatures"]
@@ -71,7 +72,7 @@ class OnnxFeatures:
         self._fixed = isinstance(shape[0], int)
         self._batch = shape[0] if self._fixed else 32
 
-    def __call__(self, images) -> np.ndarray:
+    def __call__(self, images: Array) -> np.ndarray:
         """Return the features ``(N, D)`` of pictures ``(N, H, W, C)``, float32."""
         images = _check.images(images, "images")
         results = []
@@ -85,7 +86,7 @@ class OnnxFeatures:
             results.append(np.asarray(y, np.float32).reshape(len(x), -1)[: len(part)])
         return np.concatenate(results)
 
-    def _prepared(self, images):
+    def _prepared(self, images: Array) -> np.ndarray:
         x = _check.as_float(images)
         if x.shape[3] == 1:
             x = np.repeat(x, 3, axis=3)
@@ -96,7 +97,7 @@ class OnnxFeatures:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2) if self._first else x, np.float32)
 
 
-def _resized(image, size):
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     planes = [
         Image.fromarray(np.ascontiguousarray(image[:, :, c])).resize(
             (size[1], size[0]), Image.Resampling.BILINEAR

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.initialize import Seed
+from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 from tinygan.metrics._pyramid import blur
 
@@ -14,7 +16,7 @@ _RANGE = 2.0  # of the values, [−1, 1]
 _C1, _C2 = (0.01 * _RANGE) ** 2, (0.03 * _RANGE) ** 2
 
 
-def ssim(x, y) -> np.ndarray:
+def ssim(x: Array, y: Array) -> np.ndarray:
     r"""Return the structural similarity of each picture of `x` with the same one of `y`.
 
     Parameters
@@ -48,7 +50,7 @@ def ssim(x, y) -> np.ndarray:
     return (luminance * structure).mean(axis=(1, 2, 3))
 
 
-def ms_ssim(x, y) -> np.ndarray:
+def ms_ssim(x: Array, y: Array) -> np.ndarray:
     r"""Return the multi-scale structural similarity of each picture of `x` with that of `y`.
 
     The contrast–structure terms of up to five scales, each half the size of the one before, and
@@ -83,7 +85,7 @@ def ms_ssim(x, y) -> np.ndarray:
     return result
 
 
-def diversity(images, pairs: int = 500, rng=0) -> float:
+def diversity(images: Array, pairs: int = 500, rng: Seed = 0) -> float:
     """Return 1 − the mean multi-scale similarity of random pairs from one set of pictures.
 
     0 means that all pictures are the same: the generator has collapsed.  What a healthy value is
@@ -113,14 +115,14 @@ def diversity(images, pairs: int = 500, rng=0) -> float:
     return float(1 - total / pairs)
 
 
-def _floats(x, y):
+def _floats(x: Array, y: Array) -> tuple[np.ndarray, np.ndarray]:
     x, y = _check.image_pair(x, y)
     if len(x) != len(y):
         raise ValueError(f"expected as many pictures on both sides, got {len(x)} and {len(y)}")
     return _check.as_float(x), _check.as_float(y)
 
 
-def _terms(x, y):
+def _terms(x: Array, y: Array) -> tuple[np.ndarray, np.ndarray]:
     """Return the luminance and the contrast–structure term at each window."""
     size = min(11, *x.shape[1:3])
     size -= 1 - size % 2
@@ -128,7 +130,7 @@ def _terms(x, y):
     window = np.exp(-(offsets**2) / (2 * 1.5**2))
     window /= window.sum()
 
-    def mean(a):
+    def mean(a: np.ndarray) -> np.ndarray:
         return blur(a, window, mode="valid")
 
     mean_x, mean_y = mean(x), mean(y)
@@ -139,7 +141,7 @@ def _terms(x, y):
     return (2 * xy + _C1) / (xx + yy + _C1), (2 * covariance + _C2) / (variances + _C2)
 
 
-def _half(x):
+def _half(x: Array) -> np.ndarray:
     """Return the means of 2×2 pixels; an odd last row or column is left out."""
     h, w = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
     x = x[:, :h, :w]

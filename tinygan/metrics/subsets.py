@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.initialize import Seed
 from tinygan.machine.parallel import run
 
 __all__ = ["Estimate", "over_halves"]
@@ -34,7 +35,7 @@ class Estimate:
 
 
 def over_halves(
-    measure: Callable[..., float], *sets: np.ndarray, repeats: int = 20, rng=0
+    measure: Callable[..., float], *sets: np.ndarray, repeats: int = 20, rng: Seed = 0
 ) -> Estimate:
     r"""Compute ``measure(*sets)`` and its standard error from random halves of every set.
 
@@ -84,7 +85,7 @@ def over_halves(
         for _ in range(repeats)
     ]
 
-    def of(places):
+    def of(places: list[np.ndarray]) -> float:
         return measure(*(each[where] for each, where in zip(sets, places, strict=True)))
 
     # all cores, a half on each: small matrix problems run badly when each one is spread over them

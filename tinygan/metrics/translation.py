@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 from tinygan.metrics.similarity import ssim
 
@@ -28,7 +29,7 @@ class TranslationError:
     structural: np.ndarray
 
 
-def translation_error(translated, truth) -> TranslationError:
+def translation_error(translated: Array, truth: Array) -> TranslationError:
     """Compare translations with the true ones, picture by picture.
 
     Parameters

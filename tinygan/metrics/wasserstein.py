@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.initialize import Seed
+from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import for_slices
 from tinygan.metrics import _check
 from tinygan.metrics._pyramid import laplacian_pyramid
@@ -14,7 +16,9 @@ _PATCH = 7
 _SMALLEST = 16
 
 
-def sliced_wasserstein(x, y, patches: int = 32, projections: int = 128, rng=0) -> dict[int, float]:
+def sliced_wasserstein(
+    x: Array, y: Array, patches: int = 32, projections: int = 128, rng: Seed = 0
+) -> dict[int, float]:
     """Compare two sets of pictures by the patches of their Laplacian pyramids.
 
     Small levels hold the layout and the colours, large ones the fine texture, so the distances say
@@ -66,12 +70,12 @@ def sliced_wasserstein(x, y, patches: int = 32, projections: int = 128, rng=0) -
         clouds = [_patches(level, rows, columns) for level in (level_x, level_y)]
         mean = clouds[0].mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
         deviation = clouds[0].std(axis=(0, 1, 2), dtype=np.float64).astype(np.float32) + 1e-6
-        clouds = [((cloud - mean) / deviation).reshape(len(cloud), -1) for cloud in clouds]
-        distances[level_x.shape[1]] = sliced_wasserstein_points(*clouds, projections, rng)
+        a, b = (((cloud - mean) / deviation).reshape(len(cloud), -1) for cloud in clouds)
+        distances[level_x.shape[1]] = sliced_wasserstein_points(a, b, projections, rng)
     return distances
 
 
-def sliced_wasserstein_points(x, y, projections: int = 128, rng=0) -> float:
+def sliced_wasserstein_points(x: Array, y: Array, projections: int = 128, rng: Seed = 0) -> float:
     r"""Return the sliced 1-Wasserstein distance between two clouds of equally many points.
 
     Parameters
@@ -97,14 +101,14 @@ def sliced_wasserstein_points(x, y, projections: int = 128, rng=0) -> float:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     directions = directions.astype(x.dtype)
 
-    def along(start, stop):
+    def along(start: int, stop: int) -> float:
         a, b = (np.sort(directions[start:stop] @ cloud.T, axis=1) for cloud in (x, y))
         return np.abs(a - b).mean(axis=1, dtype=np.float64).sum()
 
     return float(sum(for_slices(along, projections, 8)) / projections)
 
 
-def _patches(level, rows, columns):
+def _patches(level: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return ``(N·patches, 7, 7, C)`` cut out at the given places."""
     i = rows[:, :, None, None] + np.arange(_PATCH)[:, None]
     j = columns[:, :, None, None] + np.arange(_PATCH)

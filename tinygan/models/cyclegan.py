@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.losses import l1
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
 from tinygan.objectives import CycleObjective
@@ -31,8 +31,8 @@ def generator_objective(
     F: Layer,
     D_X: Layer,
     D_Y: Layer,
-    x,
-    y,
+    x: Array,
+    y: Array,
     *,
     objective: CycleObjective = CycleObjective(),
     augment: Layer | None = None,
@@ -79,7 +79,7 @@ def generator_objective(
     return losses, fake_x, fake_y
 
 
-def _identity(G, y, objective):
+def _identity(G: Layer, y: Array, objective: CycleObjective) -> Array:
     """‖G(y) − y‖: G leaves alone what is already in the domain it translates *into*."""
     same, G_backward = G(y)
     loss, dsame = l1(same, y)
@@ -87,7 +87,9 @@ def _identity(G, y, objective):
     return loss
 
 
-def _cycle(G, F, D_Y, x, objective, augment):
+def _cycle(
+    G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective, augment: Layer
+) -> tuple[Array, Array, Array]:
     """(1 − D_Y(G(x)))² and ‖F(G(x)) − x‖, for G and F in either role."""
     fake, G_backward = G(x)
     seen, seen_backward = augment(fake)
@@ -102,7 +104,9 @@ def _cycle(G, F, D_Y, x, objective, augment):
     return seen, loss_gan, loss_cycle
 
 
-def discriminator_objective(D_X: Layer, x, fake_x, *, objective: CycleObjective = CycleObjective()):
+def discriminator_objective(
+    D_X: Layer, x: Array, fake_x: Array, *, objective: CycleObjective = CycleObjective()
+) -> Array:
     r"""Calculate L_D_X and back-propagate it, times `lambda_discriminator`, into D_X.
 
     With D_Y, y and G(x) it is L_D_Y.
@@ -142,8 +146,8 @@ def train_step(
     opt_G: Optimizer,
     opt_D_X: Optimizer,
     opt_D_Y: Optimizer,
-    x,
-    y,
+    x: Array,
+    y: Array,
     *,
     objective: CycleObjective = CycleObjective(),
     pools: tuple[ImagePool, ImagePool] | None = None,

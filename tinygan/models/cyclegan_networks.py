@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.initialize import Seed
 from tinygan.layer import Layer, Residual, Sequential
 from tinygan.layers import (
     BatchNorm2d,
@@ -34,12 +35,12 @@ __all__ = ["generator", "patch_discriminator"]
 NORMS: dict[str, Callable[..., Layer]] = {"instance": InstanceNorm2d, "batch": BatchNorm2d}
 
 
-def _transposed(wide, half, bias, rng):
+def _transposed(wide: int, half: int, bias: bool, rng: Seed) -> list[Layer]:
     how = {"stride": 2, "padding": 1, "output_padding": 1}
     return [ConvTranspose2d(wide, half, 3, **how, bias=bias, rng=rng)]
 
 
-def _resize(wide, half, bias, rng):
+def _resize(wide: int, half: int, bias: bool, rng: Seed) -> list[Layer]:
     return [Upsample(2), ReflectionPad2d(1), Conv2d(wide, half, 3, bias=bias, rng=rng)]
 
 
@@ -54,7 +55,7 @@ def generator(
     norm: str | Callable[[int], Layer] = "instance",
     upsampling: str | Callable[..., list[Layer]] = "transposed",
     dropout: float = 0.0,
-    rng=None,
+    rng: Seed = None,
 ) -> Sequential:
     """Build G (or F), which turns a picture of one domain into one of the other.
 
@@ -127,7 +128,7 @@ def patch_discriminator(
     width: int = 64,
     layers: int = 3,
     norm: str | Callable[[int], Layer] = "instance",
-    rng=None,
+    rng: Seed = None,
 ) -> Sequential:
     """Build D_X (or D_Y), which scores every patch of a picture for how real it looks.
 
@@ -179,7 +180,7 @@ def patch_discriminator(
     return Sequential(*network, conv(wide, 1))
 
 
-def _norm(norm: str | Callable[[int], Layer], rng) -> tuple[Callable[[int], Layer], bool]:
+def _norm(norm: str | Callable[[int], Layer], rng: Seed) -> tuple[Callable[[int], Layer], bool]:
     """Return what makes a norm, and whether convolutions before it have a bias."""
     make = _choose("norm", norm, NORMS)
     if callable(norm):

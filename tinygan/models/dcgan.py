@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from tinygan.initialize import Seed
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
+from tinygan.machine.arrays import Array
 from tinygan.objectives import NonSaturating, Objective
 from tinygan.optim import Optimizer
 
@@ -32,7 +35,7 @@ def generator(
     width: int = 64,
     activation: str | Callable[[], Layer] = "relu",
     negative_slope: float = 0.2,
-    rng=None,
+    rng: Seed = None,
 ) -> Sequential:
     """Build G, which turns a noise vector into a picture.
 
@@ -98,7 +101,7 @@ def discriminator(
     channels: int = 3,
     width: int = 64,
     negative_slope: float = 0.2,
-    rng=None,
+    rng: Seed = None,
 ) -> Sequential:
     """Build D, which scores how real a picture looks.
 
@@ -147,7 +150,7 @@ def discriminator(
     return Sequential(*layers, conv(wide, 1), Reshape())
 
 
-def draw_noise(count: int, noise_size: int, rng, distribution: str = "uniform") -> np.ndarray:
+def draw_noise(count: int, noise_size: int, rng: Any, distribution: str = "uniform") -> np.ndarray:
     """Draw z, the generator's input.
 
     Parameters
@@ -180,8 +183,8 @@ def train_step(
     D: Layer,
     opt_G: Optimizer,
     opt_D: Optimizer,
-    x,
-    z,
+    x: Array,
+    z: Array,
     *,
     objective: Objective = NonSaturating(label_smoothing=0.9),
     augment: Layer | None = None,
@@ -252,7 +255,7 @@ def train_step(
     }
 
 
-def _check_sizes(image_size, channels):
+def _check_sizes(image_size: int, channels: int) -> None:
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image_size: expected one of {IMAGE_SIZES}, got {image_size!r}")
     if channels not in (1, 3):

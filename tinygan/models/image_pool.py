@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.machine.arrays import asarray, asnumpy, get_xp
+from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 
 __all__ = ["ImagePool"]
 
@@ -53,7 +53,7 @@ class ImagePool:
         self.images: list = []
         self.calls = 0
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> Array:
         """Return a batch of as many pictures as `images`, ``(N, H, W, C)``, some of them older."""
         if self.size == 0:
             return images
@@ -109,5 +109,5 @@ class ImagePool:
         return f"ImagePool({self.size}, seed={self.seed})"
 
 
-def _in_range(numbers) -> bool:
+def _in_range(numbers: np.ndarray) -> bool:
     return all(0 <= int(number) < 2**63 for number in numbers)

@@ -26,17 +26,14 @@ number of the step.
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 import tinygan
@@ -45,12 +42,11 @@ from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
 from tinygan.runs import format_1
-from tinygan.systems.options import stored
+from tinygan.runs.header import FORMAT, MOST_STEPS, Best, Checkpoint, opened, read_checkpoint
+from tinygan.systems.resolving import stored
 from tinygan.systems.system import System
 
 __all__ = [
-    "Best",
-    "Checkpoint",
     "checkpoint_path",
     "checkpoint_paths",
     "expected_networks",
@@ -59,69 +55,15 @@ __all__ = [
     "load_network",
     "load_system",
     "read_arrays",
-    "read_checkpoint",
     "save_checkpoint",
     "state_arrays",
 ]
 
-FORMAT = "tinygan checkpoint 2"
-SECTIONS = ("networks", "averages", "optimizers", "extra")
-
 _NAME = re.compile(r"step-(\d{6,})\.safetensors")
-_MOST_HEADER = 16 << 20  # bytes; the largest network's header is a hundredth of it
-_MOST_STEPS = 2**53
-_DEEPEST = 16  # levels of nesting in the header's JSON
 _FLOATS = {"F16": 2, "F32": 4, "F64": 8}
 _KINDS = {"float32": "F32", "float64": "F64", "float16": "F16", "bool": "BOOL"}
 _KINDS |= {f"int{8 * n}": f"I{8 * n}" for n in (1, 2, 4, 8)}
 _KINDS |= {f"uint{8 * n}": f"U{8 * n}" for n in (1, 2, 4, 8)}
-
-
-@dataclass(frozen=True)
-class Best:
-    """The checkpoint of a run whose pictures were nearest to the data."""
-
-    step: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint's header says, checked.
-
-    Attributes
-    ----------
-    path : Path
-    format : {1, 2}
-    system : str
-        The name of what was trained.
-    step : int
-        How many steps were done.
-    options, data : dict
-        The run's, as ``config.json`` has them.
-    score : float or None
-        How far the pictures are from the data.
-    best : Best or None
-        Of the run's checkpoints so far.
-    version : str or None
-        The tinygan that wrote it.
-    system_file : dict or None
-        The user's own file that the system is from: its name, class and SHA-256.
-    shapes : dict of str to (str, tuple of int)
-        Type and shape of each array, by the name it has in the file.
-    """
-
-    path: Path
-    format: int
-    system: str
-    step: int
-    options: dict[str, Any]
-    data: dict[str, Any]
-    score: float | None
-    best: Best | None
-    version: str | None
-    system_file: dict[str, Any] | None
-    shapes: dict[str, tuple[str, tuple[int, ...]]]
 
 
 def checkpoint_paths(folder: Path) -> list[tuple[int, Path]]:
@@ -233,38 +175,6 @@ def _is_tuple_of_numbers(value: object) -> bool:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint's header.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, cut short, or not a checkpoint that this tinygan can read.
-    """
-    with _opened(path) as file:
-        metadata = file.metadata() or {}
-        formats = {format_1.FORMAT: 1, FORMAT: 2}
-        found = metadata.get("format", "none")
-        if found not in formats:
-            raise CheckpointError(
-                f"{path}: not a checkpoint of this tinygan ({tinygan.__version__}): expected the "
-                f"format {FORMAT!r} or 1, got {found!r}{_written_by(metadata)}"
-            )
-        try:
-            info = _checked(json.loads(metadata["tinygan"], parse_constant=_not_json))
-        except RecursionError:
-            raise CheckpointError(f"{path}: its header is damaged: nested too deeply") from None
-        except (KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{path}: its header is damaged ({error!r})") from None
-        shapes = {}
-        for name in file.keys():  # noqa: SIM118 - it is no dictionary
-            view = file.get_slice(name)
-            shapes[name] = view.get_dtype(), tuple(view.get_shape())
-        if formats[found] == 2:
-            _check_sections(path, shapes, info["version"])
-    return Checkpoint(Path(path), formats[found], shapes=shapes, **info)
-
-
 def load_system(path: Path, system: System) -> Checkpoint:
     """Set the state of `system` from a checkpoint, and return what its header says.
 
@@ -298,7 +208,7 @@ def load_system(path: Path, system: System) -> Checkpoint:
     extra = _check_extra(checkpoint, system.extra_shapes())
     arrays = read_arrays(checkpoint, names)
     for name in own:
-        if not 0 <= int(arrays[own[name]["steps"]]) < _MOST_STEPS:
+        if not 0 <= int(arrays[own[name]["steps"]]) < MOST_STEPS:
             raise CheckpointError(f"{path}: {names[own[name]['steps']]}: no count of steps")
     try:
         system.load_extra_arrays(read_arrays(checkpoint, extra))
@@ -395,19 +305,9 @@ def _check_extra(checkpoint: Checkpoint, due: dict[str, tuple[int, ...]]) -> dic
     return names
 
 
-def _check_sections(path: Path, shapes: Iterable[str], version: str | None) -> None:
-    for name in shapes:
-        section = name.partition("/")[0]
-        if section not in SECTIONS:
-            raise CheckpointError(
-                f"{path}: its section {section!r} is unknown to this tinygan "
-                f"({tinygan.__version__}); it needs tinygan {version or 'of a later version'}"
-            )
-
-
 def read_arrays(checkpoint: Checkpoint, names: dict[str, str]) -> dict[str, np.ndarray]:
     """Return the arrays of a file that was checked: name → its name there."""
-    with _opened(checkpoint.path) as file:
+    with opened(checkpoint.path) as file:
         try:
             arrays = {new: file.get_tensor(name) for new, name in names.items()}
         except (SafetensorError, OSError) as error:  # another process has replaced it meanwhile
@@ -424,91 +324,3 @@ def _finite(array: np.ndarray) -> bool:
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-
-def _checked(info: Any) -> dict[str, Any]:
-    """Return the fields of a `Checkpoint` from the header's JSON; ValueError if one is wrong."""
-    if not isinstance(info, dict):
-        raise ValueError("expected an object")
-    _check_depth(info)
-    system, step, options = info["system"], info["step"], info["options"]
-    data, score, best = info.get("data"), info.get("score"), info.get("best")
-    version, file = info.get("version"), info.get("system_file")
-    if not isinstance(system, str):
-        raise ValueError(f"system: expected a name, got {system!r}")
-    if not isinstance(options, dict) or not isinstance(data, dict | None):
-        raise ValueError("options, data: expected objects")
-    if not isinstance(file, dict | None):
-        raise ValueError(f"system_file: expected an object, got {file!r:.50}")
-    if not isinstance(version, str | None):
-        raise ValueError(f"version: expected a text, got {version!r}")
-    if best is not None:
-        if not isinstance(best, dict):
-            raise ValueError(f"best: expected an object, got {best!r}")
-        best = Best(_count(best["step"]), _number(best["score"]))
-    return {
-        "system": system,
-        "step": _count(step),
-        "options": options,
-        "data": data or {},
-        "score": None if score is None else _number(score),
-        "best": best,
-        "version": version,
-        "system_file": file,
-    }
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_STEPS:
-        raise ValueError(f"step: expected a whole number of at least 0, got {value!r:.50}")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"score: expected a number, got {value!r:.50}")
-    if not math.isfinite(value):
-        raise ValueError(f"score: expected a finite number, got {value!r:.50}")
-    return float(value)
-
-
-def _check_depth(value: Any, depth: int = 0) -> None:
-    if depth > _DEEPEST:
-        raise ValueError("nested too deeply")
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            _check_depth(inner, depth + 1)
-
-
-def _not_json(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def _written_by(metadata: dict[str, str]) -> str:
-    try:
-        version = json.loads(metadata["tinygan"])["version"]
-    except (KeyError, ValueError, TypeError, RecursionError):
-        return ""
-    return f"; tinygan {version} wrote it" if isinstance(version, str) else ""
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path}: no such checkpoint")
-    try:
-        with open(path, "rb") as beginning:
-            length = int.from_bytes(beginning.read(8), "little")
-        if length > _MOST_HEADER:
-            raise CheckpointError(
-                f"{path}: cannot be read as a checkpoint; it is no safetensors file, or its "
-                f"header of {length} bytes is damaged"
-            )
-        file = safe_open(path, framework="numpy")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be read as a checkpoint; it is cut short or no safetensors file "
-            f"({error})"
-        ) from None
-    with file:
-        yield file

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import tinygan
 from tinygan.machine import parallel
-from tinygan.systems.options import stored
+from tinygan.systems.resolving import stored
 from tinygan.systems.system import System
 
 __all__ = ["describe_run"]

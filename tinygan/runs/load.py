@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from tinygan.commands import complain
 from tinygan.errors import CheckpointError, UserError
-from tinygan.runs.checkpoint import Checkpoint, checkpoint_path, checkpoint_paths, read_checkpoint
+from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths
 from tinygan.runs.folder import read_config
+from tinygan.runs.header import Checkpoint, read_checkpoint
 
 __all__ = ["OpenedRun", "find_checkpoint", "open_run", "use_newest"]
 

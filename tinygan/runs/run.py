@@ -13,17 +13,22 @@ from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
-from tinygan.runs.checkpoint import Checkpoint, load_network
+from tinygan.runs.checkpoint import load_network
 from tinygan.runs.folder import read_config
+from tinygan.runs.header import Checkpoint
 from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
 from tinygan.systems.draws import Draws
-from tinygan.systems.options import Options, load_options
+from tinygan.systems.options import Options
+from tinygan.systems.resolving import load_options
 from tinygan.systems.system import System
 from tinygan.systems.translates import Translates
 
 __all__ = ["Images", "Run", "load"]
+
+
+_STOPS = 4  # of a walk
 
 
 class Images(np.ndarray):
@@ -90,6 +95,20 @@ class Run:
         t = np.linspace(0, 1, columns, dtype=np.float32)[:, None]
         z = system.between(a, b, t)
         return z.reshape(rows * columns, -1)[:count].astype(np.float32)
+
+    def walk(self, count: int = 64, frames: int = 60, seed: int = 0) -> np.ndarray:
+        """Return z, ``(frames, count, noise_size)``: `count` ways in a circle of `frames` steps.
+
+        Each begins at the z of `generate` with that seed and comes by three others.
+        """
+        system = self.drawing()
+        stops = system.noise(_STOPS * count, seed).reshape(_STOPS, count, -1)
+        z = []
+        for i in range(frames):
+            leg, t = divmod(i * _STOPS / frames, 1)
+            a, b = stops[int(leg)], stops[(int(leg) + 1) % _STOPS]
+            z.append(system.between(a, b, np.array(t, np.float32)))
+        return np.stack(z).astype(np.float32)
 
     def translate(self, images: np.ndarray, direction: str | None = None) -> Images:
         """Translate images ``(N, H, W, C)``, bytes or in [−1, 1]."""

@@ -10,14 +10,11 @@ import numpy as np
 
 from tinygan.errors import CheckpointError, UserError
 from tinygan.runs import format_1
-from tinygan.runs.checkpoint import (
-    Checkpoint,
-    expected_networks,
-    is_number_like,
-    read_arrays,
-)
+from tinygan.runs.checkpoint import expected_networks, is_number_like, read_arrays
+from tinygan.runs.header import Checkpoint
 from tinygan.runs.load import open_run
-from tinygan.systems.options import fields_of, load_options
+from tinygan.systems.options import fields_of
+from tinygan.systems.resolving import load_options
 from tinygan.systems.system import System
 
 __all__ = ["Taken", "network_options", "open_source", "take_weights"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -17,7 +18,7 @@ from tinygan.files import write_text
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score
-from tinygan.systems.options import number, whole
+from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
 _LEAST = 32  # pictures to draw the pairs from
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.study") -
     return commands.run(prog, lambda: _study(_parser(prog).parse_args(argv)), "--pairs")
 
 
-def _study(settings) -> None:
+def _study(settings: Any) -> None:
     if settings.score:
         if settings.run:
             raise UserError("--score: takes files of answers alone, no run")
@@ -39,7 +40,7 @@ def _study(settings) -> None:
     say(write_study(settings))
 
 
-def write_study(settings) -> str:
+def write_study(settings: Any) -> str:
     """Write the page and return what to do with it."""
     run = load(
         settings.run,

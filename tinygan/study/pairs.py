@@ -33,7 +33,9 @@ class Pair:
     generated: str
 
 
-def make_pairs(subjects: list[Subject], count: int, matching: str, rng) -> list[Pair]:
+def make_pairs(
+    subjects: list[Subject], count: int, matching: str, rng: np.random.Generator
+) -> list[Pair]:
     """Return `count` pairs, equally many of each subject.
 
     Parameters
@@ -78,7 +80,7 @@ def checksum(pairs: list[Pair]) -> str:
     return f"{value:08x}"
 
 
-def _uri(image) -> str:
+def _uri(image: np.ndarray) -> str:
     """Encode both kinds alike, so that no artefact tells them apart; small ones without loss."""
     picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
     file = io.BytesIO()

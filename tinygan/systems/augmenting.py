@@ -6,7 +6,8 @@ from typing import Any
 
 from tinygan.layer import Layer
 from tinygan.layers import RandomColor, RandomCutout, RandomTranslation
-from tinygan.systems.options import number, option, some_of
+from tinygan.systems.kinds import number, some_of
+from tinygan.systems.options import option
 
 __all__ = ["augment_option", "augmentations", "lr_d_option"]
 

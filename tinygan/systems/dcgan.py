@@ -16,7 +16,8 @@ from tinygan.objectives import OBJECTIVES, NonSaturating
 from tinygan.optim import Adam, Optimizer
 from tinygan.systems.augmenting import augment_option, augmentations, lr_d_option
 from tinygan.systems.draws import Draws, DrawsOptions
-from tinygan.systems.options import choice, inherit, number, option, whole
+from tinygan.systems.kinds import choice, number, whole
+from tinygan.systems.options import inherit, option
 from tinygan.systems.presets import Preset
 from tinygan.systems.system import Panel
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from tinygan.data import DRAWN_SETS, ImageFolder, Prefetcher, checksum, save_grid, to_float
+from tinygan.data.drawing import DrawnImages
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
-from tinygan.systems.options import Options, choice, inherit, option, share, switch, whole
+from tinygan.systems.kinds import choice, share, switch, whole
+from tinygan.systems.options import Options, inherit, option
 from tinygan.systems.system import Material, System, refuse_above
 
 __all__ = ["FRESH", "Draws", "DrawsOptions", "some"]
@@ -76,7 +79,7 @@ class Draws(System):
     def averaged(self) -> tuple[str, ...]:
         return ("G",)
 
-    def noise(self, count: int, rng) -> np.ndarray:
+    def noise(self, count: int, rng: Any) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does."""
         return draw_noise(count, self.options.noise_size, rng, self.options.noise)
 
@@ -84,7 +87,7 @@ class Draws(System):
         """Return the images ``(N, H, W, C)`` in [−1, 1] that are made of z, on the host."""
         return self.predict("G", z)
 
-    def between(self, a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def between(self, a: np.ndarray, b: np.ndarray, t: Any) -> np.ndarray:
         """Return z on the way from `a` to `b`, each ``(…, noise_size)``, at `t` from 0 to 1.
 
         Notes
@@ -121,7 +124,7 @@ class Draws(System):
     def older_checksum(self) -> int:
         return sampled_checksum(self.images, at_most=256)
 
-    def _folder(self, path, cache=True) -> ImageFolder:
+    def _folder(self, path: str, cache: bool = True) -> ImageFolder:
         options = self.options
         scale = {"range": options.range} if options.range else self.data.get("scale")
         return ImageFolder(
@@ -134,7 +137,7 @@ class Draws(System):
             scale=scale,
         )
 
-    def _drawn(self, name: str):
+    def _drawn(self, name: str) -> Callable[..., DrawnImages]:
         options = self.options
         makers = DRAWN_SETS.get(name, ())
         if len(makers) != 1:
@@ -167,7 +170,7 @@ class Draws(System):
         else:
             maker = self._drawn(dataset or self.options.dataset or self.options.drawn)
 
-            def drawn(count, start):
+            def drawn(count: int, start: int) -> DrawnImages:
                 return maker(count, start=FRESH + start)
 
             real = drawn(count, 0).images

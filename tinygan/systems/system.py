@@ -179,7 +179,7 @@ class System:
     steps_per_epoch: int
     data: dict[str, Any]
 
-    def __init_subclass__(cls, **words):
+    def __init_subclass__(cls, **words: Any) -> None:
         super().__init_subclass__(**words)
         if "name" not in vars(cls):  # never that of the system it is made of
             cls.name = cls.__name__.lower()
@@ -263,7 +263,7 @@ class System:
         return None
 
     def older_checksum(self) -> int | None:
-        """Return the data's checksum as runs noted it that are older than `data.checksum`."""
+        """Return the data's checksum as runs noted it that are older than ``data.checksum``."""
         return None
 
     def save_samples(self, path: Path) -> np.ndarray | None:
@@ -399,11 +399,11 @@ def refuse_above(needed: float, what: str, advice: str) -> None:
 class _Sparing(np.random.Generator):
     """Draws weights, but refuses before networks are drawn that cannot fit into memory."""
 
-    def __init__(self, bits, advice: str):
+    def __init__(self, bits: np.random.BitGenerator, advice: str):
         super().__init__(bits)
         self.drawn, self.advice = 0, advice
 
-    def standard_normal(self, size=None, dtype=np.float64, out=None):
+    def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         self.drawn += math.prod(np.atleast_1d(size)) if size is not None else 1
         # 16 bytes each: weight, gradient, and Adam's two moments
         refuse_above(16 * self.drawn, "the networks and Adam's moments", self.advice)

@@ -16,7 +16,7 @@ from tinygan.runs.folder import RunFolder, read_config
 from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.runs.report.words import duration
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.options import parse_flags
+from tinygan.systems.flags import parse_flags
 from tinygan.train.diagnose import find_first_bad
 from tinygan.train.session import Session, begun, build, taken_up
 
@@ -82,7 +82,7 @@ def _run(session: Session) -> int:
         complain(f"stopped at once; {_last(run)}; to go on: {go_on}")
         return 130
     if done < session.total:
-        complain(f"stopped by {interrupt.signal.name} after step {done}, all saved; to go on:")
+        complain(f"stopped by {interrupt.name} after step {done}, all saved; to go on:")
         complain(f"    {go_on}")
         return interrupt.exit_status
     say(

@@ -62,7 +62,7 @@ class Variety:
     nearest: float
 
 
-def variety(images) -> Variety:
+def variety(images: np.ndarray) -> Variety:
     """Measure a batch of pictures ``(N, H, W, C)``; compare batches of the same size only.
 
     Large pictures are looked at in thumbnails of 32 to 63 pixels: this is done while training.
@@ -79,7 +79,7 @@ def _share(part: float, whole: float) -> str:
     return f"{part / whole:.0%}" if whole > 0 else "–"
 
 
-def _thumbnails(images):
+def _thumbnails(images: np.ndarray) -> np.ndarray:
     x = to_float(images)
     n, h, w, c = x.shape
     times = max(1, min(h, w) // _SIDE)

@@ -7,12 +7,14 @@ looking at everything that the layers compute, in the order in which they comput
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any, cast
 
 from tinygan.errors import DivergedError
 from tinygan.fast import apart
 from tinygan.layer import Backward, Layer
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 from tinygan.systems.system import System
 
 __all__ = ["find_first_bad", "watched"]
@@ -43,7 +45,7 @@ def find_first_bad(system: System, start: int, steps: int) -> str | None:
 
 
 @contextmanager
-def watched(system: System):
+def watched(system: System) -> Iterator[Callable[[], None]]:
     """Look at all outputs and gradients of the layers while entered; raise DivergedError.
 
     Gives a function that looks at the parameters, the buffers and the optimizers' moments.
@@ -56,13 +58,13 @@ def watched(system: System):
     }
     call, walk_back = Layer.__call__, Backward.__call__
 
-    def watched_call(layer, x):
+    def watched_call(layer: Layer, x: Array) -> tuple[Array, Backward]:
         y, backward = call(layer, x)
         if id(layer) in names:
             _check(y, f"the output of {names[id(layer)]}")
         return y, backward
 
-    def watched_walk_back(backward, dy, input_gradient=True):
+    def watched_walk_back(backward: Backward, dy: Array, input_gradient: bool = True) -> Array:
         layer = backward._layer
         dx = walk_back(backward, dy, input_gradient)
         if id(layer) in names:
@@ -72,7 +74,7 @@ def watched(system: System):
                 _check(dx, f"the gradient of the input of {names[id(layer)]}")
         return dx
 
-    def check_state():
+    def check_state() -> None:
         for name, network in system.networks.items():
             for key, parameter in network.named_parameters().items():
                 _check(parameter.data, f"{name}.{key}")
@@ -83,15 +85,16 @@ def watched(system: System):
                 for slot in slots:
                     _check(slot, f"a moment of {name}'s parameter {i}")
 
-    Layer.__call__, Backward.__call__ = watched_call, watched_walk_back
+    layers, backwards = cast(Any, Layer), cast(Any, Backward)
+    layers.__call__, backwards.__call__ = watched_call, watched_walk_back
     try:
         with apart():  # the same bits as two layers that run as one
             yield check_state
     finally:
-        Layer.__call__, Backward.__call__ = call, walk_back
+        layers.__call__, backwards.__call__ = call, walk_back
 
 
-def _check(array, what: str) -> None:
+def _check(array: Array, what: str) -> None:
     xp = get_xp(array)
     if array.dtype.kind == "f" and not bool(xp.isfinite(array).all()):
         kind = "NaN" if bool(xp.isnan(array).any()) else "infinite"

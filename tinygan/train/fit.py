@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from tinygan.machine import parallel
 from tinygan.runs.folder import read_config
 from tinygan.runs.run import Run, load
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.options import checked
+from tinygan.systems.resolving import checked
 from tinygan.systems.system import System
-from tinygan.train.session import Callback, begun, taken_up
+from tinygan.train.session import Callback, Session, begun, taken_up
 
 __all__ = ["fit"]
 
@@ -85,7 +85,9 @@ def fit(
     )
 
 
-def _session(cls: type[System], given: dict[str, Any], say: Callable[[str], Any]):
+def _session(
+    cls: type[System], given: dict[str, Any], say: Callable[[str], Any]
+) -> AbstractContextManager[Session | None]:
     return (taken_up if given.get("resume") else begun)(cls, given, say, _warn)
 
 
@@ -98,7 +100,7 @@ def _warn(text: str) -> None:
 
 
 @contextmanager
-def _threads_as_before():
+def _threads_as_before() -> Iterator[None]:
     before = parallel.get_num_threads()
     try:
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import Any, Self
 
 __all__ = ["Interrupt"]
 
@@ -20,11 +21,11 @@ class Interrupt:
         The signal that came.
     """
 
-    def __init__(self):
-        self.signal = None
-        self._before = {}
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._before: dict[int, Any] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 number = getattr(signal, name, None)
@@ -32,16 +33,21 @@ class Interrupt:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number, frame):
+    def _note(self, number: int, frame: object) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
 
     @property
+    def name(self) -> str:
+        """The signal's name."""
+        return self.signal.name if self.signal else ""
+
+    @property
     def exit_status(self) -> int:
         """The exit status that shells expect of a process stopped by this signal."""
-        return 128 + self.signal
+        return 128 + (self.signal or 0)

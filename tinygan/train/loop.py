@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tinygan.errors import DivergedError
-from tinygan.runs.checkpoint import Best, info, save_checkpoint
+from tinygan.runs.checkpoint import info, save_checkpoint
 from tinygan.runs.folder import RunFolder
+from tinygan.runs.header import Best
 from tinygan.runs.report import write_report
 from tinygan.systems.system import Panel, System
+from tinygan.train.alarms import Warned
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.monitor import Monitor
 from tinygan.train.pending import Pending
@@ -118,14 +120,24 @@ class _Keeper:
     On a GPU a step's metrics are fetched after the next step was started, so that it never idles.
     """
 
-    def __init__(self, system, run, plan, start, best, quiet=False):
+    def __init__(
+        self,
+        system: System,
+        run: RunFolder,
+        plan: Plan,
+        start: int,
+        best: Best | None,
+        quiet: bool = False,
+    ):
+        assert run.metrics is not None  # it was opened
         self.system, self.run, self.plan, self.best = system, run, plan, best
+        self.metrics = run.metrics
         options = system.options
         self.progress = Progress(system.labels, plan.steps, start, options.batch_size, quiet=quiet)
         self.lag = 0 if options.backend == "numpy" else 1
         self.fresh: list[dict] = []
         self.pending: deque = deque()
-        self.monitor = Monitor(system, run.path / "watch.jsonl", run.metrics.rows)
+        self.monitor = Monitor(system, run.path / "watch.jsonl", self.metrics.rows)
         self.scored: tuple[int, float | None] = (-1, None)
         self.plotted = -math.inf
         self.clock = time.perf_counter()
@@ -154,16 +166,16 @@ class _Keeper:
             "seconds": round(now - self.clock, 6),
         }
         self.clock = now
-        self.run.metrics.append(row)
+        self.metrics.append(row)
         self.progress.update(row, waited)
         self.fresh.append(row)
         self._warn(self.monitor.step(row))
 
-    def _warn(self, warned) -> None:
+    def _warn(self, warned: Warned | None) -> None:
         if warned is not None:
             self.progress.say(f"warning at step {warned.step}: {warned.text}")
 
-    def call(self, callbacks, done: int) -> None:
+    def call(self, callbacks: Sequence[Callable], done: int) -> None:
         """Call the user's functions with the steps that were recorded since."""
         rows, self.fresh = self.fresh, []
         try:
@@ -182,9 +194,7 @@ class _Keeper:
         images = self.system.save_samples(path)
         self._warn(self.monitor.samples(done, images))
         if last or time.perf_counter() - self.plotted > _SECONDS_BETWEEN_PLOTS:
-            self._try(
-                plot_losses, self.run.metrics.rows, self._panels(), self.run.path / "losses.png"
-            )
+            self._try(plot_losses, self.metrics.rows, self._panels(), self.run.path / "losses.png")
             ended = "finished" if done == self.plan.steps else "stopped"
             self.report(ended if last else "training")
             self.plotted = time.perf_counter()
@@ -197,10 +207,10 @@ class _Keeper:
 
     def report(self, state: str, error: str = "") -> None:
         """Write ``report.html`` anew."""
-        rows, panels = self.run.metrics.rows, self._panels()
+        rows, panels = self.metrics.rows, self._panels()
         self._try(write_report, self.run.path, rows, state, error, panels)
 
-    def _try(self, draw: Callable, *arguments) -> None:
+    def _try(self, draw: Callable, *arguments: Any) -> None:
         """Draw a plot or the report; what goes wrong there is a warning and stops no training."""
         try:
             draw(*arguments)
@@ -221,8 +231,8 @@ class _Keeper:
         score = self.scored[1]
         if score is not None and (self.best is None or score < self.best.score):
             self.best = Best(done, score)
-        self.run.metrics.sync()
+        self.metrics.sync()
         noted = info(self.system, score, self.best)
         save_checkpoint(self.run.checkpoints, self.system, done, noted)
-        self.run.prune(self.plan.keep, self.best and self.best.step)
+        self.run.prune(self.plan.keep, self.best.step if self.best else None)
         self.clock = time.perf_counter()

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from tinygan.files import open_to_append, write_text
 from tinygan.runs.watched import read_watch
 from tinygan.systems.system import System
@@ -39,7 +41,7 @@ class Monitor:
             return None
         return self._noted(self._watching().observe(row["step"], *scores))
 
-    def samples(self, step: int, pictures) -> Warned | None:
+    def samples(self, step: int, pictures: np.ndarray | None) -> Warned | None:
         """Look at a batch of samples, or at None where their variety says nothing."""
         if pictures is None:
             return None
@@ -70,7 +72,7 @@ class Monitor:
         with open_to_append(self.path) as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def _take_up(self, rows) -> None:
+    def _take_up(self, rows: list[dict]) -> None:
         """Bring file and alarms to where they were after the steps of `rows`."""
         lines = [line for line in read_watch(self.path) if line["step"] <= len(rows)]
         if self.path.exists():

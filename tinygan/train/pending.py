@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.machine.arrays import get_xp
@@ -21,7 +23,7 @@ class Pending:
         xp = get_xp(*metrics.values())
         self._event = None
         if xp is np:
-            self._values = list(metrics.values())
+            self._values: Any = list(metrics.values())
             return
         self._stacked = xp.stack(list(metrics.values()))  # held until it has been copied
         pinned = xp.cuda.alloc_pinned_memory(self._stacked.nbytes)

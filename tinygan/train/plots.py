@@ -49,7 +49,7 @@ def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
         figure.savefig(beside, format="png", dpi=100)
 
 
-def _thinned(x, y):
+def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     group = -(-len(x) // _POINTS)
     if group <= 1:
         return x, y
@@ -58,7 +58,7 @@ def _thinned(x, y):
     return np.add.reduceat(x, ends) / counts, np.add.reduceat(y, ends) / counts
 
 
-def _smoothed(y):
+def _smoothed(y: np.ndarray) -> np.ndarray:
     """Return the running mean; at both ends over as much as there is."""
     half = max(1, len(y) // 80)
     total = np.concatenate([[0.0], np.cumsum(y)])

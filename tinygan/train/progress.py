@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import IO
 
 from tqdm import tqdm
 
@@ -33,7 +34,15 @@ class Progress:
         Show nothing but what `say` is told.
     """
 
-    def __init__(self, labels, total: int, start: int, batch_size: int, terminal=None, quiet=False):
+    def __init__(
+        self,
+        labels: dict[str, str],
+        total: int,
+        start: int,
+        batch_size: int,
+        terminal: bool | None = None,
+        quiet: bool = False,
+    ):
         self.quiet = quiet
         self.labels, self.total, self.batch_size = labels, total, batch_size
         self._seconds: float | None = None
@@ -87,7 +96,7 @@ class Progress:
             self._bar.close()
 
 
-def _columns(stream) -> int:
+def _columns(stream: IO[str]) -> int:
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # no terminal after all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -15,10 +16,16 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.options import whole
+from tinygan.systems.kinds import whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
-from tinygan.translate.pictures import save_picture, shrink, shrunk, translate_picture
+from tinygan.translate.pictures import (
+    save_picture,
+    shrink,
+    shrunk,
+    side_by_side,
+    translate_picture,
+)
 
 __all__ = ["main"]
 
@@ -32,7 +39,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments) -> int:
+def _translate(arguments: Any) -> int:
     out = Path(arguments.out)
     todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
     run = load(
@@ -46,7 +53,8 @@ def _translate(arguments) -> int:
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
     _make_folder(out)
-    failed = todo.left_out + _translate_all(todo, system, direction, arguments.size, scale)
+    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs)
+    failed = todo.left_out + failed
     for line in todo.notes:
         complain(line)
     for line in failed:
@@ -66,7 +74,9 @@ def _make_folder(out: Path) -> None:
         raise UserError(f"--out {shown(out)}: cannot be made: {error.strerror}") from None
 
 
-def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) -> list[str]:
+def _translate_all(
+    todo: Plan, system: Translates, direction: str, size: Any, scale: Any, pairs: bool
+) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
     scale = folder_scale([path for path, _ in todo.files], scale, "the pictures")
@@ -88,6 +98,8 @@ def _translate_all(todo: Plan, system: Translates, direction: str, size, scale) 
         if size is not None:
             picture = shrink(picture, size)
         made = translate_picture(system, picture, direction)
+        if pairs:
+            made = side_by_side(picture, made)
         try:
             save_picture(made, target)
         except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
@@ -132,6 +144,9 @@ def _parser(prog: str) -> Parser:
         metavar="N",
         help="scale pictures to N pixels on their shorter side first; networks do best near the "
         "size they were trained at (default: as they are)",
+    )
+    parser.add_argument(
+        "--pairs", action="store_true", help="write each picture with its translation beside it"
     )
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument(

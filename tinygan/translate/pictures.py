@@ -8,11 +8,20 @@ import numpy as np
 from PIL import Image
 
 from tinygan.data import DataError, to_uint8
+from tinygan.data.images import enlarge
 from tinygan.files import replaced
 from tinygan.systems.translates import Translates
 
-__all__ = ["save_picture", "shrink", "shrunk", "suffix_to_write", "translate_picture"]
+__all__ = [
+    "save_picture",
+    "shrink",
+    "shrunk",
+    "side_by_side",
+    "suffix_to_write",
+    "translate_picture",
+]
 
+_BETWEEN = 4  # pixels
 _LOSSY = {"quality": 95}
 _MOST = {"WEBP": 16383, "JPEG": 65535}  # pixels a side
 
@@ -41,6 +50,14 @@ def translate_picture(system: Translates, picture: np.ndarray, direction: str) -
     made = system.translate(padded[None], direction)[0]
     top, left, height, width = (system.factor * n for n in (pads[0][0], pads[1][0], height, width))
     return to_uint8(made[top : top + height, left : left + width])
+
+
+def side_by_side(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Return a picture and its translation beside it, bytes ``(H, W, C)``, white between them."""
+    times = made.shape[0] // picture.shape[0]
+    left = enlarge(picture[None], times)[0]
+    between = np.full((len(made), _BETWEEN, made.shape[2]), 255, np.uint8)
+    return np.concatenate([left, between, made], axis=1)
 
 
 def _padding(size: int, stride: int) -> tuple[int, int]:

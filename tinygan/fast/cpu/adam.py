@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygan.fast.adam import is_adam, numbers_of
 from tinygan.fast.cpu.slices import SLICE
 from tinygan.fast.dispatch import override
+from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import for_slices, workspace
 
 
 @override("update_all", "numpy", lambda *a: is_adam(*a) and a[0][0].dtype.char in "fd")
-def update_all(thetas, gradients, slots, adam):
+def update_all(
+    thetas: list[Array], gradients: list[Array], slots: list[tuple[Array, ...]], adam: Any
+) -> None:
     numbers = numbers_of(adam)
     for theta, g, (m, v) in zip(thetas, gradients, slots, strict=True):
         if all(array.flags.c_contiguous for array in (theta, g, m, v)):
-            _update(*(array.reshape(-1) for array in (theta, g, m, v)), *numbers)
+            theta, g, m, v = (array.reshape(-1) for array in (theta, g, m, v))
+            _update(theta, g, m, v, *numbers)
         else:
             adam.update(theta, g, m, v)
 
 
-def _update(theta, g, m, v, rate, beta1, beta2, eps):
-    def update(a, b):
+def _update(
+    theta: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, eps: float
+) -> None:
+    def update(a: int, b: int) -> None:
         new = workspace("adam", (b - a,), g.dtype)
         for average, beta in ((m, beta1), (v, beta2)):
             np.multiply(g[a:b], 1 - beta, out=new)

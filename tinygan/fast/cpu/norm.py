@@ -6,7 +6,9 @@ there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from tinygan.fast.cpu.activation import fill_leaky_relu, fill_leaky_relu_backwar
 from tinygan.fast.cpu.slices import SLICE, sum_rows
 from tinygan.fast.cpu.slices import usable as of_one_dtype
 from tinygan.fast.dispatch import override
+from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import run, split, workspace
 
 ROW = 1 << 13
@@ -22,12 +25,12 @@ ROW = 1 << 13
 _PART = 1 << 10  # rows that one pixel is subtracted from in `moments`
 
 
-def usable(x, *rest, **named) -> bool:
+def usable(x: Array, *rest: Any, **named: Any) -> bool:
     return x.size > 0 and of_one_dtype(x, *rest)
 
 
 @override("moments", "numpy", usable)
-def moments(x):
+def moments(x: Array) -> tuple[Array, Array]:
     r"""Take the pixels in many small parts, by one pass over `x`.
 
     Before anything of a part is squared, its first pixel :math:`x_0` is subtracted; with
@@ -48,14 +51,14 @@ def moments(x):
     side = _side_by_side(*x.shape)
     wide = _widen(x, side)
 
-    def of_block(groups, rows):
+    def of_block(groups: slice, rows: slice) -> tuple[Array, Array, int]:
         block = wide[groups, rows]
         first = block[:, 0]
         centred = np.subtract(block, first[:, None], out=_scratch(block))
         mean = sum_rows(centred) / block.shape[1]
         var = np.einsum("gmc,gmc->gc", centred, centred) / block.shape[1] - mean * mean
-        parts = [value.reshape(-1, side, x.shape[2]) for value in (first + mean, var)]
-        return *_merge(*parts, 1 / side), block.shape[1]
+        means, variances = (v.reshape(-1, side, x.shape[2]) for v in (first + mean, var))
+        return *_merge(means, variances, 1 / side), block.shape[1]
 
     merged = []
     for blocks in _blocks(of_block, wide, most=_PART):
@@ -69,7 +72,7 @@ def moments(x):
     return mean, var
 
 
-def _merge(means, variances, shares):
+def _merge(means: Array, variances: Array, shares: Any) -> tuple[Array, Array]:
     """Merge parts ``(G, P, C)`` with their shares of the pixels into ``(G, C)``."""
     first = means[:, :1]
     mean = first + (shares * (means - first)).sum(axis=1, keepdims=True)
@@ -77,7 +80,15 @@ def _merge(means, variances, shares):
 
 
 @override("normalize", "numpy", usable)
-def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
+def normalize(
+    x: Array,
+    mean: Array,
+    var: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> tuple[Array, Any]:
     rstd = 1 / np.sqrt(var + eps)
     scale = rstd if gamma is None else rstd * gamma
     y = np.empty(x.shape, x.dtype)
@@ -86,7 +97,7 @@ def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
     wide_mean, wide_scale = _repeat(mean, side), _repeat(scale, side)
     wide_beta = None if beta is None else _repeat(beta[None], side)
 
-    def fill(groups, rows):
+    def fill(groups: slice, rows: slice) -> None:
         out = wide_y[groups, rows]
         u = out if negative_slope is None else _scratch(out)
         np.subtract(wide[groups, rows], wide_mean[groups], out=u)
@@ -101,17 +112,15 @@ def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
 
 
 @override("normalize_sums", "numpy", lambda dy, cache, **_: usable(dy, cache))
-def normalize_sums(dy, cache, keep=True):
+def normalize_sums(dy: Array, cache: Any, keep: bool = True) -> tuple[Array, Array, Array | None]:
     """Return du, too, if there is an activation and `keep`: `normalize_backward` uses it up."""
     x, mean, rstd, _, y, negative_slope = cache
     side = _side_by_side(*x.shape)
     kept = np.empty(x.shape, x.dtype) if keep and y is not None else None
-    wide, wide_dy, wide_y, wide_kept = (
-        None if a is None else _widen(a, side) for a in (x, dy, y, kept)
-    )
+    wide, wide_dy, wide_y, wide_kept = (_widen(a, side) for a in (x, dy, y, kept))
     wide_mean = _repeat(mean, side)
 
-    def sums(groups, rows):  # of du and of du · (x − mean)
+    def sums(groups: slice, rows: slice) -> tuple[Array, Array]:  # of du and of du · (x − mean)
         du = wide_dy[groups, rows]
         if y is not None:
             out = _scratch(du, "du") if kept is None else wide_kept[groups, rows]
@@ -120,7 +129,7 @@ def normalize_sums(dy, cache, keep=True):
         centred = np.subtract(wide[groups, rows], wide_mean[groups], out=_scratch(du))
         return sum_rows(du), np.einsum("gmc,gmc->gc", du, centred)
 
-    def total(parts):  # (G, C)
+    def total(parts: Any) -> Array:  # (G, C)
         return sum(parts).reshape(-1, side, x.shape[2]).sum(axis=1)
 
     blocks = [zip(*row, strict=True) for row in _blocks(sums, wide)]
@@ -131,19 +140,19 @@ def normalize_sums(dy, cache, keep=True):
 
 
 @override("normalize_backward", "numpy", lambda dy, cache, *sums: usable(dy, cache, *sums))
-def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
+def normalize_backward(
+    dy: Array, cache: Any, sum_du: Array, sum_du_xhat: Array, du: Array = None
+) -> Array:
     """Write over `du`, if it is given."""
     x, mean, rstd, scale, y, negative_slope = cache
     side = _side_by_side(*x.shape)
     dx = np.empty(x.shape, x.dtype) if du is None else du
-    wide, wide_dy, wide_y, wide_dx = (
-        None if a is None else _widen(a, side) for a in (x, dy, y, dx)
-    )
+    wide, wide_dy, wide_y, wide_dx = (_widen(a, side) for a in (x, dy, y, dx))
     mean_du = _repeat(sum_du / x.shape[1], side)
     mean_du_xhat = _repeat(sum_du_xhat * rstd / x.shape[1], side)  # the rstd is that of x̂
     wide_mean, wide_scale = _repeat(mean, side), _repeat(scale, side)
 
-    def fill(groups, rows):  # dx = scale · (du − mean(du) − x̂ · mean(du x̂))
+    def fill(groups: slice, rows: slice) -> None:  # dx = scale · (du − mean(du) − x̂ · mean(du x̂))
         out = wide_dx[groups, rows]
         part = wide_dy[groups, rows] if du is None else out
         if du is None and y is not None:
@@ -160,7 +169,7 @@ def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
 
 
 @cache
-def _side_by_side(groups, pixels, channels) -> int:
+def _side_by_side(groups: int, pixels: int, channels: int) -> int:
     """Return how many pixels to see side by side as one row: a divisor of their number."""
     wanted = -(-ROW // channels)
     most = pixels if groups == 1 else pixels // 8  # of many groups, the channels' values count too
@@ -168,23 +177,25 @@ def _side_by_side(groups, pixels, channels) -> int:
     return next((n for n in divisors if n >= wanted), max(divisors, default=1))
 
 
-def _widen(x, side):
-    """See ``(G, M, C)`` as ``(G, M / side, side · C)``."""
+def _widen(x: Array, side: int) -> Array:
+    """See ``(G, M, C)`` as ``(G, M / side, side · C)``; None stays None."""
+    if x is None:
+        return None
     g, m, c = x.shape
     return x.reshape(g, m // side, side * c)
 
 
-def _repeat(values, side):
+def _repeat(values: Array, side: int) -> Array:
     """Repeat the channels' values ``(G, C)`` for each pixel of a row, ``(G, 1, side · C)``."""
     return np.tile(values, (1, side))[:, None]
 
 
-def _scratch(like, name="centred"):
+def _scratch(like: Array, name: str = "centred") -> Array:
     """Return an array of the shape and dtype of `like` whose content matters to this block only."""
     return workspace(f"normalize {name}", like.shape, like.dtype)
 
 
-def _blocks(function, x, most=SLICE) -> list:
+def _blocks(function: Callable[..., Any], x: Array, most: int = SLICE) -> list:
     """Call ``function(groups, rows)`` with slices that cut ``x`` (G, M, C) into fixed blocks.
 
     A block has `most` rows at most.  Returns a list for each range of groups: the results of its

@@ -6,10 +6,11 @@ import numpy as np
 
 from tinygan.fast.cpu.slices import usable
 from tinygan.fast.dispatch import override
+from tinygan.machine.arrays import Array, Size
 
 
 @override("reflection_pad", "numpy", usable)
-def reflection_pad(x, padding):
+def reflection_pad(x: Array, padding: Size) -> Array:
     ph, pw = padding
     n, h, w, c = x.shape
     y = np.empty((n, h + 2 * ph, w + 2 * pw, c), x.dtype)
@@ -25,7 +26,7 @@ def reflection_pad(x, padding):
 
 
 @override("reflection_pad_backward", "numpy", usable)
-def reflection_pad_backward(dy, padding):
+def reflection_pad_backward(dy: Array, padding: Size) -> Array:
     ph, pw = padding
     h, w = dy.shape[1] - 2 * ph, dy.shape[2] - 2 * pw
     rows = dy[:, ph : ph + h].copy()
@@ -40,7 +41,7 @@ def reflection_pad_backward(dy, padding):
 
 
 @override("upsample", "numpy", usable)
-def upsample(x, scale):
+def upsample(x: Array, scale: Size) -> Array:
     sh, sw = scale
     n, h, w, c = x.shape
     y = np.empty((n, h, sh, w, sw, c), x.dtype)
@@ -49,7 +50,7 @@ def upsample(x, scale):
 
 
 @override("upsample_backward", "numpy", usable)
-def upsample_backward(dy, scale):
+def upsample_backward(dy: Array, scale: Size) -> Array:
     sh, sw = scale
     n, h, w, c = dy.shape
     blocks = dy.reshape(n, h // sh, sh, w // sw, sw, c)

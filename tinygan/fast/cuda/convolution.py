@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tinygan.fast.cuda.module import blocks, launch
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, Size, get_xp
 
 
-def patches(x, kernel_size, stride, padding, rows, columns):
+def patches(
+    x: Array, kernel_size: Size, stride: Size, padding: Size, rows: int, columns: int
+) -> Array:
     """Return the windows of `x` as rows: ``(N·rows·columns, KH·KW·C)``."""
     n, height, width, channels = x.shape
     shape = (n * rows * columns, kernel_size[0] * kernel_size[1] * channels)
@@ -19,7 +21,15 @@ def patches(x, kernel_size, stride, padding, rows, columns):
     return out
 
 
-def sum_patches(copies, out, kernel_size, stride, padding, rows, columns):
+def sum_patches(
+    copies: Array,
+    out: Array,
+    kernel_size: Size,
+    stride: Size,
+    padding: Size,
+    rows: int,
+    columns: int,
+) -> None:
     """Write the sum of each pixel's copies into `out` ``(N, H, W, C)``: the transpose of `patches`.
 
     `copies` is ``(N·rows·columns, KH·KW·C)``; both are without gaps.
@@ -31,13 +41,24 @@ def sum_patches(copies, out, kernel_size, stride, padding, rows, columns):
             padding, (rows, columns))  # fmt: skip
 
 
-def _launch(name, by, grid, source, out, size, kernel_size, stride, padding, places):
+def _launch(
+    name: str,
+    by: int,
+    grid: tuple[int, ...],
+    source: Array,
+    out: Array,
+    size: tuple[int, int, int],
+    kernel_size: Size,
+    stride: Size,
+    padding: Size,
+    places: Size,
+) -> None:
     height, width, channels = size
     launch(f"{name}_by_{by}", out.dtype, grid, source, out, height, width, channels // by,
            *kernel_size, *stride, *padding, *places)  # fmt: skip
 
 
-def _channels_at_once(channels, *arrays) -> int:
+def _channels_at_once(channels: int, *arrays: Array) -> int:
     """Return 4 where the memory's alignment allows that, else 1."""
     width = 4 * arrays[0].itemsize
     return 4 if channels % 4 == 0 and all(a.data.ptr % width == 0 for a in arrays) else 1

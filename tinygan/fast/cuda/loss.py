@@ -9,19 +9,19 @@ import numpy as np
 
 from tinygan.fast.cuda.module import THREADS, launch, usable
 from tinygan.fast.dispatch import override
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 _BLOCKS = 256  # at most, of which each adds up as many elements as it must
 _NUMBERS = (int, float, np.integer, np.floating)
 
 
-def _usable(prediction, target) -> bool:
+def _usable(prediction: Array, target: Array) -> bool:
     if isinstance(target, _NUMBERS):
         return usable(prediction)
     return usable(prediction, target) and target.shape == prediction.shape
 
 
-def _run(name, prediction, target):
+def _run(name: str, prediction: Array, target: Array) -> tuple[Array, Array]:
     xp, dtype, n = get_xp(prediction), prediction.dtype, prediction.size
     gradient = xp.empty_like(prediction)
     number = isinstance(target, _NUMBERS)
@@ -34,15 +34,15 @@ def _run(name, prediction, target):
 
 
 @override("bce_with_logits", "cupy", _usable)
-def bce_with_logits(score, target):
+def bce_with_logits(score: Array, target: Array) -> tuple[Array, Array]:
     return _run("bce_with_logits", score, target)
 
 
 @override("mse", "cupy", _usable)
-def mse(prediction, target):
+def mse(prediction: Array, target: Array) -> tuple[Array, Array]:
     return _run("mse", prediction, target)
 
 
 @override("l1", "cupy", _usable)
-def l1(prediction, target):
+def l1(prediction: Array, target: Array) -> tuple[Array, Array]:
     return _run("l1", prediction, target)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ _MOST_ELEMENTS = 1 << 30  # the kernels count elements in 32 bits
 _traffic: ContextVar[list | None] = ContextVar("tinygan.fast.cuda traffic", default=None)
 
 
-def usable(*arguments, **named) -> bool:
+def usable(*arguments: Any, **named: Any) -> bool:
     """Return whether the kernels can take the arrays among these arguments, and in tuples there.
 
     They take CuPy arrays that lie in memory without gaps, all float32 or all float64.
@@ -34,7 +36,7 @@ def usable(*arguments, **named) -> bool:
     return first.dtype.char in _TYPES and _are_whole(cupy, first.dtype, arguments)
 
 
-def _are_whole(cupy, dtype, arguments) -> bool:
+def _are_whole(cupy: Any, dtype: Any, arguments: Any) -> bool:
     for argument in arguments:
         if isinstance(argument, (tuple, list)):
             if not _are_whole(cupy, dtype, argument):
@@ -49,7 +51,7 @@ def _are_whole(cupy, dtype, arguments) -> bool:
 
 
 @contextmanager
-def counting_traffic():
+def counting_traffic() -> Iterator[list[int]]:
     """Within the scope, gather the bytes of the arrays of each kernel that runs, in a list."""
     counts: list[int] = []
     token = _traffic.set(counts)
@@ -60,7 +62,12 @@ def counting_traffic():
 
 
 def launch(
-    name: str, dtype, grid: tuple[int, ...], *arguments, block=(THREADS,), moved: int | None = None
+    name: str,
+    dtype: Any,
+    grid: tuple[int, ...],
+    *arguments: Any,
+    block: tuple[int, ...] = (THREADS,),
+    moved: int | None = None,
 ) -> None:
     """Run the kernel `name`, compiled for `dtype`, on ``grid`` blocks.
 
@@ -97,10 +104,10 @@ def source() -> str:
 
 
 @cache
-def _module(cupy, char):
+def _module(cupy: Any, char: str) -> Any:
     return cupy.RawModule(code=source(), options=("--std=c++17", f"-DREAL={_TYPES[char][0]}"))
 
 
 @cache
-def _kernel(cupy, char, name):
+def _kernel(cupy: Any, char: str, name: str) -> Any:
     return _module(cupy, char).get_function(name)

@@ -7,15 +7,17 @@ each kernel makes it of dy and y.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygan.fast.cuda.module import THREADS, blocks, launch, usable
 from tinygan.fast.dispatch import override
-from tinygan.machine.arrays import get_xp
+from tinygan.machine.arrays import Array, get_xp
 
 _BLOCKS = 1024  # of a reduction's first kernel: several for every multiprocessor of a large GPU
 _LEAST_PIXELS = 64  # of a part, for each of a block's rows of threads: fewer are not worth merging
 
 
-def _parts(groups, pixels, channels):
+def _parts(groups: int, pixels: int, channels: int) -> Any:
     """Return a block's shape, the grid, and the pixels of a part."""
     across = 32
     while across // 2 >= channels:
@@ -28,7 +30,7 @@ def _parts(groups, pixels, channels):
 
 
 @override("moments", "cupy", usable)
-def moments(x):
+def moments(x: Array) -> tuple[Array, Array]:
     groups, pixels, channels = x.shape
     xp, dtype = get_xp(x), x.dtype
     block, grid, part = _parts(groups, pixels, channels)
@@ -45,13 +47,23 @@ def moments(x):
 
 
 @override("move_running", "cupy", usable)
-def move_running(running_mean, running_var, mean, var, count, momentum):
+def move_running(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, count: int, momentum: float
+) -> None:
     launch("move_running", mean.dtype, blocks(mean.size), mean, var, running_mean, running_var,
            float(momentum), count / (count - 1), mean.size)  # fmt: skip
 
 
 @override("normalize", "cupy", usable)
-def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
+def normalize(
+    x: Array,
+    mean: Array,
+    var: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> tuple[Array, Any]:
     xp = get_xp(x)
     groups, pixels, channels = x.shape
     y = xp.empty_like(x)
@@ -61,12 +73,19 @@ def normalize(x, mean, var, gamma, beta, eps, negative_slope=None):
     return y, (x, mean, rstd, scale, None if negative_slope is None else y, negative_slope)
 
 
-def _slope(negative_slope) -> float:
+def _slope(negative_slope: float | None) -> float:
     """Return the slope for a kernel: where there is no activation, 1 changes nothing."""
     return 1.0 if negative_slope is None else float(negative_slope)
 
 
-def _sums(dy, x=None, mean=None, rstd=None, y=None, negative_slope=None):
+def _sums(
+    dy: Array,
+    x: Array = None,
+    mean: Array = None,
+    rstd: Array = None,
+    y: Array = None,
+    negative_slope: float | None = None,
+) -> Any:
     xp = get_xp(dy)
     groups, pixels, channels = dy.shape
     block, grid, part = _parts(groups, pixels, channels)
@@ -85,18 +104,20 @@ def _sums(dy, x=None, mean=None, rstd=None, y=None, negative_slope=None):
 
 
 @override("sum_channels", "cupy", usable)
-def sum_channels(dy):
+def sum_channels(dy: Array) -> Array:
     return _sums(dy.reshape(1, -1, dy.shape[-1]))[0][0]
 
 
 @override("normalize_sums", "cupy", usable)
-def normalize_sums(dy, cache, keep=True):
+def normalize_sums(dy: Array, cache: Any, keep: bool = True) -> tuple[Array, Array, Array | None]:
     x, mean, rstd, _, y, negative_slope = cache
     return *_sums(dy, x, mean, rstd, y, negative_slope), None
 
 
 @override("normalize_backward", "cupy", usable)
-def normalize_backward(dy, cache, sum_du, sum_du_xhat, du=None):
+def normalize_backward(
+    dy: Array, cache: Any, sum_du: Array, sum_du_xhat: Array, du: Array = None
+) -> Array:
     x, mean, rstd, scale, y, negative_slope = cache
     _, pixels, channels = x.shape
     dx = get_xp(x).empty_like(x)

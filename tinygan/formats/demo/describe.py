@@ -24,6 +24,9 @@ from tinygan.layers import (
     MaxPool2d,
     PixelShuffle,
     PReLU,
+    RandomColor,
+    RandomCutout,
+    RandomTranslation,
     ReflectionPad2d,
     ReLU,
     Reshape,
@@ -57,6 +60,9 @@ LAYERS: dict[type, tuple[str, ...]] = {
     Sigmoid: (),
     Dropout: (),
     GaussianNoise: (),
+    RandomColor: (),
+    RandomCutout: (),
+    RandomTranslation: (),
     Flatten: (),
 }
 """The numbers that each layer is made with, by its exact type."""

@@ -7,7 +7,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, Template
 from markupsafe import Markup
 
 import tinygan
@@ -69,7 +69,7 @@ def _count(described: dict) -> int:
     return sum(1 + _count(layer) for layer in described.get("layers", ()))
 
 
-def _json(value) -> Markup:
+def _json(value: Any) -> Markup:
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # nothing in it can end the script element
 
@@ -78,6 +78,6 @@ def _text(name: str) -> str:
     return files("tinygan.formats.demo").joinpath(name).read_text(encoding="utf-8")
 
 
-def _template():
+def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True)
     return environment.from_string(_text("page.html.jinja"))

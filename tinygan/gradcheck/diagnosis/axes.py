@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match, subsets
 
 
 def wrong_axis(evidence: Evidence, name):
@@ -23,7 +21,7 @@ def wrong_axis(evidence: Evidence, name):
         summands[f"dy·∂y/∂{name}"] = [dy * slope for dy in evidence.dys]
     correct = None
     for label, values in summands.items():
-        for axes in _subsets(evidence.y.ndim):
+        for axes in subsets(range(evidence.y.ndim)):
             predicted = [_reduced(v.sum(axis=axes), shape) for v in values]
             if all(p is not None for p in predicted) and evidence.close(predicted, right):
                 correct = (label, axes)
@@ -33,7 +31,7 @@ def wrong_axis(evidence: Evidence, name):
     if correct is None:
         return []
     label, axes = correct
-    for other in _subsets(evidence.y.ndim):
+    for other in subsets(range(evidence.y.ndim)):
         if other == axes:
             continue
         for what, function in (("summed", np.sum), ("averaged", np.mean)):
@@ -74,7 +72,7 @@ def _summands(evidence):
     found = {"dy": evidence.dys}
     x = evidence.subject.tensors[evidence.input_name]
     if x.shape == evidence.y.shape:
-        for axes in _subsets(x.ndim):
+        for axes in subsets(range(x.ndim)):
             centred = x - x.mean(axis=axes, keepdims=True)
             std = np.sqrt((centred**2).mean(axis=axes, keepdims=True) + 1e-5)
             found[f"dy·(x normalised over {axes})"] = [dy * centred / std for dy in evidence.dys]
@@ -88,8 +86,3 @@ def _reduced(total, shape):
     if total.shape == tuple(shape):
         return total
     return total.reshape(shape) if total.size == np.prod(shape) else None
-
-
-def _subsets(ndim):
-    for count in range(1, ndim + 1):
-        yield from combinations(range(ndim), count)

@@ -7,8 +7,10 @@ right gradient: with random numbers, coincidences have no chance.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -18,6 +20,13 @@ from tinygan.gradcheck.subject import BackwardError
 LARGEST_JACOBIAN = 2_000_000
 LARGEST_ANALYTIC = 600
 """Outputs up to which the analytic Jacobian is found, one way back for each."""
+
+
+def subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    """Yield every choice of one or more axes, the smallest first."""
+    axes = tuple(axes)
+    for count in range(1, len(axes) + 1):
+        yield from combinations(axes, count)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,9 @@ fitting them to the analytic one shows which way is missing or weighted wrongly.
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match, subsets
 
 WAYS = (
     "dy itself",
@@ -29,7 +27,7 @@ def normalisation(evidence: Evidence, name):
     if name != evidence.input_name or x.shape != evidence.y.shape or x.ndim < 2:
         return []
     right, found = evidence.right(name), evidence.analytic(name)
-    for axes in _subsets(x.ndim):
+    for axes in sorted(subsets(range(x.ndim)), key=len, reverse=True):
         count = int(np.prod([x.shape[a] for a in axes]))
         if count < 4:
             continue
@@ -48,7 +46,7 @@ def _against(evidence, x, dys, axes, count, true, found):
     got = _fit(_ways(dys, xhat, axes), found, axes, tolerance)
     if got is not None and true is not None:
         return _compare(true, got, count)
-    for other in _subsets(x.ndim):
+    for other in sorted(subsets(range(x.ndim)), key=len, reverse=True):
         if other == axes:
             continue
         for label, mean_axes, var_axes in (
@@ -161,8 +159,3 @@ def _compare(true, got, count):
         )
         return [Match("missing term", text, 1)]
     return []
-
-
-def _subsets(ndim):
-    for count in range(ndim, 0, -1):
-        yield from combinations(range(ndim), count)

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match, subsets
 from tinygan.gradcheck.numeric import Numeric
 
 
@@ -121,7 +121,7 @@ def _slopes_agree(evidence, tensors, name, directions, found):
             slope = float((value * dy).sum())
             if abs(slope - found[k][d]) > 10 * evidence.tolerance * size:
                 return False
-            differs |= abs(slope - float((here * dy).sum())) > 1e-3 * size
+            differs |= bool(abs(slope - float((here * dy).sum())) > 1e-3 * size)
     return differs
 
 
@@ -155,6 +155,4 @@ def shifted(evidence: Evidence, name):
 
 
 def _subsets(shape):
-    axes = [i for i, n in enumerate(shape) if n > 1]
-    for count in range(1, len(axes) + 1):
-        yield from combinations(axes, count)
+    return subsets(i for i, n in enumerate(shape) if n > 1)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Match, subsets
 from tinygan.gradcheck.diagnosis.scale import ratio
 
 
@@ -22,7 +20,7 @@ def residue(evidence: Evidence, name):
             times = "" if abs(c - 1) < 1e-6 else f"{c:.6g} times "
             text = f"{times}{label} has to be added: a term is missing, or wrong"
             return [Match("missing term", text, 2 if abs(abs(c) - 1) < 1e-6 else 3)]
-    for axes in _subsets(found[0].ndim):
+    for axes in subsets(range(found[0].ndim)):
         for spot, what in ((found, "is missing"), (right, "is there once too often")):
             other = right if spot is found else found
             centred = [g - g.mean(axis=axes, keepdims=True) for g in spot]
@@ -34,11 +32,6 @@ def residue(evidence: Evidence, name):
         text = "the gradient has a part that does not depend on dy"
         return [Match("upstream ignored", text, 3)]
     return []
-
-
-def _subsets(ndim):
-    for count in range(1, ndim + 1):
-        yield from combinations(range(ndim), count)
 
 
 def _candidates(evidence, name):

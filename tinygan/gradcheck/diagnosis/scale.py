@@ -84,7 +84,7 @@ def ratio(found, right, tolerance):
 
 def _name_factor(evidence, name, c) -> str:
     """Say which number c is: a plain one, or a size, told apart by changing the sizes."""
-    sizes = _sizes(evidence, name)
+    sizes = _sizes(evidence)
     fits = [label for label, value in sizes.items() if abs(c / value - 1) < 1e-4]
     if len(fits) > 1:
         for axis in range(evidence.subject.tensors[evidence.input_name].ndim):
@@ -94,7 +94,7 @@ def _name_factor(evidence, name, c) -> str:
             now = _ratio_at(other, name, evidence)
             if now is None:
                 continue
-            grown = _sizes(other, name)
+            grown = _sizes(other)
             kept = [label for label in fits if abs(now / grown[label] - 1) < 1e-3]
             fits = kept or fits
             if len(fits) == 1:
@@ -105,17 +105,15 @@ def _name_factor(evidence, name, c) -> str:
     return f"{number}: off by a factor of {fits[0]}"
 
 
-def _sizes(evidence, name):
+def _sizes(evidence):
     """Return the numbers that gradients are wrongly multiplied by, simplest first."""
     found = {"−1 (the sign)": -1.0, "2": 2.0, "1/2": 0.5, "−2": -2.0, "−1/2": -0.5}
-    shapes = [
-        (
-            "NHWC" if evidence.subject.tensors[evidence.input_name].ndim == 4 else "NDEF",
-            evidence.subject.tensors[evidence.input_name].shape,
-        )
-    ]
+    x = evidence.subject.tensors[evidence.input_name]
+    shapes = [(tuple("NHWC" if x.ndim == 4 else "NDEF"), x.shape)]
     if np.ndim(evidence.y):
-        letters = ("N", "OH", "OW", "O") if evidence.y.ndim == 4 else ("N", "O", "P", "Q")
+        letters: tuple[str, ...] = (
+            ("N", "OH", "OW", "O") if evidence.y.ndim == 4 else ("N", "O", "P", "Q")
+        )
         shapes.append((letters, evidence.y.shape))
     for other, value in evidence.subject.tensors.items():
         if other != evidence.input_name and value.ndim == 4:

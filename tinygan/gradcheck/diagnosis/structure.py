@@ -51,5 +51,14 @@ def coupling(evidence: Evidence, name):
     if extra.any():
         text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
         return [Match("wrong axis", text, 4)]
-    text = "a term through a mean or a sum over many elements is missing or wrong"
-    return [Match("missing term", text, 4)]
+    if len(right) != right.shape[1]:
+        return []
+    coupled = ~np.eye(len(right), dtype=bool) & (np.abs(right) > 1e-6 * size)
+    share = found[coupled] / right[coupled]
+    if not share.size or np.ptp(share) > 1e-4 * max(1, np.abs(share).max()):
+        return []
+    if abs(share[0]) < 1e-5:
+        text = "a term through a mean or a sum over many elements is missing"
+        return [Match("missing term", text, 4)]
+    text = f"a term through a mean or a sum over many elements is {share[0]:.4g} times too large"
+    return [Match("constant factor", text, 4)]

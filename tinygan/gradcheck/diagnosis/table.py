@@ -1,6 +1,12 @@
 """Hypotheses about a wrong gradient, each a test that the numbers pass or fail."""
 
 from tinygan.gradcheck.diagnosis.axes import wrong_axis
+from tinygan.gradcheck.diagnosis.chain import (
+    behind_a_product,
+    factor_of_dy,
+    halves_exchanged,
+    norm_held_fixed,
+)
 from tinygan.gradcheck.diagnosis.conv import stride_or_padding
 from tinygan.gradcheck.diagnosis.elementwise import elementwise
 from tinygan.gradcheck.diagnosis.norm import normalisation
@@ -38,7 +44,11 @@ HYPOTHESES = [
     (1, stride_or_padding),
     (1, normalisation),
     (0, upstream_rearranged),
+    (1, behind_a_product),
+    (1, halves_exchanged),
     (2, elementwise),
+    (2, factor_of_dy),
+    (2, norm_held_fixed),
     (2, residue),
     (2, jacobian_transposed),
     (2, from_another_tensor),

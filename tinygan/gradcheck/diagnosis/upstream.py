@@ -134,7 +134,7 @@ def contributions(evidence: Evidence, name):
     dropped, extra = there & ~seen, seen & ~there
     if (agree | dropped).all() and not extra.any():
         return [_dropped(evidence, name, there, dropped)]
-    return _switched_outputs(right, found, there, seen, agree, size)
+    return _switched_outputs(right, found, size)
 
 
 def _dropped(evidence, name, there, dropped):
@@ -191,7 +191,7 @@ def _scattered(outputs):
     return True
 
 
-def _switched_outputs(right, found, there, seen, agree, size):
+def _switched_outputs(right, found, size):
     """Each output's slope is right, zero, or a fixed multiple: a mask decides wrongly."""
     ratios = []
     for j in range(right.shape[1]):
@@ -220,11 +220,24 @@ def _switched_outputs(right, found, there, seen, agree, size):
 
 
 def not_linear(evidence: Evidence, name):
-    """Every right backward pass is linear in dy."""
+    """Every right backward pass is linear in dy; this one is not: how?"""
     if evidence.linear or evidence.is_loss:
         return []
-    text = (
-        "the gradient is not linear in dy: something that should depend on x (a mask) is computed "
-        "from dy"
-    )
-    return [Match("wrong mask", text, 3)]
+    dy, other = evidence.dys[:2]
+
+    def walk(upstream):
+        return evidence.walk(upstream)[name]
+
+    nothing, here, there = walk(0 * dy), walk(dy), walk(other)
+    if np.any(nothing):
+        parts = (here - nothing) - 2 * (there - nothing)
+        if evidence.close([walk(dy - 2 * other) - nothing], [parts]):
+            text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
+            return [Match("upstream ignored", text, 2)]
+        return []
+    if evidence.close([walk(3 * dy)], [3 * here]) and not evidence.close([walk(-dy)], [-here]):
+        text = (
+            "the gradient is not linear in dy: a mask that should depend on x is computed from dy"
+        )
+        return [Match("wrong mask", text, 3)]
+    return []

@@ -233,11 +233,16 @@ class CycleGAN(Translates):
         augment = augmentations(self.options.augment, (self.options.seed, _AUGMENT, step))
         x, y = self.upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
-        networks = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
-        optimizers = (self.optimizers[name] for name in ("adam_G", "adam_D_X", "adam_D_Y"))
+        G, F, D_X, D_Y = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
+        adams = [self.optimizers[f"adam_{name}"] for name in ("G", "D_X", "D_Y")]
         losses = cyclegan.train_step(
-            *networks,
-            *optimizers,
+            G,
+            F,
+            D_X,
+            D_Y,
+            adams[0],
+            adams[1],
+            adams[2],
             x,
             y,
             objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.data import DRAWN_SETS, DataError, ImageFolder, checksum
+from tinygan.data.drawing import DrawnImages
 from tinygan.errors import UserError
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.draws import FRESH, some
@@ -63,7 +65,13 @@ def load_domains(options: CycleGANOptions, scales: dict[str, Any] | None = None)
     return _folders(options, scales or {}) if options.data else _drawn(options)
 
 
-def _read(options, root, names, size, scale=None) -> ImageFolder:
+def _read(
+    options: Any,
+    root: Path,
+    names: Sequence[str],
+    size: int,
+    scale: dict[str, Any] | None = None,
+) -> ImageFolder:
     """Read the first of some folders that is there."""
     path = _find(root, names)
     scale = {"range": options.range} if options.range else scale
@@ -72,7 +80,7 @@ def _read(options, root, names, size, scale=None) -> ImageFolder:
     )
 
 
-def _find(root, names) -> Path:
+def _find(root: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (root / name).is_dir():
             return root / name
@@ -83,7 +91,7 @@ def _find(root, names) -> Path:
     )
 
 
-def _folders(options, scales) -> Domains:
+def _folders(options: Any, scales: dict[str, Any]) -> Domains:
     root = Path(options.data)
     for domain in "AB":
         _find(root, [f"train{domain}"])  # both, before the time it takes to read one
@@ -105,7 +113,9 @@ def _folders(options, scales) -> Domains:
     return Domains(A, B, test_A, test_B, None, source | _content(A, B))
 
 
-def _makers(options, name: str | None):
+def _makers(
+    options: CycleGANOptions, name: str | None
+) -> tuple[str, list[Callable[..., DrawnImages]]]:
     name = name or options.dataset or options.drawn
     if len(DRAWN_SETS.get(name, ())) != 2:
         raise UserError(f"--dataset {name}: a cyclegan is measured on {options.drawn}")
@@ -113,7 +123,7 @@ def _makers(options, name: str | None):
     return name, [partial(maker, **common) for maker in DRAWN_SETS[name]]
 
 
-def _drawn(options) -> Domains:
+def _drawn(options: Any) -> Domains:
     name, (draw_A, draw_B) = _makers(options, None)
     count, load_size, size = options.dataset_size, options.load_size, options.image_size
     refuse_above(
@@ -128,7 +138,7 @@ def _drawn(options) -> Domains:
     return Domains(A, B, x[:_SAMPLES], y[:_SAMPLES], (x, y), described)
 
 
-def _content(A, B) -> dict:
+def _content(A: np.ndarray, B: np.ndarray) -> dict:
     counts = {"images": len(A) + len(B), "images_A": len(A), "images_B": len(B)}
     return counts | {"checksum": checksum(A, B)}
 

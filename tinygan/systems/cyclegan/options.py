@@ -8,7 +8,8 @@ from functools import partial
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.systems.augmenting import augment_option, lr_d_option
-from tinygan.systems.options import Options, choice, inherit, number, option, switch, whole
+from tinygan.systems.kinds import choice, number, switch, whole
+from tinygan.systems.options import Options, inherit, option
 from tinygan.systems.presets import Preset
 
 __all__ = ["CycleGANOptions"]

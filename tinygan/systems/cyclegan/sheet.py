@@ -50,7 +50,7 @@ def save_translation_sheet(
     save_png(np.asarray(page), path)
 
 
-def _cells(images) -> np.ndarray:
+def _cells(images: np.ndarray) -> np.ndarray:
     """Return pictures as RGB bytes, enlarged by a whole factor if they are small."""
     images = to_uint8(images)
     times = -(-_LEAST_CELL // images.shape[2])

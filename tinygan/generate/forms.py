@@ -1,0 +1,80 @@
+"""The forms in which generated pictures are written: a sheet, single files, an animation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tinygan.data.animation import ANIMATIONS, save_animation
+from tinygan.data.images import enlarge, load_image, save_grid, save_pictures, tile
+from tinygan.errors import UserError
+from tinygan.files import new_folder
+from tinygan.runs.report.pictures import sample_files
+from tinygan.runs.run import Run
+
+__all__ = ["check_out", "write_history", "write_sheet", "write_single", "write_walk"]
+
+_AT_ONCE = 256  # pictures
+_WALK, _HISTORY = 50, 250  # milliseconds a frame
+_MOST_FRAMES = 200
+
+
+def check_out(out: Path, force: bool) -> str:
+    """Return the form that a path asks for: "sheet", "single" or "animation".
+
+    Raises
+    ------
+    UserError
+        If there is no such form, or something in the way.
+    """
+    kind = out.suffix.lower()
+    if not kind or (out.is_dir() and kind != ".png" and kind not in ANIMATIONS):
+        if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+            raise UserError(f"--out {out}: expected a new or an empty folder")
+        return "single"
+    if kind != ".png" and kind not in ANIMATIONS:
+        raise UserError(
+            f"--out {out}: expected the name of a .png file, of a .gif or .webp animation, or of a "
+            "folder"
+        )
+    if os.path.lexists(out) and (out.is_dir() or not force):
+        raise UserError(f"--out {out}: is there already; --force replaces it")
+    return "sheet" if kind == ".png" else "animation"
+
+
+def write_sheet(images: np.ndarray, out: Path, columns: int, scale: int) -> None:
+    """Write all images on one sheet."""
+    save_grid(enlarge(images, scale), out, columns)
+
+
+def write_single(run: Run, z: np.ndarray, out: Path, scale: int) -> None:
+    """Write one file a picture, of its exact size, into a new folder."""
+    with new_folder(out) as folder:
+        for i in tqdm(range(0, len(z), _AT_ONCE), unit_scale=_AT_ONCE, disable=None):
+            images = run.drawing().draw(z[i : i + _AT_ONCE])
+            save_pictures(enlarge(images, scale), folder, i)
+
+
+def write_walk(run: Run, z: np.ndarray, out: Path, columns: int, scale: int) -> None:
+    """Write an animation of a walk, z ``(frames, count, noise_size)``."""
+    frames = tqdm(z, unit="frame", disable=None)
+    sheets = (tile(enlarge(run.drawing().draw(at), scale), columns) for at in frames)
+    save_animation(sheets, out, _WALK)
+
+
+def write_history(folder: Path, out: Path, scale: int) -> int:
+    """Write an animation of a run's samples over time; return how many frames it has."""
+    sheets = []
+    for _, path in sample_files(folder / "samples", _MOST_FRAMES):
+        try:
+            sheets.append(load_image(path))
+        except Exception:  # Pillow raises a dozen kinds for damaged files: one frame fewer
+            continue
+    sheets = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]
+    if not sheets:
+        raise UserError(f"{folder}: there are no samples in it")
+    save_animation((enlarge(sheet[None], scale)[0] for sheet in sheets), out, _HISTORY)
+    return len(sheets)
