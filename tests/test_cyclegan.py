@@ -188,6 +188,11 @@ def test_every_loss_is_the_papers_equation():
         "L_D_Y": ((1 - D_Y.predict(y)) ** 2).mean() + (D_Y.predict(fake_y) ** 2).mean(),  # (8)
     }
     expected["L_D"] = expected["L_D_X"] + expected["L_D_Y"]  # (3)
+    for name, D, images in (
+        *(("D_X_real", D_X, x), ("D_X_fake", D_X, fake_x)),
+        *(("D_Y_real", D_Y, y), ("D_Y_fake", D_Y, fake_y)),
+    ):
+        expected[name] = np.clip(D.predict(images), 0, 1).mean()
     expected["L_G"] = (  # (6)
         2.0 * expected["L_GAN"] + 3.0 * expected["L_identity"] + 7.0 * expected["L_cyc"]
     )

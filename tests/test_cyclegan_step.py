@@ -33,12 +33,13 @@ def take_steps(networks, initial, batches, lambdas):
     ]
     names = ("lambda_gan", "lambda_identity", "lambda_cycle")
     objective = CycleObjective(**dict(zip(names, lambdas, strict=True)))
-    return [
+    metrics = [
         cyclegan.train_step(
             *networks, *adams, x.astype(np.float64), y.astype(np.float64), objective=objective
         )
         for x, y in batches
     ]
+    return [{name: value for name, value in m.items() if name[:2] == "L_"} for m in metrics]
 
 
 def compare(networks, losses, expected_losses, expected_gradients, expected_weights):

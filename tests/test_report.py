@@ -39,7 +39,7 @@ def test_training_leaves_a_whole_page(run):
         assert word in text, word
     steps = re.findall(r'<img data-step="(\d+)"', page)
     assert steps == ["3", "6", "7"]
-    assert page.count("<svg") == 3  # losses, scores, diversity
+    assert page.count("<svg") == 4  # losses, scores, distance, diversity
 
 
 def test_it_needs_nothing_but_itself(run):
@@ -134,7 +134,7 @@ def test_both_systems(tmp_path):
     page = (run / "report.html").read_text(encoding="utf-8")
     for word in ("Identity loss", "Cycle-consistency loss", "2 of 2"):
         assert word in text_of(page), word
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 7
 
 
 def test_curves_are_where_their_values_are():

@@ -30,7 +30,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_they_resume_with_the_metrics_they_had_then(system, run):
+def test_they_resume_with_the_metrics_they_had_then(system, run, capsys):
     before = contents(run / "checkpoints")
     words = [system, "--resume", run, "--steps", 6, "--threads", 1]
     assert train(*words, tiny=False) == 0
@@ -42,6 +42,7 @@ def test_they_resume_with_the_metrics_they_had_then(system, run):
         del row["seconds"]
         for name, value in row.items():
             assert found[row["step"]][name] == pytest.approx(value, rel=2e-5), name
+    assert "cannot" not in capsys.readouterr().err  # plots and report of rows that lack new metrics
     after = contents(run / "checkpoints")
     assert before.items() < after.items(), "an old checkpoint is never rewritten"
 

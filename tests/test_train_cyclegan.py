@@ -15,11 +15,14 @@ from training import rows, timeless
 from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
+from tinygan.runs.checkpoint import read_checkpoint
+from tinygan.runs.watched import read_watch
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
 from tinygan.systems.resolving import resolve, stored
 from tinygan.train.__main__ import main
 
 PRESETS = CycleGANOptions.presets
+ANSWERS = ["D_X_real", "D_X_fake", "D_Y_real", "D_Y_fake"]
 LOSSES = ["L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y"]
 SMALL = {
     "image_size": 16,
@@ -78,6 +81,7 @@ def test_the_run_folder_holds_what_it_should(run):
         "metrics.jsonl",
         "losses.png",
         "report.html",
+        "watch.jsonl",
         *(f"samples/step-00000{i}.png" for i in (3, 6, 8)),
         *(f"checkpoints/step-00000{i}.safetensors" for i in (4, 8)),
     }
@@ -87,22 +91,22 @@ def test_metrics_hold_every_loss(run):
     found = rows(run)
     assert [row["step"] for row in found] == list(range(1, 9))
     for row in found:
-        assert list(row) == ["step", "epoch", *LOSSES, "lr", "seconds"]
+        assert list(row) == ["step", "epoch", *LOSSES, "lr", *ANSWERS, "seconds"]
         weighted = row["L_GAN"] + 5 * row["L_identity"] + 10 * row["L_cyc"]
         assert row["L_G"] == pytest.approx(weighted, rel=1e-5)
         assert row["L_D"] == pytest.approx(row["L_D_X"] + row["L_D_Y"], rel=1e-5)
         assert row["lr"] == pytest.approx(2e-4)
 
 
-def test_the_five_plots_are_those_of_the_figures(run):
-    assert [next(iter(panel.lines)) for panel in CycleGAN.panels] == [
+def test_the_first_five_plots_are_those_of_the_figures(run):
+    assert [next(iter(panel.lines)) for panel in CycleGAN.panels[:5]] == [
         "L_G",
         "L_D",
         "L_GAN",
         "L_identity",
         "L_cyc",
     ]
-    assert [panel.title[:3] for panel in CycleGAN.panels] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
+    assert [panel.title[:3] for panel in CycleGAN.panels] == [f"({c})" for c in "abcdef"]
     assert Image.open(run / "losses.png").size[1] > 1500
 
 
@@ -202,6 +206,21 @@ def test_the_rate_reaches_all_optimisers_and_the_metrics(tmp_path):
     assert [row["lr"] for row in rows(tmp_path / "run")] == pytest.approx([1e-3] * 12 + [5e-4] * 12)
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--norm", "batch"], True),
+        (["--norm", "batch", "--batch-size", 2], False),
+        (["--norm", "instance"], False),
+    ],
+)
+def test_batch_normalization_of_one_picture_is_warned_of(words, warned, tmp_path, capsys):
+    assert train("--steps", 1, *words, "--out", tmp_path / "run") == 0
+    told = capsys.readouterr().err
+    assert ("warning: batch normalization with --batch-size 1" in told) == warned
+    assert ("--norm instance" in told) == warned
+
+
 # --- taking up again --------------------------------------------------------------------------
 
 
@@ -236,6 +255,24 @@ def finished(tmp_path):
     out = tmp_path / "run"
     assert train("--epochs", 2, "--decay-from", 0, "--lr", 0.001, "--out", out) == 0
     return out
+
+
+def test_the_distance_to_the_truth_is_noted_at_each_checkpoint_and_the_best_kept(run, tmp_path):
+    scored = read_watch(run / "watch.jsonl")
+    assert [line["step"] for line in scored] == [4, 8]
+    for line in scored:
+        file = run / "checkpoints" / f"step-{line['step']:06d}.safetensors"
+        assert line["score"] == read_checkpoint(file).score
+        assert line["left_alone"] == build().translation_errors()[0][1]
+    newest = read_checkpoint(run / "checkpoints" / "step-000008.safetensors")
+    assert newest.best.score == min(line["score"] for line in scored)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Distance to the true translation" in page
+    longer = tmp_path / "run"
+    shutil.copytree(run, longer)
+    (longer / "checkpoints" / "step-000008.safetensors").unlink()
+    assert go_on(longer) == 0
+    assert (longer / "watch.jsonl").read_bytes() == (run / "watch.jsonl").read_bytes()
 
 
 def test_past_the_end_of_its_schedule_a_run_asks_how_the_rate_goes_on(finished, capsys):

@@ -4,6 +4,8 @@ The layers, losses and optimiser are here at the top; the two papers' systems ar
 `tinygan.models`, pictures in `tinygan.data`, training in `tinygan.train`.
 """
 
+from tinygan import starting as starting  # isort: skip - it minds Ctrl-C while the rest is loaded
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 import tinygan
+from tinygan import starting
 from tinygan.commands import run, say
 from tinygan.errors import UserError
 from tinygan.machine.allocator import keep_freed_memory
@@ -50,6 +51,8 @@ def _main(argv: list[str], own: bool) -> int:
         return 0
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
+    if own:
+        starting.watch()  # until the command itself has begun
     command = import_module(f"tinygan.{name}.__main__")
     if own and name == "train":
         keep_freed_memory()

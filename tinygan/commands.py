@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
+from tinygan import starting
 from tinygan.errors import DivergedError, UserError
 
 __all__ = [
@@ -53,6 +54,7 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
     """
     with _streams(), _own_warnings():
         try:
+            starting.over()
             return command() or 0
         except (UserError, DivergedError) as error:
             complain(f"{prog}: error: {error}")

@@ -123,13 +123,19 @@ def discriminator_objective(
     Real and generated pictures go through D_X as separate batches, since batch normalisation would
     otherwise let each see the other's statistics.
     """
-    loss = 0.0
+    return _judge(D_X, x, fake_x, objective)[0]
+
+
+def _judge(D_X, x, fake_x, objective):
+    """L_D_X, and the means of what D_X answers to real and to generated pictures."""
+    loss, means = 0.0, []
     for images, real in ((x, True), (fake_x, False)):
         score, D_backward = D_X(images)
         part, dscore = objective.adversarial.discriminator(score, real)
         D_backward(objective.lambda_discriminator * dscore, input_gradient=False)
         loss = loss + part
-    return loss
+        means.append(objective.adversarial.probability(score).mean())
+    return loss, *means
 
 
 def train_step(
@@ -172,7 +178,8 @@ def train_step(
     -------
     dict
         ``L_G``, ``L_GAN``, ``L_identity``, ``L_cyc``, ``L_D``, ``L_D_X``, ``L_D_Y`` as in equations
-        (2)–(8), before any coefficient; scalars on the backend of `x`.
+        (2)–(8), before any coefficient, and the means ``D_X_real``, ``D_X_fake``, ``D_Y_real``,
+        ``D_Y_fake`` of the discriminators' answers as probabilities; scalars on the backend of `x`.
 
     References
     ----------
@@ -189,12 +196,14 @@ def train_step(
 
     opt_D_X.zero_grad()
     seen_x, _ = augment(x)
-    L_D_X = discriminator_objective(D_X, seen_x, pool_X(fake_x), objective=objective)
+    L_D_X, D_X_real, D_X_fake = _judge(D_X, seen_x, pool_X(fake_x), objective)
     opt_D_X.step()
 
     opt_D_Y.zero_grad()
     seen_y, _ = augment(y)
-    L_D_Y = discriminator_objective(D_Y, seen_y, pool_Y(fake_y), objective=objective)
+    L_D_Y, D_Y_real, D_Y_fake = _judge(D_Y, seen_y, pool_Y(fake_y), objective)
     opt_D_Y.step()
 
-    return losses | {"L_D": L_D_X + L_D_Y, "L_D_X": L_D_X, "L_D_Y": L_D_Y}
+    losses |= {"L_D": L_D_X + L_D_Y, "L_D_X": L_D_X, "L_D_Y": L_D_Y}
+    means_X = {"D_X_real": D_X_real, "D_X_fake": D_X_fake}
+    return losses | means_X | {"D_Y_real": D_Y_real, "D_Y_fake": D_Y_fake}

@@ -6,7 +6,7 @@
         config.json                    what was asked for, resolved, and with what it is computed
         report.html                    all about it, to look at in a browser while it runs
         metrics.jsonl                  one line a step
-        watch.jsonl                    how varied the samples are, and warnings
+        watch.jsonl                    how varied the samples are, how far from the data; warnings
         losses.png                     the curves of the metrics
         samples/step-000100.png        what the networks make, from the same noise each time
         checkpoints/step-000250.safetensors

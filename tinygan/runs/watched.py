@@ -1,4 +1,4 @@
-"""``watch.jsonl``: how varied the samples of a run were, and the warnings that were given."""
+"""``watch.jsonl``: how varied a run's samples and how far they were, and what was warned of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _LOOK = ("diversity", "nearest", "data_diversity", "data_nearest")
 def read_watch(path: Path) -> list[dict[str, Any]]:
     """Return the lines of the file, up to the first that is cut or damaged; none without a file.
 
-    Each has its ``step``, and the numbers of a look at the samples or the words of a warning.
+    Each has its ``step``, and the numbers of a look at the samples, a ``score`` and what to compare
+    it with, or the words of a warning.
     """
     lines: list[dict[str, Any]] = []
     if not path.is_file():
@@ -35,6 +36,8 @@ def _line(text: bytes) -> dict[str, Any] | None:
         return None
     if all(_is_number(line.get(name)) for name in _LOOK):
         return line
+    if "score" in line:
+        return line if all(map(_is_number, line.values())) else None
     words = [line.get(name) for name in ("warning", "text")]
     return line if all(isinstance(word, str) for word in words) else None
 

@@ -128,10 +128,14 @@ class System:
         The dataclass of its options.
     metric_names : tuple of str
         The keys of what `step` returns, in the order in which they stand in ``metrics.jsonl``.
+    later_metrics : tuple of str
+        Those of them that runs lack which are older than the metric.
     labels : dict of str to str
         The metrics that are shown while training, and what they are called there.
     panels : tuple of Panel
         The charts of ``losses.png`` and the report.
+    score_panel : Panel
+        The chart of `score` and `score_references`, for the report.
     advice : dict of str to str
         What to try against the warnings "D is winning", "D has lost" and "mode collapse".
     smaller : str
@@ -153,8 +157,17 @@ class System:
     title: ClassVar[str] = "a system of your own"
     Options: ClassVar[type[Options]] = Options
     metric_names: ClassVar[tuple[str, ...]] = ()
+    later_metrics: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[dict[str, str]] = {}
     panels: ClassVar[tuple[Panel, ...]] = ()
+    score_panel: ClassVar[Panel] = Panel(
+        "Distance to the data",
+        {"distance": "score"},
+        (
+            "Measured at each checkpoint, with few pictures; lower is better. The checkpoint with "
+            "the lowest is kept, and --best uses it. python -m tinygan.evaluate measures more.",
+        ),
+    )
     advice: ClassVar[dict[str, str]] = {}
     smaller: ClassVar[str] = "--width"
     file: ClassVar[SystemFile | None] = None
@@ -281,6 +294,10 @@ class System:
         It is asked for at each checkpoint, and the checkpoint with the lowest is kept for good.
         """
         return None
+
+    def score_references(self) -> dict[str, float]:
+        """Return what a reader can compare the score with, by the names in `score_panel`."""
+        return {}
 
     def extra_arrays(self) -> dict[str, np.ndarray]:
         """Return further state that a checkpoint must hold (an image pool), as NumPy arrays.

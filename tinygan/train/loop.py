@@ -97,6 +97,8 @@ def train(
                 keeper.add(system.train(next(batches), step), step, batches.waited_seconds)
                 done = step + 1
                 last = done == plan.steps or interrupt.signal is not None
+                if done % plan.checkpoint_every == 0 or last:
+                    keeper.measure(done)  # before the report is drawn, which shows it
                 if done % plan.sample_every == 0 or last:
                     shown(keeper.draw(done, last))
                 if done % plan.checkpoint_every == 0 or last:
@@ -136,6 +138,7 @@ class _Keeper:
         self.fresh: list[dict] = []
         self.pending: deque = deque()
         self.monitor = Monitor(system, run.path / "watch.jsonl", self.metrics.rows)
+        self.scored: tuple[int, float | None] = (-1, None)
         self.plotted = -math.inf
         self.clock = time.perf_counter()
 
@@ -215,10 +218,17 @@ class _Keeper:
             what = draw.__name__.replace("_", " ")
             self.progress.say(f"warning: cannot {what}: {error or type(error).__name__}")
 
+    def measure(self, done: int) -> None:
+        """Note how far the pictures are from the data."""
+        self.flush()
+        self.scored = done, self.system.score()
+        self.monitor.scored(*self.scored)
+
     def save(self, done: int) -> None:
         """Write a checkpoint; the metrics' lines are on the disk before it is."""
-        self.flush()
-        score = self.system.score()
+        if self.scored[0] != done:
+            self.measure(done)
+        score = self.scored[1]
         if score is not None and (self.best is None or score < self.best.score):
             self.best = Best(done, score)
         self.metrics.sync()

@@ -1,4 +1,4 @@
-"""``watch.jsonl``: how varied the samples were, and the warnings that were given."""
+"""``watch.jsonl``: how varied the samples and how far they were, and what was warned of."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ class Monitor:
         data = {f"data_{name}": value for name, value in asdict(alarms.data).items()}
         self._write({"step": step, **asdict(seen), **data})
         return self._noted(alarms.look(step, seen))
+
+    def scored(self, step: int, score: float | None) -> None:
+        """Note the distance to the data, see `System.score`, and what to compare it with."""
+        if score is not None:
+            self._write({"step": step, "score": score, **self.system.score_references()})
 
     def _watching(self, count: int = 64) -> Alarms:
         if self._alarms is None:

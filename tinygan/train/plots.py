@@ -32,13 +32,14 @@ def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
     Each curve is drawn pale as it is, and strong as a running mean over about a fortieth of it.
     """
     figure = new_figure(figsize=(8, 1 + 3.2 * len(panels)), layout="constrained")
-    steps = np.array([row["step"] for row in rows])
     for axes, panel in zip(
         figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
     ):
         for i, (label, name) in enumerate(panel.lines.items()):
-            values = np.array([row[name] for row in rows], float)
-            x, y = _thinned(steps, values)
+            known = [(row["step"], row[name]) for row in rows if name in row]
+            if not known:  # all steps were taken before the metric existed
+                continue
+            x, y = _thinned(*np.array(known, float).T)
             axes.plot(x, y, color=f"C{i}", alpha=0.25, linewidth=0.8)
             axes.plot(x, _smoothed(y), color=f"C{i}", linewidth=1.6, label=label)
         axes.set(title=panel.title, xlabel="step", ylim=panel.limits)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygan.errors import UserError
 from tinygan.files import replaced
+from tinygan.layers import BatchNorm2d
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
@@ -114,7 +115,7 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
         check_free(path)
     system = build(cls, options)
     taken = None if source is None else take_weights(source, system)
-    forecast = _introduce(system, given.get("force", False), say)
+    forecast = _introduce(system, given.get("force", False), say, warn)
     described = describe_run(system, total_steps(system))
     if taken is not None:
         say(str(taken))
@@ -158,7 +159,7 @@ def taken_up(
                 f"--resume {path}: the data are not those of this run: "
                 f"then {config.get('data')}, now {system.data}"
             )
-        forecast = _introduce(system, given.get("force", False), say)
+        forecast = _introduce(system, given.get("force", False), say, warn)
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
         start, best = (checkpoint.step, checkpoint.best) if checkpoint else (0, None)
         if start >= total_steps(system):
@@ -167,7 +168,8 @@ def taken_up(
             say(f"{path}: {_enough(system, start)}; give a larger --steps or --epochs to go on")
             yield None
             return
-        run.open_metrics(start, system.metric_names)
+        due = [name for name in system.metric_names if name not in system.later_metrics]
+        run.open_metrics(start, due)
         for error in errors:
             warn(f"warning: {error}; it is set aside, an older checkpoint is used")
         run.set_aside(start)
@@ -212,7 +214,7 @@ def build(cls: type[System], options: Options, noted: dict[str, Any] | None = No
     return system
 
 
-def _introduce(system: System, force: bool, say: Say) -> str:
+def _introduce(system: System, force: bool, say: Say, warn: Say) -> str:
     """Say what will be trained on what; say and return how much memory that takes."""
     sizes = ", ".join(
         f"{name} {sum(p.size for p in network.parameters()):,} parameters"
@@ -223,9 +225,21 @@ def _introduce(system: System, force: bool, say: Say) -> str:
     say(f"{system.name} on {where}: {sizes}; {system.data.get('images', '?')} images")
     if text := system.rate_text():
         say(text)
+    if system.options.batch_size == 1 and _normalizes_batches(system):
+        other = "--norm instance, or " if hasattr(system.options, "norm") else ""
+        warn(
+            "warning: batch normalization with --batch-size 1: in training each picture is "
+            "normalized by its own statistics, afterwards by running ones, so that what it makes "
+            f"then looks worse than what was trained; use {other}a larger --batch-size"
+        )
     forecast = check_memory(system, force)
     say(forecast)
     return forecast
+
+
+def _normalizes_batches(system: System) -> bool:
+    layers = (layer for network in system.networks.values() for _, layer in network.walk())
+    return any(isinstance(layer, BatchNorm2d) for layer in layers)
 
 
 def _enough(system: System, start: int) -> str:

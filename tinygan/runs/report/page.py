@@ -15,7 +15,7 @@ from tinygan.metrics.table import ROWS, cell
 from tinygan.runs.metrics import read_metrics
 from tinygan.runs.report.curves import Curve, chart
 from tinygan.runs.report.pictures import data_uri, sample_files
-from tinygan.runs.report.words import duration, panels
+from tinygan.runs.report.words import duration, panels, score_panel
 from tinygan.runs.watched import read_watch
 from tinygan.systems.system import Panel
 
@@ -92,7 +92,7 @@ def _content(
         "refresh_ms": REFRESH_SECONDS * 1000 if state == "training" else 0,
         "facts": _facts(config, rows),
         "warnings": [line for line in watched if "warning" in line],
-        "panels": _panels(config, rows, given_panels),
+        "panels": _panels(config, rows, given_panels) + _scores(config, watched),
         "diversity": _diversity(watched),
         "frames": frames,
         "last": data_uri(samples[-1][1]) if samples else None,
@@ -122,22 +122,33 @@ def _facts(config: dict[str, Any], rows: list[dict]) -> list[tuple[str, str]]:
 
 
 def _panels(config: dict[str, Any], rows: list[dict], given: Sequence[Panel] | None) -> list[dict]:
-    names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch", "seconds")]
-    steps = [row["step"] for row in rows]
-    drawn = []
-    for panel in panels(config.get("system", ""), names, given):
-        curves = [
-            Curve(label, steps, [r[name] for r in rows]) for label, name in panel.lines.items()
-        ]
-        drawn.append(
-            {
-                "title": panel.title,
-                "labels": list(panel.lines),
-                "text": panel.text,
-                "svg": chart(curves, panel.references, panel.limits, panel.title),
-            }
+    names = [
+        name for name in (rows[-1] if rows else {}) if name not in ("step", "epoch", "seconds")
+    ]
+    return [_drawn(panel, rows) for panel in panels(config.get("system", ""), names, given)]
+
+
+def _scores(config: dict[str, Any], watched: list[dict]) -> list[dict]:
+    """Return the chart of the distances that were measured, if any were."""
+    scored = [line for line in watched if "score" in line]
+    return [_drawn(score_panel(config.get("system")), scored)] if scored else []
+
+
+def _drawn(panel: Panel, rows: list[dict]) -> dict[str, Any]:
+    curves = [
+        Curve(
+            label,
+            [row["step"] for row in rows if name in row],
+            [row[name] for row in rows if name in row],
         )
-    return drawn
+        for label, name in panel.lines.items()
+    ]
+    return {
+        "title": panel.title,
+        "labels": list(panel.lines),
+        "text": panel.text,
+        "svg": chart(curves, panel.references, panel.limits, panel.title),
+    }
 
 
 def _diversity(watched: list[dict]) -> dict | None:

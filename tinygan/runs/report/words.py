@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygan.systems import SYSTEMS, find
-from tinygan.systems.system import Panel
+from tinygan.systems.system import Panel, System
 
-__all__ = ["duration", "panels"]
+__all__ = ["duration", "panels", "score_panel"]
 
 
 def panels(system: object, metrics: list[str], given: Sequence[Panel] | None) -> list[Panel]:
@@ -16,6 +16,11 @@ def panels(system: object, metrics: list[str], given: Sequence[Panel] | None) ->
         given = find(str(system)).panels
     found = [panel for panel in given or () if set(panel.lines.values()) <= set(metrics)]
     return found or [Panel("Metrics", {name: name for name in metrics})]
+
+
+def score_panel(system: object) -> Panel:
+    """Return the chart of distances of a system that tinygan has, else the usual one."""
+    return find(str(system)).score_panel if system in SYSTEMS else System.score_panel
 
 
 def duration(seconds: float) -> str:

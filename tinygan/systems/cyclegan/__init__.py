@@ -29,6 +29,7 @@ __all__ = ["CycleGAN", "CycleGANOptions"]
 _POOLS, _AUGMENT = 101, 104  # what a random number is for, see `System.random`
 _UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
 _SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
+_ANSWERS = ("D_X_real", "D_X_fake", "D_Y_real", "D_Y_fake")
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
 
 
@@ -40,9 +41,10 @@ class CycleGAN(Translates):
     Options = CycleGANOptions
     directions = {"AtoB": "G", "BtoA": "F"}
     smaller = "--width or --discriminator-width"
-    metric_names = (*_LOSSES, "lr")
+    metric_names = (*_LOSSES, "lr", *_ANSWERS)
+    later_metrics = _ANSWERS
     labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
-    panels = (  # as in Figures 9, 10 and 11
+    panels = (  # (a) to (e) as in Figures 9, 10 and 11
         Panel(
             "(a) Total loss of the generators",
             {"L_G": "L_G"},
@@ -89,6 +91,32 @@ class CycleGAN(Translates):
                 "should fall and flatten. Very low with translations that look like their "
                 "originals: the generators have learnt to do nothing; lower --lambda-cycle.",
             ),
+        ),
+        Panel(
+            "(f) What the discriminators answer",
+            {
+                "D_X(x)": "D_X_real",
+                "D_X(F(y))": "D_X_fake",
+                "D_Y(y)": "D_Y_real",
+                "D_Y(G(x))": "D_Y_fake",
+            },
+            (
+                "The mean answers, 1 for real and 0 for generated patches. The gap between real "
+                "and generated is how well a discriminator tells them apart; it should neither "
+                "close for long nor be complete.",
+            ),
+            {"in doubt": 0.5},
+            (0.0, 1.0),
+        ),
+    )
+    score_panel = Panel(
+        "Distance to the true translation",
+        {"translated": "score", "if left alone": "left_alone"},
+        (
+            "Of drawn pictures the true translation is known: this is the mean absolute difference "
+            "to it, of both directions, over pictures that are not trained on, at each checkpoint. "
+            "Above the second line the translation is worse than to do nothing. The checkpoint "
+            "with the lowest distance is kept, and --best uses it.",
         ),
     )
     advice = {
@@ -265,6 +293,12 @@ class CycleGAN(Translates):
         """Return the mean error to the true translation where there is one, see `System.score`."""
         errors = self.translation_errors()
         return None if errors is None else sum(error for error, _ in errors) / 2
+
+    def score_references(self) -> dict[str, float]:
+        if self.domains.pairs is None:
+            return {}
+        x, y = (to_float(images) for images in self.domains.pairs)
+        return {"left_alone": float(abs(x - y).mean())}
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
         """Return what the discriminators answered to real and generated patches, about.
