@@ -107,7 +107,7 @@ def summary(network: Layer, input_shape: tuple[int, ...]) -> Summary:
     ---------------------------------------------------------------------------------
     total                                                          224         55,296
     a training step holds 3.6 kB of state (parameters, gradients, Adam's moments)
-    and 11.3 kB a sample (what backward passes remember)
+    and 11 kB a sample (what backward passes remember)
     """
     result = summarize(network, input_shape)
     print(result)

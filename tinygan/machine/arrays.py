@@ -31,7 +31,6 @@ __all__ = [
     "Array",
     "BackendError",
     "CupyStatus",
-    "Size",
     "asarray",
     "asnumpy",
     "backend_of",
