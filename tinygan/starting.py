@@ -39,7 +39,7 @@ def _is_usual() -> bool:
     return signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def _stop(number, frame):
+def _stop(number: int, frame: object) -> None:
     with suppress(OSError):
         os.write(2, b"tinygan: interrupted\n")
     os._exit(130)

@@ -126,16 +126,19 @@ def discriminator_objective(
     return _judge(D_X, x, fake_x, objective)[0]
 
 
-def _judge(D_X, x, fake_x, objective):
+def _judge(
+    D_X: Layer, x: Array, fake_x: Array, objective: CycleObjective
+) -> tuple[Array, Array, Array]:
     """L_D_X, and the means of what D_X answers to real and to generated pictures."""
-    loss, means = 0.0, []
+    loss: Array = 0.0
+    means = []
     for images, real in ((x, True), (fake_x, False)):
         score, D_backward = D_X(images)
         part, dscore = objective.adversarial.discriminator(score, real)
         D_backward(objective.lambda_discriminator * dscore, input_gradient=False)
         loss = loss + part
         means.append(objective.adversarial.probability(score).mean())
-    return loss, *means
+    return loss, means[0], means[1]
 
 
 def train_step(
