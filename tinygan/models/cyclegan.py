@@ -130,7 +130,8 @@ def _judge(
     D_X: Layer, x: Array, fake_x: Array, objective: CycleObjective
 ) -> tuple[Array, Array, Array]:
     """L_D_X, and the means of what D_X answers to real and to generated pictures."""
-    loss, means = 0.0, []
+    loss: Array = 0.0
+    means = []
     for images, real in ((x, True), (fake_x, False)):
         score, D_backward = D_X(images)
         part, dscore = objective.adversarial.discriminator(score, real)
