@@ -9,7 +9,7 @@ from tinygan import Adam
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES
 
-STORED = Path(__file__).parent / "fixtures" / "dcgan_step.npz"
+STORED = Path(__file__).parents[1] / "fixtures" / "dcgan_step.npz"
 LR = 2e-3
 
 

@@ -27,7 +27,7 @@ from tinygan import (
 )
 from tinygan.convolution import convolve
 
-STATIC = Path(__file__).resolve().parent.parent / "docs" / "_static"
+STATIC = Path(__file__).resolve().parents[2] / "docs" / "_static"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="there is no node")
 

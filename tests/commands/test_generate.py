@@ -22,7 +22,7 @@ def run(shared_run):
     return shared_run
 
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def generate(*words) -> int:

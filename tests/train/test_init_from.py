@@ -15,7 +15,7 @@ from tinygan.systems.dcgan import DCGAN, DCGANOptions
 from tinygan.systems.resolving import load_options
 from tinygan.train.__main__ import main
 
-FORMAT_1 = Path(__file__).parent / "fixtures" / "run_format_1"
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "run_format_1"
 DATA = ["--dataset", "faces", "--dataset-size", 24, "--batch-size", 8, "--backend", "numpy"]
 KEPT = ["--checkpoint-every", 1, "--keep", 99]
 

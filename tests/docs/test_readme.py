@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def test_the_example_runs_and_learns():
@@ -38,7 +38,7 @@ def test_the_example_stands_a_loop():
 
 
 def test_its_links_lead_somewhere():
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert targets
     assert [target for target in targets if not (root / target).exists()] == []

@@ -12,7 +12,7 @@ from training import rows, train
 from tinygan.generate.__main__ import main as generate
 from tinygan.translate.__main__ import main as translate
 
-OLD = Path(__file__).parent / "fixtures" / "run_format_1"
+OLD = Path(__file__).parents[1] / "fixtures" / "run_format_1"
 SYSTEMS = ["dcgan", "cyclegan"]
 
 

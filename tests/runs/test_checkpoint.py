@@ -23,7 +23,7 @@ from tinygan.runs.header import read_checkpoint
 from tinygan.runs.load import open_run
 from tinygan.translate.__main__ import main as translate
 
-OLD = Path(__file__).parent / "fixtures" / "run_format_1"
+OLD = Path(__file__).parents[1] / "fixtures" / "run_format_1"
 CYCLEGAN = ["--dataset-size", 8, "--image-size", 16, "--width", 2, "--discriminator-width", 2]
 CYCLEGAN += ["--residual-blocks", 1, "--pool-size", 3, "--batch-size", 4, "--backend", "numpy"]
 MUTATIONS = int(os.environ.get("TINYGAN_MUTATIONS", "0")) or (

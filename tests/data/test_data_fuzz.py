@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 LONG = os.environ.get("TINYGAN_LONG") == "1"
-FUZZ = Path(__file__).with_name("fuzz_pictures.py")
+FUZZ = Path(__file__).parents[1] / "fuzz_pictures.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")

@@ -13,7 +13,7 @@ import pytest
 from tinygan.__main__ import COMMANDS
 from tinygan.systems import SYSTEMS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS, TUTORIALS = ROOT / "docs", sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
 
 

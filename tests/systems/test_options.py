@@ -17,7 +17,7 @@ from tinygan.systems.kinds import number, whole
 from tinygan.systems.options import Options, inherit, option
 from tinygan.systems.resolving import load_options, read_toml, resolve, resumed, stored
 
-FLAGS = json.loads((Path(__file__).parent / "fixtures" / "flags.json").read_text("utf-8"))
+FLAGS = json.loads((Path(__file__).parents[1] / "fixtures" / "flags.json").read_text("utf-8"))
 """Every flag as it was before options were dataclasses: meaning, default, choices."""
 
 

@@ -23,7 +23,7 @@ from tinygan.data import (
 )
 from tinygan.data.fingerprint import sampled_checksum
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -8,7 +8,7 @@ import pytest
 from tinygan import Adam, CycleObjective
 from tinygan.models import cyclegan
 
-STORED = Path(__file__).parent / "fixtures" / "cyclegan_step.npz"
+STORED = Path(__file__).parents[1] / "fixtures" / "cyclegan_step.npz"
 NAMES = ("G", "F", "D_X", "D_Y")
 # A bias in front of an instance normalisation has a true gradient of zero.  Adam divides what
 # rounding makes of it by eps = 1e-8, so its steps are noise, of a size that grows with the rate.

@@ -17,7 +17,7 @@ from population import FULL, TESTS, submissions
 from tinygan.coursework import create
 from tinygan.grading.process import isolated
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LONG = os.environ.get("TINYGAN_LONG") == "1"
 pytestmark = pytest.mark.skipif(not isolated(), reason="another user can be had as root on Linux")
 

@@ -163,7 +163,7 @@ def test_a_resumed_run_has_watched_the_same(soon, tmp_path):
 
 def test_the_cyclegans_alarms_are_counted_on_failing_and_healthy_runs():
     """``benchmarks/alarms.py`` finds what it counts; two steps, with its own options."""
-    path = Path(__file__).parents[1] / "benchmarks" / "alarms.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "alarms.py"
     spec = importlib.util.spec_from_file_location("alarms_benchmark", path)
     counted = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(counted)

@@ -25,7 +25,7 @@ from tinygan.systems.dcgan import DCGAN, DCGANOptions
 from tinygan.train.__main__ import main as train
 from tinygan.translate.__main__ import main as translate
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MY_GAN = ROOT / "tutorials" / "my_gan.py"
 SMALL = "--image-size 16 --width 4 --noise-size 8 --batch-size 4 --critic-steps 2 --dataset-size 40"
 SMALL = [*SMALL.split(), "--backend", "numpy"]

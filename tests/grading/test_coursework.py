@@ -13,8 +13,8 @@ import pytest
 from tinygan.coursework import create
 from tinygan.coursework.__main__ import main
 
-ROOT = Path(__file__).resolve().parents[1]
-SOLUTIONS = Path(__file__).parent / "coursework_solutions"
+ROOT = Path(__file__).resolve().parents[2]
+SOLUTIONS = Path(__file__).parents[1] / "coursework_solutions"
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(ROOT),
