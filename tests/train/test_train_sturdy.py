@@ -182,3 +182,11 @@ def test_a_resumed_run_is_as_before_whatever_was_left_by_a_kill(run, tmp_path):
     assert resume(run) == 0
     assert [p for p in run.rglob("*") if ".part" in p.name or ".tmp" in p.name] == []
     assert [row["step"] for row in timeless(run)] == list(range(1, 9))
+
+
+def test_what_a_process_left_that_was_killed_while_it_began_is_removed(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".config.json-2afaa601.part").write_text("{")
+    assert train("--steps", 1, "--out", run) == 0
+    assert [path.name for path in run.iterdir() if path.name.endswith(".part")] == []

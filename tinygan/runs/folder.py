@@ -89,6 +89,7 @@ class RunFolder:
         run._made = made
         try:
             check_free(path)  # again, now that no other process can come between
+            run._remove_unfinished()
             run.write_config(config)  # first: with it the run can be resumed whatever happens
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir(exist_ok=True)
@@ -108,14 +109,18 @@ class RunFolder:
         try:
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir(exist_ok=True)
-            # .tmp…: safetensors too writes beside and renames
-            for pattern in (f".*{BESIDE}", "samples/.step-*", "checkpoints/.step-*", "*/.tmp*"):
-                for unfinished in run.path.glob(pattern):
-                    unfinished.unlink()
+            run._remove_unfinished()
         except OSError as error:
             run.close()
             raise _unwritable(path, error) from None
         return run
+
+    def _remove_unfinished(self) -> None:
+        """Delete what a process left that was killed while it wrote."""
+        # .tmp…: safetensors too writes beside and renames
+        for pattern in (f".*{BESIDE}", "samples/.step-*", "checkpoints/.step-*", "*/.tmp*"):
+            for unfinished in self.path.glob(pattern):
+                unfinished.unlink()
 
     @property
     def samples(self) -> Path:
