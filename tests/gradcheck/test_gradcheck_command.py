@@ -102,7 +102,7 @@ def test_right(student, arguments, capsys):
         ("mse --like mse", "constant factor [x]"),
         ("flipped --like Conv2d", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "wrong output [y]: worst at"),
-        ("MyTanh --like Tanh", "everywhere 2 times what is due"),
+        ("MyTanh --like Tanh", "everywhere 2 times the expected output"),
         ("relu --like tanh", "wrong output [y]"),
     ],
 )

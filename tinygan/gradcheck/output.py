@@ -47,7 +47,7 @@ def _hint(y, due, tolerance) -> str:
     if square and np.isfinite(y).all():
         c = float((y * due).sum()) / square
         if c and same(y, c * due):
-            return f"; everywhere {c:.6g} times what is due"
+            return f"; everywhere {c:.6g} times the expected output"
         rest = y - due
         if same(rest, np.broadcast_to(rest.mean(), rest.shape)):
             return f"; everywhere {rest.mean():.6g} too much"

@@ -92,7 +92,7 @@ def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
 
 
 def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
-    """Whether a second forward call changes the way back of the first."""
+    """Whether a second forward call changes the backward pass of the first."""
     if subject.keeps_cache:
         return []
     x = next(iter(subject.tensors))

@@ -2,7 +2,7 @@
 
 A subject has named tensors and can be called with any values for them.  Each call remembers the
 very arrays it handed to the code under test, so that a check can see whether they were written to,
-and returns its own way back.
+and returns its own backward pass.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Subject:
         return Call(_numbers(output, f"{self.name}: the output"), output, given, walk)
 
     def walk(self, call: Call, dy, before=None) -> dict[str, np.ndarray | None]:
-        """Run the way back of `call` and return the gradients on the host, as they were given."""
+        """Run the backward pass of `call` and return the gradients on the host, as given."""
         try:
             return {
                 name: None if value is None else _gradient(value)

@@ -19,7 +19,7 @@ from tinygan.gradcheck.subject import BackwardError
 
 LARGEST_JACOBIAN = 2_000_000
 LARGEST_ANALYTIC = 600
-"""Outputs up to which the analytic Jacobian is found, one way back for each."""
+"""Outputs up to which the analytic Jacobian is found, one backward pass for each."""
 
 
 def subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:

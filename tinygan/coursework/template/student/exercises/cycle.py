@@ -12,8 +12,8 @@ Mind the second: G makes y's, so it is a *y* that it should leave alone.
 
     L = cycle_weight · cycle + identity_weight · identity.
 
-G and F are called three times each.  Every call returns its own way back; gradients add up in the
-parameters.  The gradient of ‖F(G(x)) − x‖ flows back through F and then through G.
+G and F are called three times each.  Every call returns its own backward pass; gradients add
+up in the parameters.  The gradient of ‖F(G(x)) − x‖ flows back through F and then through G.
 """
 
 from tinygan import l1  # noqa: F401

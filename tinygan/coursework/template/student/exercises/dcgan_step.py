@@ -1,6 +1,6 @@
 r"""Exercise 10: one step of a DCGAN.
 
-Networks here are tinygan's: calling one returns its output and the way back,
+Networks here are tinygan's: calling one returns its output and its backward pass,
 
     fake, fake_backward = G(z)
     dz = fake_backward(dfake)     # adds to every parameter's .grad, returns the gradient of z

@@ -53,4 +53,4 @@ def test_several_steps(impl, outputcheck):
     due_losses, due = driver(types.SimpleNamespace(train_step=reference), 0.7)
     outputcheck(losses, due_losses, rtol=1e-3)
     for mine, its in zip(parameters, due):  # noqa: B905
-        assert np.abs(mine - its).max() < 1e-3, "the networks drift apart from what is due"
+        assert np.abs(mine - its).max() < 1e-3, "the networks differ from those of the right step"
