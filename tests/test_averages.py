@@ -68,7 +68,7 @@ def test_it_is_the_weighted_mean_of_all_steps(decay):
             array[...] = rng.standard_normal(array.shape)
         average.update(step)
         values.append(network.state_dict())
-    betas = [min(decay, (t + 1) / (t + 10)) for t in range(6)]
+    betas = [min(decay, (t + 1) / (t + 5)) for t in range(6)]
     shares = [np.prod(betas)] + [(1 - b) * np.prod(betas[t + 1 :]) for t, b in enumerate(betas)]
     assert sum(shares) == pytest.approx(1)
     for name, array in average.state_dict().items():

@@ -38,10 +38,10 @@ class Average:
 
     .. math::
         \bar\theta \leftarrow \beta_t \bar\theta + (1 - \beta_t)\, \theta, \qquad
-        \beta_t = \min\Bigl(\beta, \frac{t + 1}{t + 10}\Bigr).
+        \beta_t = \min\Bigl(\beta, \frac{t + 1}{t + 5}\Bigr).
 
-    At first :math:`\beta_t` is small: the mean is over the last tenth of the steps, about, so that
-    the initial weights are soon forgotten.
+    At first :math:`\beta_t` is small: the mean is over the last quarter of the steps, about, so
+    that the initial weights are soon forgotten.
 
     References
     ----------
@@ -55,9 +55,9 @@ class Average:
     >>> layer.weight.data[...] = 0
     >>> average = Average(layer, decay=0.5)
     >>> layer.weight.data[...] = 1
-    >>> average.update(step=0)  # 0.1 · 0 + 0.9 · 1
+    >>> average.update(step=0)  # 0.2 · 0 + 0.8 · 1
     >>> round(float(average.network.weight.data[0, 0]), 3)
-    0.9
+    0.8
     """
 
     def __init__(self, network: Layer, decay: float):
@@ -77,7 +77,7 @@ class Average:
             if value.dtype.kind != "f":  # a state of random numbers, which has no mean
                 averages[name][...] = value
         floats = [name for name, value in values.items() if value.dtype.kind == "f"]
-        decay = min(self.decay, (step + 1) / (step + 10))
+        decay = min(self.decay, (step + 1) / (step + 5))
         average_all([averages[name] for name in floats], [values[name] for name in floats], decay)
 
     def state_dict(self) -> dict[str, np.ndarray]:

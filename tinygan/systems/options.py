@@ -142,7 +142,7 @@ class Options:
     ema: float = _learning(
         0.999, number(0, below=1, metavar="DECAY"),
         "samples, measures and commands use an average of what the generators were in about the "
-        "last 1/(1 - DECAY) steps, in a short run the last tenth of them; 0: none", before=0.0,
+        "last 1/(1 - DECAY) steps, in a short run the last quarter of them; 0: none", before=0.0,
     )  # fmt: skip
     epochs: int | None = _length(30, whole(1), "times to go through the data")
     steps: int | None = _length(None, whole(1), "batches to train on")
