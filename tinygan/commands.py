@@ -139,6 +139,26 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{where}expected a value, got an empty text")
         return super().parse_known_args(words, namespace)
 
+    def add_run_options(self, raw: bool = True) -> None:
+        """Add the flags that say which weights of a run are used: --system, --best and --raw."""
+        self.add_argument(
+            "--system",
+            metavar="FILE.py:CLASS",
+            help="the file of your own system, whose code is run",
+        )
+        self.add_argument(
+            "--best",
+            action="store_true",
+            help="use the checkpoint whose pictures were nearest to the data, not the newest one",
+        )
+        if raw:
+            self.add_argument(
+                "--raw",
+                action="store_true",
+                help="use the weights after the last step, not their average "
+                "(see --ema of training)",
+            )
+
 
 class _Version(argparse.Action):
     def __init__(self, option_strings: list[str], dest: str, **kwargs: Any):

@@ -124,7 +124,7 @@ assert last["$4/n$"] > 3e2
 
 # %%
 # Each wrong factor of :math:`\sqrt 2` is taken once a layer, so twenty layers make 1000 of it.  The
-# gradient, on its way back, goes through the same weights, and dies or explodes likewise.
+# gradient, in the backward pass, goes through the same weights, and dies or explodes likewise.
 #
 # What the papers do
 # ------------------

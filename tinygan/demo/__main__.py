@@ -43,14 +43,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--direction", metavar="NAME", help="of a run that translates: AtoB (the default) or BtoA"
     )
-    parser.add_argument(
-        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
-    )
-    parser.add_argument(
-        "--best",
-        action="store_true",
-        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
-    )
+    parser.add_run_options(raw=False)
     parser.add_argument(
         "--half", action="store_true", help="keep the weights as 16-bit numbers: half the size"
     )

@@ -61,19 +61,7 @@ def _show_history(run: Path, out: Path, form: str, scale: int) -> None:
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Make pictures with a run that draws them.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
-    parser.add_argument(
-        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
-    )
-    parser.add_argument(
-        "--best",
-        action="store_true",
-        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
-    )
-    parser.add_argument(
-        "--raw",
-        action="store_true",
-        help="use the weights after the last step, not their average (see --ema of training)",
-    )
+    parser.add_run_options()
     parser.add_argument(
         "--out",
         default="generated.png",

@@ -100,19 +100,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="a run folder, or one of its checkpoints"
     )
-    parser.add_argument(
-        "--system", metavar="FILE.py:CLASS", help="the file of your own system, whose code is run"
-    )
-    parser.add_argument(
-        "--best",
-        action="store_true",
-        help="use the checkpoint whose pictures were nearest to the data, not the newest one",
-    )
-    parser.add_argument(
-        "--raw",
-        action="store_true",
-        help="use the weights after the last step, not their average (see --ema of training)",
-    )
+    parser.add_run_options()
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")
     source.add_argument("--dataset", choices=list(DRAWN_SETS), help="take drawn ones")

@@ -73,7 +73,7 @@ def _run(session: Session) -> int:
     except OSError as error:
         if system.file is not None and error.filename is None:
             raise
-        complain(f"stopped: {error}; {_last(run)}; when that is mended: {go_on}")
+        complain(f"stopped: {error}; {_last(run)}; mend that, then go on: {go_on}")
         return 1
     except MemoryError as error:
         complain(f"stopped: {error}; {_last(run)}")
