@@ -84,7 +84,8 @@ def _required(function):
         return None
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return None
-    return [p.name for p in parameters if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
 
 
 def _meaning(name, argument_names, has_cache):
