@@ -931,7 +931,7 @@ def listed(x, w):
     return [x @ w, [x, w]]
 
 
-def keyword(x, *, gain=np.array([0.5, -1.5, 2.0])):
+def keyword(x, *, gain=np.array([0.5, -1.5, 2.0])):  # noqa: B008
     return x * gain, (x, gain)
 
 
