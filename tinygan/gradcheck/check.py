@@ -27,6 +27,7 @@ import numpy as np
 from tinygan.gradcheck import protocol
 from tinygan.gradcheck.adapters import make_subject
 from tinygan.gradcheck.compare import Comparison, failed
+from tinygan.gradcheck.limit import limited
 from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.report import Cause, GradientError, GradientReport
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
@@ -52,6 +53,7 @@ def check_gradients(
     elements: int = ELEMENTS,
     rtol: float = 1e-7,
     seed: int = 0,
+    time_limit: float | None = None,
     raises: bool = True,
 ) -> GradientReport:
     """Compare hand-written gradients with central differences, and name the likely mistake.
@@ -84,6 +86,9 @@ def check_gradients(
         difference itself is allowed for on top.
     seed : int
         Of the random directions and the upstream gradient.
+    time_limit : float, optional
+        Seconds after which the check gives up.  A wrong gradient that is known by then is reported,
+        without a cause.
     raises : bool
         Whether a wrong gradient raises; else the report says so.
 
@@ -98,7 +103,7 @@ def check_gradients(
         If a gradient is wrong, or the code writes into what is not its own.  The message names the
         tensor, its worst index, the analytic and the numeric value there, and the likely cause.
     NotCheckable
-        A ValueError: the forward pass raises, is random, or returns no numbers.
+        A ValueError: the forward pass raises, is random, returns no numbers, or takes too long.
 
     Notes
     -----
@@ -126,8 +131,8 @@ def check_gradients(
     >>> report.ok, report.cause.kind
     (False, 'constant factor')
     """
-    _validate(directions, elements, rtol)
-    with _global_generator():
+    _validate(directions, elements, rtol, time_limit)
+    with _global_generator(), limited(time_limit):
         report = _check(layer, x, arguments, dy, options, directions, elements, rtol, seed)
     if raises and not report.ok:
         raise GradientError(report)
@@ -238,7 +243,7 @@ def _fresh(subject, rng):
     return y, np.ones(y.shape) if subject.is_loss else rng.standard_normal(y.shape)
 
 
-def _validate(directions: Any, elements: Any, rtol: Any) -> None:
+def _validate(directions: Any, elements: Any, rtol: Any, limit: Any) -> None:
     for name, value, least in (("directions", directions, 1), ("elements", elements, 0)):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(
@@ -246,6 +251,10 @@ def _validate(directions: Any, elements: Any, rtol: Any) -> None:
             )
     if not isinstance(rtol, (int, float, np.number)) or not 0 < rtol < 1:
         raise ValueError(f"check_gradients: rtol: expected a number between 0 and 1, got {rtol!r}")
+    if limit is not None and not (isinstance(limit, (int, float, np.number)) and limit > 0):
+        raise ValueError(
+            f"check_gradients: time_limit: expected a number of seconds above 0, got {limit!r}"
+        )
 
 
 def _upstream(dy, shape):

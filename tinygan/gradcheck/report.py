@@ -172,7 +172,9 @@ class GradientReport:
         if self.ok:
             verdict = "gradients agree"
         elif all(check.ok for check in self.checks):
-            verdict = "gradients agree, but a rule of the protocol is broken"
+            broken = any(cause.kind != "wrong output" for cause in self.causes)
+            what = "a rule of the protocol is broken" if broken else "the output is wrong"
+            verdict = f"gradients agree, but {what}"
         else:
             verdict = "gradients disagree with differences"
         return "\n".join(

@@ -150,7 +150,8 @@ def library(evidence, name, shape):
         n: v for n, v in evidence.subject.extras.items() if v.dtype.kind == "f"
     }
     values |= {"y": y} if y.size > 1 else {}
-    found = {}
+    found: dict[str, np.ndarray] = {}
+    quotients = {}
     for n, v in values.items():
         if not _fits(v, shape):
             continue
@@ -162,8 +163,8 @@ def library(evidence, name, shape):
         if v.ndim and v.shape[-1] % 2 == 0 and n == name:
             found["the other half"] = np.roll(v, v.shape[-1] // 2, -1)
         if n != "y" and y.size > 1 and _fits(y, shape) and np.all(v):
-            found[f"y/{n}"] = y / v
-    return found
+            quotients[f"y/{n}"] = y / v
+    return found | quotients
 
 
 def _fits(value, shape):

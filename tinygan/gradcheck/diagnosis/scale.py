@@ -85,8 +85,8 @@ def _sizes(evidence):
     """Return the numbers that gradients are wrongly multiplied by, simplest first."""
     found = {"−1 (the sign)": -1.0, "2": 2.0, "1/2": 0.5, "−2": -2.0, "−1/2": -0.5}
     x, y = evidence.tensors[evidence.input_name], evidence.y
-    shapes = [("NHWC" if x.ndim == 4 else "NDEF", x.shape)]
-    shapes += [(("N", "OH", "OW", "O") if y.ndim == 4 else ("N", "O", "P", "Q"), y.shape)]
+    shapes = [(["N", "H", "W", "C"] if x.ndim == 4 else ["N", "D", "E", "F"], x.shape)]
+    shapes += [(["N", "OH", "OW", "O"] if y.ndim == 4 else ["N", "O", "P", "Q"], y.shape)]
     for letters, shape in shapes:
         for chosen in subsets(range(min(len(shape), 4))):
             size = float(np.prod([shape[i] for i in chosen]))
