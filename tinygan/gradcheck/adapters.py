@@ -187,10 +187,14 @@ class PairSubject(_FunctionsSubject):
 
         return y, walk
 
-    def settle(self, call, dy, rng):
+    def adopt(self, other):
+        self._convention, self.is_loss, self.hint = other._convention, other.is_loss, other.hint
+        self.notes = other.notes
+
+    def settle(self, y, dy, rng):
         """Choose the convention: by names, else the one that agrees with differences."""
         possible = conventions(
-            self._function_backward, self._argument_names, self._has_cache, call.y.ndim == 0
+            self._function_backward, self._argument_names, self._has_cache, y.ndim == 0
         )
         fitting = None
         for convention in possible:

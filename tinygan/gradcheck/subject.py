@@ -120,8 +120,11 @@ class Subject:
         other.tensors = tensors
         return other
 
-    def settle(self, call, dy, rng):
+    def settle(self, y, dy, rng):
         """Find out by which convention the backward pass is to be called."""
+
+    def adopt(self, other):
+        """Call the backward pass as `other`, a part of this subject, found out to."""
 
     def crop(self, shape, part):
         """Cut what belongs to the input, once of `shape`, to its `part`."""

@@ -78,7 +78,8 @@ def factor_in_words(evidence, name, c) -> str:
             fits = [label for label in fits if abs(now / grown[label] - 1) < 1e-3] or fits
         axis += 1
     number = f"the gradient is {c:.6g} times the right one"
-    return number if len(fits) != 1 else f"{number}: off by a factor of {fits[0]}"
+    same = {label.replace("OH", "H").replace("OW", "W") for label in fits}
+    return number if len(same) != 1 else f"{number}: off by a factor of {fits[0]}"
 
 
 def _sizes(evidence):
