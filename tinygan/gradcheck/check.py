@@ -245,17 +245,15 @@ def _part(subject, rng):
 
 
 def _validate(directions: Any, elements: Any, rtol: Any, limit: Any) -> None:
-    for name, value, least in (("directions", directions, 1), ("elements", elements, 0)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(
-                f"check_gradients: {name}: expected a whole number from {least}, got {value!r}"
-            )
-    if not isinstance(rtol, (int, float, np.number)) or not 0 < rtol < 1:
-        raise ValueError(f"check_gradients: rtol: expected a number between 0 and 1, got {rtol!r}")
-    if limit is not None and not (isinstance(limit, (int, float, np.number)) and limit > 0):
-        raise ValueError(
-            f"check_gradients: time_limit: expected a number of seconds above 0, got {limit!r}"
-        )
+    whole, real = (int, np.integer), (int, float, np.number)
+    for name, value, types, fits, expected in (
+        ("directions", directions, whole, lambda v: v >= 1, "a whole number from 1"),
+        ("elements", elements, whole, lambda v: v >= 0, "a whole number from 0"),
+        ("rtol", rtol, real, lambda v: 0 < v < 1, "a number between 0 and 1"),
+        ("time_limit", limit, (*real, type(None)), lambda v: v is None or v > 0, "seconds above 0"),
+    ):
+        if not isinstance(value, types) or not fits(value):
+            raise ValueError(f"check_gradients: {name}: expected {expected}, got {value!r}")
 
 
 def _upstream(dy, shape):

@@ -8,31 +8,15 @@ import numpy as np
 
 __all__ = ["CAUSES", "Cause", "GradientError", "GradientReport", "TensorCheck"]
 
+# fmt: off
 CAUSES = (
-    "constant factor",
-    "transposed",
-    "missing term",
-    "extra term",
-    "wrong axis",
-    "missing gradient",
-    "assigned",
-    "input overwritten",
-    "upstream overwritten",
-    "output overwritten",
-    "shared cache",
-    "flipped kernel",
-    "stride or padding",
-    "wrong mask",
-    "wrong tensor",
-    "upstream ignored",
-    "float32",
-    "wrong shape",
-    "empty slice",
-    "not finite",
-    "integer arithmetic",
-    "exception",
-    "wrong output",
+    "constant factor", "transposed", "missing term", "extra term", "wrong axis",
+    "missing gradient", "assigned", "input overwritten", "upstream overwritten",
+    "output overwritten", "shared cache", "flipped kernel", "stride or padding", "wrong mask",
+    "wrong tensor", "upstream ignored", "float32", "wrong shape", "empty slice", "not finite",
+    "integer arithmetic", "exception", "wrong output",
 )
+# fmt: on
 """The kinds of mistake that a check can name."""
 
 

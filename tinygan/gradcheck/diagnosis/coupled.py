@@ -187,20 +187,3 @@ def _compare(true, got, count):
     elif np.allclose(ratios, ratios[:, :1], rtol=1e-3):
         text = "each group is off by a factor of its own: γ or 1/σ is missing or there twice"
         yield Guess("missing term", text, 1)
-
-
-def norm_held_fixed(evidence: Evidence, name):
-    """What is missing points along the tensor itself, row by row: a norm was taken for constant."""
-    value = evidence.tensors[name]
-    if value.ndim < 2 or value.shape[-1] < 3 or evidence.y.shape == value.shape:
-        return
-    for right, got in zip(evidence.right(name), evidence.found(name), strict=True):
-        rest, size = right - got, np.abs(right).max()
-        along = (rest * value).sum(-1, keepdims=True) / (value * value).sum(-1, keepdims=True)
-        across = np.abs((right * value).sum(-1)).max()  # a norm's gradient is tangential
-        if np.abs(rest - along * value).max() > 1e-5 * size or not np.ptp(along):
-            return
-        if across > 1e-5 * size * np.abs(value).max():
-            return
-    text = f"a norm of {name} is taken for a constant: its own gradient, along {name}, is missing"
-    yield Guess("missing term", text, 2)

@@ -22,8 +22,10 @@ def constant_factor(evidence: Evidence, name):
     )
     c = float(f @ r) / (float(r @ r) or 1.0)
     if c and np.isfinite(c) and abs(c - 1) > 1e-6:
-        near = np.abs(f - c * r).max() <= evidence.tolerance * abs(c) * np.abs(r).max()
-        if near:
+        off, size = np.abs(f - c * r), np.abs(c * r)
+        each = size > 1e-11 * size.max()  # small elements tell as much as large ones
+        near = (off[each] <= max(1e-3, evidence.tolerance) * size[each]).all()
+        if near and off.max() <= evidence.tolerance * size.max():
             yield Guess("constant factor", factor_in_words(evidence, name, c), 1)
 
 
@@ -288,23 +290,20 @@ def constant_in_part(evidence: Evidence, name):
 
 
 def _simple(evidence, name):
-    x, values = evidence.tensors[name].ravel(), {"x": evidence.tensors[name].ravel()}
-    if evidence.y.size == x.size > 1:
-        values["y"] = evidence.y.ravel()
-    for other, value in {**evidence.tensors, **evidence.subject.extras}.items():
-        if other != name and value.size in (x.size, 1):
-            values["t"] = np.broadcast_to(np.asarray(value, np.float64).ravel(), x.shape)
-            break
-    t, s = values.get("t"), 0.5 * (np.tanh(x / 2) + 1)
+    """Return what derivatives of one number are often made of, by name."""
+    x, y = evidence.tensors[name].ravel(), evidence.y
+    values = {"x": x} | ({"y": y.ravel()} if y.size == x.size > 1 else {})
+    others = {n: v for n, v in {**evidence.tensors, **evidence.subject.extras}.items() if n != name}
+    other = [np.asarray(v, np.float64).ravel() for v in others.values() if v.size in (x.size, 1)]
+    values |= {"t": other[0] + 0 * x} if other else {}
+    t, s, h = values.get("t", 0 * x), 0.5 * (np.tanh(x / 2) + 1), np.tanh(x)
     terms = {"1": np.ones_like(x), **values, **{f"{a}²": v * v for a, v in values.items()}}
     terms |= {f"{a}·{b}": values[a] * values[b] for a, b in combinations(values, 2)}
-    with np.errstate(all="ignore"):
-        terms |= {"1/x": 1 / x, "1/(1−x)": 1 / (1 - x), "exp(x)": np.exp(x), "exp(−x)": np.exp(-x)}
-        if t is not None:
-            terms |= {"t/x": t / x, "(1−t)/(1−x)": (1 - t) / (1 - x), "t/(1−x)": t / (1 - x)}
-            terms["sign(x−t)"] = np.sign(x - t)
     terms |= {"σ(x)": s, "σ(x)²": s**2, "x·σ(x)": x * s, "x·σ'(x)": x * s * (1 - s)}
-    terms |= {"tanh(x)": np.tanh(x), "tanh(x)²": np.tanh(x) ** 2}
+    with np.errstate(all="ignore"):
+        terms |= {"1/x": 1 / x, "1/(1−x)": 1 / (1 - x), "exp(x)": np.exp(x), "tanh(x)": h}
+        terms |= {"t/x": t / x, "(1−t)/(1−x)": (1 - t) / (1 - x), "t/(1−x)": t / (1 - x)}
+        terms |= {"exp(−x)": np.exp(-x), "sign(x−t)": np.sign(x - t), "tanh(x)²": h * h}
     return {n: v for n, v in terms.items() if np.isfinite(v).all() and np.any(v)}
 
 

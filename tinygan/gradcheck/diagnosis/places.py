@@ -131,33 +131,6 @@ def wrong_shape(evidence: Evidence, name):
     yield Guess("wrong shape", text, 9)
 
 
-def moved(evidence: Evidence, name):
-    """The gradient of an image moved by a pixel or two, its border lost or anything."""
-    right, found = evidence.right(name), evidence.found(name)
-    shape = right[0].shape
-    if len(shape) < 3:
-        return
-    pairs = ((1, 2), (2, 3), (0, 1)) if len(shape) == 4 else ((1,), (0,))
-    for axes in pairs:
-        for by in product((0, -1, 1, -2, 2), repeat=len(axes)):
-            to, source = [slice(None)] * len(shape), [slice(None)] * len(shape)
-            for axis, k in zip(axes, by, strict=True):
-                to[axis] = slice(max(0, k), shape[axis] + min(0, k))
-                source[axis] = slice(max(0, -k), shape[axis] + min(0, -k))
-            a, b = [g[tuple(to)] for g in found], [r[tuple(source)] for r in right]
-            enough = any(by) and a[0].size >= max(6, right[0].size // 5)
-            if (
-                enough
-                and evidence.close(a, b)
-                and not evidence.close(a, [r[tuple(to)] for r in right])
-            ):
-                text = (
-                    f"the gradient of {name} is shifted by {by} pixels: the padding is cut off (or "
-                    "counted) wrongly"
-                )
-                yield Guess("stride or padding", text, 2)
-
-
 def map_for_its_transpose(evidence: Evidence, name):
     """A square linear map applied itself where its transpose was due."""
     jacobian, shape = evidence.jacobian(name), evidence.tensors[name].shape

@@ -98,18 +98,3 @@ def _positions(shape, row):
     index = np.unravel_index(np.flatnonzero(row), shape)
     places = index[:-1] if len(shape) == 4 else index
     return {tuple(map(int, place)) for place in zip(*places, strict=True)}
-
-
-def chosen_wrongly(evidence: Evidence, name):
-    """Each output is one of the inputs (a maximum, say), and the gradient goes to others."""
-    jacobian, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
-    size = np.abs(jacobian).max()
-    there = np.abs(jacobian) > 1e-6 * size
-    chosen = jacobian[there]
-    if not chosen.size or (there.sum(axis=0) > 1).any() or np.ptp(chosen) > 1e-6 * size:
-        return
-    if found is not None and not evidence.forward_is_linear(name):
-        text = (
-            "every output is one of the inputs, but its gradient goes to others: the mask is wrong"
-        )
-        yield Guess("wrong mask", text, 4)

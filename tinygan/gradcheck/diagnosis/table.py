@@ -20,16 +20,13 @@ HYPOTHESES = [
     (2, factors.wrong_factor),
     (2, factors.one_of_two_terms),
     (2, factors.sum_of_terms),
-    (2, coupled.norm_held_fixed),
     (2, places.map_for_its_transpose),
     (2, places.tensor_replaced),
-    (2, places.moved),
     (2, sums.contributions_lost),
     (2, scale.not_linear),
     (3, factors.constant_in_part),
     (3, places.sorted_alike),
     (3, coupled.wrong_group),
-    (4, sums.chosen_wrongly),
 ]
 """Each with the rank of the simplest guess that it makes; the cheap and simple ones first."""
 
