@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -116,10 +117,8 @@ def _activation(layer, **options):
 
 
 def _transposed(c, _):
-    size = [
-        (n - 1) * c["stride"] - 2 * c["padding"] + k
-        for n, k in zip(c["x"].shape[1:3], c["w"].shape, strict=False)
-    ]
+    sizes = zip(c["x"].shape[1:3], c["w"].shape, strict=False)
+    size: Any = [(n - 1) * c["stride"] - 2 * c["padding"] + k for n, k in sizes]
     return (
         convolve_grad_input(c["x"], c["w"], _pair(c, "stride"), _pair(c, "padding"), size) + c["b"]
     )
@@ -140,7 +139,7 @@ def _norm(axes, layer=None, weights=True):
         xhat = centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + c["eps"])
         return xhat * c.get("gamma", 1) + c.get("beta", 0)
 
-    draw = {"x": lambda rng: 1 + 2 * rng.standard_normal((3, 4, 2, 3))}
+    draw: dict[str, Any] = {"x": lambda rng: 1 + 2 * rng.standard_normal((3, 4, 2, 3))}
     if weights:
         draw |= {"gamma": lambda rng: rng.uniform(0.5, 2, 3), "beta": (3,)}
     return Like([{**draw, "eps": 1e-5}], output, layer, lambda c: c["x"].shape[-1:])

@@ -193,10 +193,9 @@ def one_of_two_terms(evidence: Evidence, name):
         target = np.concatenate([g.ravel() for g in found])
         got, _, rank, _ = np.linalg.lstsq(basis / size, target, rcond=1e-6)
         got /= size
-        if (
-            rank < 2
-            or np.abs(basis @ got - target).max() > evidence.tolerance * np.abs(target).max()
-        ):
+        rest = np.abs(basis @ got - target).max()
+        if rank < 2 or rest > evidence.tolerance * np.abs(target).max():
+            yield from _factor_of_second(evidence, name, label, p[0])
             continue
         gone, kept = np.abs(got) < 1e-5, np.abs(got - 1) < 1e-4
         if gone.any() and kept.any():
@@ -209,15 +208,17 @@ def one_of_two_terms(evidence: Evidence, name):
             yield Guess("constant factor", f"the term {which} is {k:.4g} times too large", 3)
 
 
+def _factor_of_second(evidence, name, label, p):
+    """The term beside p lacks one of the usual factors."""
+    found, right = evidence.found(name)[0] - p, evidence.right(name)[0] - p
+    for factor, v in library(evidence, name, p.shape).items() if evidence.linear else ():
+        if np.size(v) > 3 and np.ptp(v) and _equal(found * v, right, evidence.tolerance):
+            yield Guess("missing term", f"beside {label} the factor {factor} is missing", 3)
+
+
 def _terms(evidence, name):
     """Return known parts of gradients, for every dy: dy itself, and y/v of every factor v of y."""
     x, y, dys = evidence.tensors[name], evidence.y, evidence.dys
-    if y.size == 1:
-        return {
-            n: [np.broadcast_to(v * float(dy.sum()), x.shape) for dy in dys]
-            for n, v in evidence.tensors.items()
-            if n != name and v.shape == x.shape
-        }
     if y.shape != x.shape:
         return {}
     slopes = np.diag(evidence.jacobian(name))
@@ -283,7 +284,8 @@ def constant_in_part(evidence: Evidence, name):
         return
     if np.ptp(rest[bad]) > 1e-5 * np.abs(rest).max():
         return
-    if (found[bad] * right[bad] < 0).all() or not np.any(found[bad]):
+    small = np.abs(found[bad]).min() < 0.5 * np.abs(rest[bad]).max()
+    if ((found[bad] * right[bad] < 0).all() and small) or not np.any(found[bad]):
         yield Guess("missing term", "a number is not subtracted where it is due, as at a label", 3)
     elif (found[bad] / right[bad] > 1).all():
         yield Guess("extra term", "a number is subtracted twice, as at a label", 3)

@@ -60,7 +60,7 @@ def not_linear(evidence: Evidence, name):
             text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
             yield Guess("upstream ignored", text, 2)
     elif here.shape == dy.shape and _levels_of_dy(evidence.jacobian(name), here / dy):
-        yield Guess("wrong mask", "the mask is taken from dy where that of x is due", 3)
+        yield Guess("wrong mask", "the mask is taken from dy instead of from x", 3)
     elif evidence.close([walk(3 * dy)], [3 * here]) and not evidence.close([walk(-dy)], [-here]):
         text = "the gradient is not linear in dy: a mask that should depend on x is taken from dy"
         yield Guess("wrong mask", text, 3)

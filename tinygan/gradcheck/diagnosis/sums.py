@@ -84,17 +84,14 @@ def contributions_lost(evidence: Evidence, name):
 
 
 def _last_wins(shape, there, kept):
-    """Whether of all positions (without channels) that touch an element only the last is left."""
-    several = False
-    for possible, left in zip(there, kept, strict=True):
-        positions, remaining = _positions(shape, possible), _positions(shape, left)
-        if positions and remaining != {max(positions)}:
-            return False
-        several |= len(positions) > 1
-    return several
+    """Whether of all positions (without channels) that touch an element one end's is left."""
+    pairs = [(_positions(shape, p), _positions(shape, k)) for p, k in zip(there, kept, strict=True)]
+    pairs = [(possible, left) for possible, left in pairs if possible]
+    several = any(len(possible) > 1 for possible, _ in pairs)
+    return several and any(all(left == {end(p)} for p, left in pairs) for end in (max, min))
 
 
 def _positions(shape, row):
     index = np.unravel_index(np.flatnonzero(row), shape)
-    places = index[:-1] if len(shape) == 4 else index
+    places = index[:-1] if len(shape) > 2 else index
     return {tuple(map(int, place)) for place in zip(*places, strict=True)}
