@@ -72,7 +72,9 @@ def contributions_lost(evidence: Evidence, name):
     if not dropped.any() or not (agree | dropped).all():
         return
     kept = there & seen
-    if _last_wins(evidence.y.shape, there, kept):
+    if _one_end(evidence.y.shape, there, kept, min) and (there.sum(axis=0) > 1).any():
+        return  # forgotten, or the last of a loop that runs backwards: nothing tells
+    if _one_end(evidence.y.shape, there, kept, max):
         text = f"where windows overlap only the last one's contribution is left: {ADD_UP}"
         yield Guess("assigned", text, 2)
         return
@@ -83,12 +85,12 @@ def contributions_lost(evidence: Evidence, name):
     yield Guess("missing term", text, 3)
 
 
-def _last_wins(shape, there, kept):
-    """Whether of all positions (without channels) that touch an element one end's is left."""
+def _one_end(shape, there, kept, end):
+    """Whether of all positions (without channels) that touch an element only `end`'s is left."""
     pairs = [(_positions(shape, p), _positions(shape, k)) for p, k in zip(there, kept, strict=True)]
     pairs = [(possible, left) for possible, left in pairs if possible]
     several = any(len(possible) > 1 for possible, _ in pairs)
-    return several and any(all(left == {end(p)} for p, left in pairs) for end in (max, min))
+    return several and all(left == {end(possible)} for possible, left in pairs)
 
 
 def _positions(shape, row):
