@@ -1,0 +1,122 @@
+"""Ranks as processes, on one machine or many: MPI through mpi4py; arrays on GPUs go by NCCL.
+
+Every operation is begun and then asked for until it is done, so that a rank that waits can tell
+for how long.  Who waits for more than a second says so to all others.  When the patience of one is
+at its end, whoever has not said so is missing: it hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygan.distributed.communicator import Communicator
+from tinygan.distributed.nccl import NCCL
+from tinygan.errors import UserError
+from tinygan.machine.arrays import Array
+
+__all__ = ["MPI"]
+
+_WAITING = 719  # the tag of "I am waiting in my n-th operation"
+_QUIET = 1.0  # seconds of waiting until a rank says so
+
+
+class MPI(Communicator):
+    """The processes that ``mpiexec`` or ``srun`` has started.
+
+    Attributes
+    ----------
+    patience : float
+        Seconds that a rank waits for the others in one operation before it ends the job.
+    places : list of str
+        Which rank is which process on which machine.
+    local : tuple of int
+        This rank's number among those on its machine, and how many these are.
+    """
+
+    def __init__(self) -> None:
+        self._mpi = _mpi4py()
+        self._world = self._mpi.COMM_WORLD
+        super().__init__(self._world.rank, self._world.size)
+        self.patience = float("inf")
+        self._count, self._heard, self._said = 0, {}, []  # type: ignore[var-annotated]
+        self._nccl: NCCL | None = None
+        host = socket.gethostname()
+        self.places = [f"rank {self.rank} of {self.size} (process {os.getpid()} on {host})"]
+        hosts, self.places = zip(*self.exchange([host, self.places[0]]), strict=True)  # type: ignore[assignment]
+        self.local = hosts[: self.rank].count(host), hosts.count(host)
+
+    def sum(self, array: Array) -> Array:
+        if not isinstance(array, np.ndarray | np.generic):
+            return self._on_gpus().sum(array)
+        array = np.ascontiguousarray(array)
+        total = np.empty_like(array)
+        self._wait(self._world.Iallreduce(array, total), array.nbytes)
+        return total
+
+    def gather(self, array: Array) -> Array:
+        if not isinstance(array, np.ndarray):
+            return self._on_gpus().gather(array)
+        array = np.ascontiguousarray(array)
+        all_ = np.empty((self.size, *array.shape), array.dtype)
+        self._wait(self._world.Iallgather(array, all_), array.nbytes)
+        return all_
+
+    def abort(self, reason: str) -> NoReturn:
+        print(f"{self.places[self.rank]}: {reason}; the job ends", file=sys.stderr, flush=True)
+        self._world.Abort(1)
+        os._exit(1)  # Abort does not return
+
+    def _on_gpus(self) -> NCCL:
+        if self._nccl is None:
+            self._nccl = NCCL(self.rank, self.size)
+        return self._nccl
+
+    def _wait(self, request: Any, nbytes: int) -> None:
+        self._count += 1
+        self.shared_bytes += nbytes
+        began = time.monotonic()
+        pause = 0.0  # gives the core away, and is back at once
+        while not request.Test():
+            waited = time.monotonic() - began
+            if waited > _QUIET and not pause:
+                pause = 0.001
+                self._say_waiting()
+            if waited > self.patience:
+                self.abort(f"has waited {waited:.0f} s for {self._missing()}")
+            time.sleep(pause)
+        self.waited_seconds += time.monotonic() - began
+
+    def _say_waiting(self) -> None:
+        self._listen()
+        self._said = [message for message in self._said if not message.Test()]
+        for rank in set(range(self.size)) - {self.rank}:
+            self._said.append(self._world.isend(self._count, dest=rank, tag=_WAITING))
+
+    def _listen(self) -> None:
+        status = self._mpi.Status()
+        while self._world.iprobe(tag=_WAITING, status=status):
+            self._heard[status.source] = self._world.recv(source=status.source, tag=_WAITING)
+
+    def _missing(self) -> str:
+        self._listen()
+        others = set(range(self.size)) - {self.rank}
+        missing = [self.places[r] for r in sorted(others) if self._heard.get(r) != self._count]
+        return ", ".join(missing) + ", which hangs" if missing else "the network: all ranks wait"
+
+
+def _mpi4py() -> Any:
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"--distributed needs mpi4py and an MPI library ({why}): pip install 'tinygan[mpi]', "
+            "and where the machine has no MPI of its own, pip install mpich, too"
+        ) from None
+    return MPI
