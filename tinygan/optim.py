@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.distributed.sharing import average_gradients
+from tinygan.distributed.shared import average_gradients
 from tinygan.fast import accelerated
 from tinygan.layer import Parameter
 from tinygan.machine.arrays import Array, asnumpy, get_xp

@@ -6,12 +6,12 @@ what is a mean over the batch is averaged over the ranks.  So N ranks compute wh
 does, to rounding.
 
 `communicator` says what ranks can tell each other: four operations.  `mpi` and `nccl` carry them
-between machines, `threads` within one process, for tests and lessons.  `sharing` holds the few
+between machines, `threads` within one process, for tests and lessons.  `shared` holds the few
 functions by which the rest of tinygan takes part; without a communicator they change nothing.
 """
 
 from tinygan.distributed.communicator import Communicator, bounds
-from tinygan.distributed.sharing import joined, own_rows, sharing
+from tinygan.distributed.shared import joined, own_rows, sharing
 from tinygan.distributed.threads import on_threads
 
 __all__ = ["Communicator", "bounds", "joined", "on_threads", "own_rows", "sharing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -36,6 +37,12 @@ class Communicator:
         Whether batch normalisation takes the statistics of the whole batch.
     rows : int or None
         Of the whole batch that is being computed.
+    places : list of str
+        Which rank is which process on which machine.
+    local : (int, int)
+        This rank's number among those on its machine, and how many these are.
+    patience : float
+        Seconds that a rank waits for the others in one operation before it ends the job.
     waited_seconds : float
         Time in these operations: for other ranks, and for the network.
     shared_bytes : int
@@ -49,6 +56,8 @@ class Communicator:
         self.rank, self.size = rank, size
         self.sync_batch_norm = True
         self.rows: int | None = None
+        self.places = [f"rank {number} of {size}" for number in range(size)]
+        self.local, self.patience = (rank, size), math.inf
         self.waited_seconds, self.shared_bytes = 0.0, 0
 
     # --- the four operations --------------------------------------------------------------------

@@ -27,28 +27,20 @@ _QUIET = 1.0  # seconds of waiting until a rank says so
 
 
 class MPI(Communicator):
-    """The processes that ``mpiexec`` or ``srun`` has started.
-
-    Attributes
-    ----------
-    patience : float
-        Seconds that a rank waits for the others in one operation before it ends the job.
-    places : list of str
-        Which rank is which process on which machine.
-    local : tuple of int
-        This rank's number among those on its machine, and how many these are.
-    """
+    """The processes that ``mpiexec`` or ``srun`` has started."""
 
     def __init__(self) -> None:
         self._mpi = _mpi4py()
         self._world = self._mpi.COMM_WORLD
         super().__init__(self._world.rank, self._world.size)
-        self.patience = float("inf")
-        self._count, self._heard, self._said = 0, {}, []  # type: ignore[var-annotated]
+        self._count = 0  # operations so far
+        self._heard: dict[int, int] = {}  # rank → the operation that it waits in
+        self._said: list[Any] = []
         self._nccl: NCCL | None = None
         host = socket.gethostname()
-        self.places = [f"rank {self.rank} of {self.size} (process {os.getpid()} on {host})"]
-        hosts, self.places = zip(*self.exchange([host, self.places[0]]), strict=True)  # type: ignore[assignment]
+        known = self.exchange([host, f"process {os.getpid()} on {host}"])
+        self.places = [f"{a} ({b})" for a, (_, b) in zip(self.places, known, strict=True)]
+        hosts = [one for one, _ in known]
         self.local = hosts[: self.rank].count(host), hosts.count(host)
 
     def sum(self, array: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.distributed.sharing import drawn
+from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
 from tinygan.layers import _check
 from tinygan.layers.noise import first_state, pack, unpack

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.distributed.sharing import drawn
+from tinygan.distributed.shared import drawn
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed
 from tinygan.layer import Layer

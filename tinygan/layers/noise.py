@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.distributed.sharing import drawn
+from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, asarray, backend_of
 

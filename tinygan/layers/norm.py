@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygan.distributed.sharing import add_sums, merge_moments
+from tinygan.distributed.shared import add_sums, merge_moments
 from tinygan.fast import accelerated, run_as_one
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.distributed.sharing import of_whole_batch
+from tinygan.distributed.shared import of_whole_batch
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 
 __all__ = ["ImagePool"]

@@ -8,7 +8,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 import tinygan
-from tinygan.distributed.sharing import number_of_ranks
+from tinygan.distributed.shared import number_of_ranks
 from tinygan.machine import parallel
 from tinygan.systems.resolving import stored
 from tinygan.systems.system import System

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygan.averages import Average
 from tinygan.data import DrawnImages
-from tinygan.distributed.sharing import own_count, own_rows, together
+from tinygan.distributed.shared import own_count, own_rows, together
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.machine import memory

@@ -6,7 +6,7 @@ import signal
 import threading
 from typing import Any, Self
 
-from tinygan.distributed.sharing import exchanged
+from tinygan.distributed.shared import exchanged
 
 __all__ = ["Interrupt"]
 

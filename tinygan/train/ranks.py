@@ -19,9 +19,10 @@ import numpy as np
 
 import tinygan
 from tinygan.commands import complain, say
+from tinygan.distributed.communicator import Communicator
 from tinygan.distributed.mpi import MPI
 from tinygan.distributed.nccl import use_own_gpu
-from tinygan.distributed.sharing import joined
+from tinygan.distributed.shared import joined
 from tinygan.errors import UserError
 from tinygan.machine.arrays import resolve_backend
 from tinygan.machine.memory import size_text
@@ -55,7 +56,7 @@ def train_on_ranks(
     run : callable
         Trains rank 0's session and says how it ended.
     """
-    ranks = MPI()
+    ranks: Communicator = MPI()
     with joined(ranks):
         try:
             compare(ranks, _asked(cls, given))
@@ -70,7 +71,7 @@ def train_on_ranks(
             return 2
 
 
-def compare(ranks: Any, facts: dict[str, Any]) -> None:
+def compare(ranks: Communicator, facts: dict[str, Any]) -> None:
     """Raise a UserError on all ranks if `facts` of one are others than those of rank 0.
 
     With ``{"error": text}`` a rank says that it cannot go on.
@@ -81,10 +82,11 @@ def compare(ranks: Any, facts: dict[str, Any]) -> None:
             raise UserError(f"{ranks.places[rank]}: {facts['error']}")
     for rank, facts in enumerate(others, 1):
         for name in {**first, **facts}:
-            if first.get(name) != facts.get(name):
+            one, other = (known.get(name, "nothing") for known in (first, facts))
+            if one != other:
                 raise UserError(
-                    f"{name}: expected the same on all ranks, got {first.get(name)!r} on "
-                    f"{ranks.places[0]} and {facts.get(name)!r} on {ranks.places[rank]}"
+                    f"{name}: expected the same on all ranks, got {one} on {ranks.places[0]} "
+                    f"and {other} on {ranks.places[rank]}"
                 )
 
 
@@ -106,7 +108,7 @@ def _state(system: System, start: int) -> dict[str, Any]:
 
 
 def _lead(
-    ranks: MPI, begin: Begin, cls: type[System], given: dict, run: Callable[[Session], int]
+    ranks: Communicator, begin: Begin, cls: type[System], given: dict, run: Callable[[Session], int]
 ) -> int:
     with ExitStack() as stack:
         try:
@@ -135,7 +137,7 @@ def _lead(
         return status
 
 
-def _follow(ranks: MPI, cls: type[System], given: dict) -> int:
+def _follow(ranks: Communicator, cls: type[System], given: dict) -> int:
     told = ranks.exchange({})[0]
     if "options" not in told:
         return 2 if "error" in told else 0
@@ -163,7 +165,7 @@ def _follow(ranks: MPI, cls: type[System], given: dict) -> int:
 
 
 @contextmanager
-def _ending_all(ranks: MPI, options: Options, given: dict[str, Any]) -> Iterator[None]:
+def _ending_all(ranks: Communicator, options: Options, given: dict[str, Any]) -> Iterator[None]:
     """Wait for others no longer than was asked for; what goes wrong on one rank ends all."""
     ranks.sync_batch_norm = options.sync_batch_norm
     ranks.patience = given.get("rank_timeout", options.rank_timeout)

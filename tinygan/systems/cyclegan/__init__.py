@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygan.data import UnpairedPrefetcher, to_float
 from tinygan.data.fingerprint import sampled_checksum
-from tinygan.distributed.sharing import own_count
+from tinygan.distributed.shared import own_count
 from tinygan.layer import Layer, Sequential
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan

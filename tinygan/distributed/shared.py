@@ -101,7 +101,11 @@ def number_of_ranks() -> int:
 
 
 def own_count(rows: int) -> int:
-    """Return how many rows of a batch a rank has at most."""
+    """Return how many rows of a batch a rank of the job has at most."""
+    if rows < number_of_ranks():
+        raise UserError(
+            f"--batch-size: expected at least 1 for each of the {number_of_ranks()} ranks, got {rows}"
+        )
     return bounds(rows, 0, number_of_ranks())[1]
 
 
