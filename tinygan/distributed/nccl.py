@@ -39,10 +39,10 @@ class NCCL:
 
 def use_own_gpu(number: int, ranks: int) -> None:
     """Let this rank, the one of this `number` among the `ranks` on its machine, use its own GPU."""
-    runtime = get_module("cupy").cuda
-    there = runtime.runtime.getDeviceCount()
-    if there == 1 and number == 0:
+    cuda = get_module("cupy").cuda
+    there = cuda.runtime.getDeviceCount()
+    if there == 1:  # there is no other, or the cluster shows each rank its own alone
         return
-    if ranks > there > 1 or number >= there > 1:
+    if ranks > there:
         raise UserError(f"expected a GPU for each rank, got {there} for the {ranks} on this machine")
-    runtime.Device(number if there > 1 else 0).use()
+    cuda.Device(number).use()

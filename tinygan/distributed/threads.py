@@ -19,6 +19,7 @@ class _Room:
     def __init__(self, size: int, timeout: float):
         self.barrier = threading.Barrier(size, timeout=timeout)
         self.places: list[Any] = [None] * size
+        self.ended = ""
 
 
 class Threads(Communicator):
@@ -49,8 +50,9 @@ class Threads(Communicator):
         return things
 
     def abort(self, reason: str) -> NoReturn:
+        self._room.ended = self._room.ended or f"rank {self.rank}: {reason}"
         self._room.barrier.abort()
-        raise RuntimeError(f"rank {self.rank}: {reason}")
+        raise RuntimeError(self._room.ended)
 
 
 def on_threads(size: int, function: Callable[[Communicator], Any], timeout: float = 60) -> list:
@@ -64,13 +66,14 @@ def on_threads(size: int, function: Callable[[Communicator], Any], timeout: floa
     >>> on_threads(3, lambda ranks: int(ranks.sum(np.array(10 ** ranks.rank))))
     [111, 111, 111]
     """
-    room, results, errors = _Room(size, timeout), [None] * size, [None] * size
+    room, results = _Room(size, timeout), [None] * size
+    errors: list[BaseException] = []  # as they come
 
     def work(rank: int) -> None:
         try:
             results[rank] = function(Threads(rank, size, room))
         except BaseException as error:
-            errors[rank] = error
+            errors.append(error)
             room.barrier.abort()
 
     threads = [threading.Thread(target=work, args=(rank,), daemon=True) for rank in range(size)]
@@ -78,10 +81,9 @@ def on_threads(size: int, function: Callable[[Communicator], Any], timeout: floa
         thread.start()
     for thread in threads:
         thread.join()
-    found = [error for error in errors if error is not None]
-    for error in found:
+    for error in errors:
         if not isinstance(error, threading.BrokenBarrierError):
             raise error
-    if found:
-        raise found[0]
+    if errors:
+        raise errors[0]
     return results
