@@ -62,7 +62,9 @@ def launcher(ranks: int) -> tuple[list[str], dict[str, str]] | None:
     env = environment()
     libraries = str(Path(found).resolve().parents[1] / "lib")  # of a wheel: nobody else knows it
     env["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, (libraries, env.get("LD_LIBRARY_PATH"))))
-    many = ["--oversubscribe"] if "open" in version_of(found).lower() else []  # Open MPI counts cores
+    many = (
+        ["--oversubscribe"] if "open" in version_of(found).lower() else []
+    )  # Open MPI counts cores
     return [found, *many, "-n", str(ranks)], env
 
 

@@ -46,7 +46,8 @@ class World:
         return Request(do, ready=lambda: self._count < first)
 
     def Iallreduce(self, array, out):
-        assert array.flags.c_contiguous and array.dtype == out.dtype and array.shape == out.shape
+        assert array.flags.c_contiguous
+        assert (array.dtype, array.shape) == (out.dtype, out.shape)
 
         def do():
             out[...] = self._ranks.sum(array)
@@ -54,7 +55,8 @@ class World:
         return self._meet(do)
 
     def Iallgather(self, array, out):
-        assert array.flags.c_contiguous and out.shape == (self.size, *array.shape)
+        assert array.flags.c_contiguous
+        assert out.shape == (self.size, *array.shape)
 
         def do():
             out[...] = self._ranks.gather(array)

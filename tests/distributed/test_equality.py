@@ -91,7 +91,7 @@ def apart(name, size):
 
 
 def _idle(name):
-    return ("bias", "bias/m", "bias/v") if "cyclegan" == name else ()
+    return ("bias", "bias/m", "bias/v") if name == "cyclegan" else ()
 
 
 def sizes(name):

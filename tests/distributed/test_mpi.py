@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from meeting import install_nccl, over_mpi
 from kill_training import assert_same, kill_and_resume, launcher
+from meeting import install_nccl, over_mpi
 from strict_cupy import nothing_leaves_the_device
 from training import TINY, rows, timeless, train
 
@@ -54,7 +54,7 @@ def test_a_rank_that_hangs_is_named_by_those_that_wait(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         over_mpi(monkeypatch, 3, work, hangs={1: 3})  # the first two are of the beginning
     said = capsys.readouterr().err
-    assert re.search(r"rank [02] of 3 \(.+\): has waited . s for rank 1 of 3 \(.*\), which hangs", said)
+    assert re.search(r"rank [02] of 3 \(.+\): has waited . s for rank 1 of 3 .*, which hangs", said)
     assert "for rank 0" not in said
 
 
@@ -88,9 +88,7 @@ def step_on(ranks, backend, x, z):
     return {name: float(value) for name, value in metrics.items()}, weights
 
 
-def test_on_gpus_the_same_path_goes_by_nccl_and_nothing_comes_to_the_host(
-    strict_cupy, monkeypatch
-):
+def test_on_gpus_the_same_path_goes_by_nccl_and_nothing_comes_to_the_host(strict_cupy, monkeypatch):
     install_nccl(monkeypatch)
     x = np.random.default_rng(0).uniform(-1, 1, (5, 16, 16, 3)).astype(np.float32)
     z = dcgan.draw_noise(5, 4, rng=1)
@@ -169,9 +167,7 @@ def finish(process):
 
 def close(a, b):
     for row, other in zip(timeless(a), timeless(b), strict=True):
-        np.testing.assert_allclose(
-            list(row.values()), list(other.values()), rtol=2e-3, atol=2e-4
-        )
+        np.testing.assert_allclose(list(row.values()), list(other.values()), rtol=2e-3, atol=2e-4)
 
 
 def test_two_processes_are_one_and_hand_over_to_one_and_to_three(mpiexec, tmp_path):
@@ -220,7 +216,9 @@ def test_a_rank_that_hangs_ends_the_job_in_time_by_its_name(rank, mpiexec, tmp_p
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert status != 0
-    assert re.search(rf"has waited \d s for rank {rank} of 2 \(process {pid} on .*\), which hangs", out)
+    assert re.search(
+        rf"has waited \d s for rank {rank} of 2 \(process {pid} on .*\), which hangs", out
+    )
 
 
 def test_signals_stop_all_and_are_saved(mpiexec, tmp_path):
@@ -267,4 +265,3 @@ def test_runs_whose_ranks_are_killed_go_on_to_the_same_end(mpiexec, tmp_path):
         found = kill_and_resume(["dcgan"], words, run, count, seed, ranks=2)
         assert found["kills"] == count
         assert_same(whole, run)
-

@@ -74,7 +74,9 @@ def test_what_stopped_on_four_ranks_goes_on_on_one_and_the_reverse(launch, tmp_p
     assert train("--resume", run, "--steps", 6, tiny=False) == 0
     assert set(launch(4, "--resume", run, "--steps", 9, tiny=False)) == {0}
     close(run, whole)
-    assert set(launch(2, "--resume", run, "--steps", 9, tiny=False)) == {0}  # there is nothing to do
+    assert set(launch(2, "--resume", run, "--steps", 9, tiny=False)) == {
+        0
+    }  # there is nothing to do
 
 
 def test_a_run_begins_with_the_weights_of_another(launch, shared_run, tmp_path):

@@ -1,4 +1,4 @@
-"""Arrays on GPUs: NCCL through CuPy.  Everything else goes by MPI, which also brings ranks together.
+"""Arrays on GPUs: NCCL through CuPy.  All else goes by MPI, which also brings the ranks together.
 
 The operations are launched like kernels, and nothing waits for them here.
 """
@@ -44,5 +44,7 @@ def use_own_gpu(number: int, ranks: int) -> None:
     if there == 1:  # there is no other, or the cluster shows each rank its own alone
         return
     if ranks > there:
-        raise UserError(f"expected a GPU for each rank, got {there} for the {ranks} on this machine")
+        raise UserError(
+            f"expected a GPU for each rank, got {there} for the {ranks} on this machine"
+        )
     cuda.Device(number).use()

@@ -102,11 +102,12 @@ def number_of_ranks() -> int:
 
 def own_count(rows: int) -> int:
     """Return how many rows of a batch a rank of the job has at most."""
-    if rows < number_of_ranks():
+    ranks = number_of_ranks()
+    if rows < ranks:
         raise UserError(
-            f"--batch-size: expected at least 1 for each of the {number_of_ranks()} ranks, got {rows}"
+            f"--batch-size: expected at least 1 for each of the {ranks} ranks, got {rows}"
         )
-    return bounds(rows, 0, number_of_ranks())[1]
+    return bounds(rows, 0, ranks)[1]
 
 
 def own_rows(*arrays: Array) -> tuple[Array, ...]:
@@ -167,10 +168,13 @@ def merge_moments(mean: Array, var: Array, count: int) -> tuple[Array, Array, in
     return *merge(parts[None, :, 0], parts[None, :, 1], shares), whole
 
 
-def add_sums(*sums: Array) -> Sequence[Array]:
-    """Average each rank's sums, all of one shape, over the ranks by their shares."""
+def add_sums(one: Array, other: Array) -> tuple[Array, Array]:
+    """Average two sums of each rank, ``(1, C)``, over the ranks by their shares."""
     communicator = _active(batch_norm=True)
-    return sums if communicator is None else communicator.mean(get_xp(*sums).stack(sums))
+    if communicator is None:
+        return one, other
+    both = communicator.mean(get_xp(one, other).stack([one, other]))
+    return both[0], both[1]
 
 
 def average_gradients(gradients: Sequence[Array]) -> None:

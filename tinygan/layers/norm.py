@@ -2,13 +2,12 @@
 
 It is four functions of arrays ``(G, M, C)``, G groups of M pixels with C channels: the moments; the
 normalisation; the two sums of the backward pass; the gradient from these sums.  Between them
-ranks that share a batch merge what they have (`tinygan.distributed`).  Where an activation follows, `Sequential`
-has the last three compute it in the same passes over memory.
+ranks that share a batch merge what they have (`tinygan.distributed`).  Where an activation follows,
+`Sequential` has the last three compute it in the same passes over memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tinygan.distributed.shared import add_sums, merge_moments
@@ -152,8 +151,8 @@ class _Norm(_Affine):
             self.bias.grad += _over_groups(sum_du)
         if not input_gradient:
             return None
-        sums = self._add(sum_du, sum_du_xhat)
-        return normalize_backward(grouped, cache, *sums, du).reshape(dy.shape)
+        sum_du, sum_du_xhat = self._add(sum_du, sum_du_xhat)
+        return normalize_backward(grouped, cache, sum_du, sum_du_xhat, du).reshape(dy.shape)
 
     def predict(self, x: Array, negative_slope: float | None = None) -> Array:
         return self.forward(x, negative_slope)[0]
@@ -174,8 +173,8 @@ class _Norm(_Affine):
     def _remember(self, mean: Array, var: Array, count: int) -> None:
         pass
 
-    def _add(self, *sums: Array) -> Sequence[Array]:
-        return sums
+    def _add(self, sum_du: Array, sum_du_xhat: Array) -> tuple[Array, Array]:
+        return sum_du, sum_du_xhat
 
 
 def _over_groups(sums: Array) -> Array:
@@ -267,8 +266,8 @@ class BatchNorm2d(_Norm):
     def _moments(self, grouped: Array) -> tuple[Array, Array, int]:
         return merge_moments(*super()._moments(grouped))
 
-    def _add(self, *sums: Array) -> Sequence[Array]:
-        return add_sums(*sums)
+    def _add(self, sum_du: Array, sum_du_xhat: Array) -> tuple[Array, Array]:
+        return add_sums(sum_du, sum_du_xhat)
 
     def _remember(self, mean: Array, var: Array, count: int) -> None:
         running = self.running_mean, self.running_var

@@ -133,7 +133,8 @@ def _lead(
         steps = session.run.metrics.rows[session.start :] if session.run.metrics else []
         share = (ranks.waited_seconds - waited) / (time.perf_counter() - began)
         each = (ranks.shared_bytes - shared) / max(1, len(steps))
-        say(f"{share:.1%} of the time in exchanges between ranks, {size_text(each)} a step from each")
+        text = f"{share:.1%} of the time in exchanges between ranks"
+        say(f"{text}, {size_text(each)} a step from each")
         return status
 
 
