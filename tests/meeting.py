@@ -26,6 +26,9 @@ class Request:
         self.do()
         return True
 
+    def wait(self):
+        pass
+
 
 class World:
     """As much of ``MPI.COMM_WORLD`` as tinygan calls.
@@ -77,6 +80,9 @@ class World:
     def recv(self, source, tag):
         return self._next
 
+    def finalize(self):
+        assert self._boxes[self.rank].empty(), "MPI refuses to end with unread messages"
+
     def Abort(self, code):
         raise SystemExit(code)
 
@@ -87,7 +93,9 @@ def over_mpi(monkeypatch, size, function, hangs=None):
     monkeypatch.setattr(
         mpi,
         "_mpi4py",
-        lambda: types.SimpleNamespace(COMM_WORLD=here.world, Status=types.SimpleNamespace),
+        lambda: types.SimpleNamespace(
+            COMM_WORLD=here.world, Status=types.SimpleNamespace, Finalize=here.world.finalize
+        ),
     )
 
     def work(ranks):

@@ -83,6 +83,9 @@ class Communicator:
         """Say why, and end all ranks."""
         raise NotImplementedError
 
+    def leave(self) -> None:
+        """Wait until all ranks have come to their end; this is called last."""
+
     # --- this rank's part of the batch ----------------------------------------------------------
 
     @property

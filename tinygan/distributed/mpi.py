@@ -7,6 +7,7 @@ at its end, whoever has not said so is missing: it hangs.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sys
@@ -36,6 +37,7 @@ class MPI(Communicator):
         self._count = 0  # operations so far
         self._heard: dict[int, int] = {}  # rank → the operation that it waits in
         self._said: list[Any] = []
+        self._announced = self._received = 0
         self._nccl: NCCL | None = None
         host = socket.gethostname()
         known = self.exchange([host, f"process {os.getpid()} on {host}"])
@@ -64,6 +66,16 @@ class MPI(Communicator):
         self._world.Abort(1)
         os._exit(1)  # Abort does not return
 
+    def leave(self) -> None:
+        self.patience = math.inf
+        # a launcher ends the others when one has ended, and MPI refuses to end with mail unread
+        announced = self.gather(np.array([self._announced]))
+        while self._received < announced.sum() - self._announced:
+            self._listen()
+        for message in self._said:
+            message.wait()
+        self._mpi.Finalize()
+
     def _on_gpus(self) -> NCCL:
         if self._nccl is None:
             self._nccl = NCCL(self.rank, self.size)
@@ -78,7 +90,8 @@ class MPI(Communicator):
             waited = time.monotonic() - began
             if waited > _QUIET and not pause:
                 pause = 0.001
-                self._say_waiting()
+                if self.patience < math.inf:
+                    self._say_waiting()
             if waited > self.patience:
                 self.abort(f"has waited {waited:.0f} s for {self._missing()}")
             time.sleep(pause)
@@ -87,6 +100,7 @@ class MPI(Communicator):
     def _say_waiting(self) -> None:
         self._listen()
         self._said = [message for message in self._said if not message.Test()]
+        self._announced += 1
         for rank in set(range(self.size)) - {self.rank}:
             self._said.append(self._world.isend(self._count, dest=rank, tag=_WAITING))
 
@@ -94,6 +108,7 @@ class MPI(Communicator):
         status = self._mpi.Status()
         while self._world.iprobe(tag=_WAITING, status=status):
             self._heard[status.source] = self._world.recv(source=status.source, tag=_WAITING)
+            self._received += 1
 
     def _missing(self) -> str:
         self._listen()

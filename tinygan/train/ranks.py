@@ -60,8 +60,7 @@ def train_on_ranks(
     with joined(ranks):
         try:
             compare(ranks, _asked(cls, given))
-            if given.get("backend") != "numpy" and resolve_backend("auto") == "cupy":
-                use_own_gpu(*ranks.local)
+            compare(ranks, _own_gpu(ranks, given))
             if ranks.rank:
                 return _follow(ranks, cls, given)
             return _lead(ranks, begin, cls, given, run)
@@ -69,6 +68,8 @@ def train_on_ranks(
             if ranks.rank == 0:
                 raise
             return 2
+        finally:
+            ranks.leave()
 
 
 def compare(ranks: Communicator, facts: dict[str, Any]) -> None:
@@ -94,6 +95,15 @@ def _asked(cls: type[System], given: dict[str, Any]) -> dict[str, Any]:
     options = {f"--{n.replace('_', '-')}": v for n, v in given.items() if n not in _OWN}
     versions = {"tinygan": tinygan.__version__, "numpy": np.__version__, "system": cls.name}
     return options | versions | ({"file": cls.file.sha256} if cls.file is not None else {})
+
+
+def _own_gpu(ranks: Communicator, given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if given.get("backend") != "numpy" and resolve_backend("auto") == "cupy":
+            use_own_gpu(*ranks.local)
+    except UserError as error:
+        return {"error": str(error)}
+    return {}
 
 
 def _state(system: System, start: int) -> dict[str, Any]:
