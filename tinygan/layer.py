@@ -63,8 +63,10 @@ class Parameter:
     __slots__ = ("data", "frozen", "grad")
 
     def __init__(self, data: Array):
-        self.data: Array = data
         self.grad: Array = get_xp(data).zeros_like(data)
+        if data.dtype.kind != "f":
+            raise TypeError(f"Parameter: expected a floating-point array, got {data.dtype}")
+        self.data: Array = data
         self.frozen = False
 
     @property

@@ -280,6 +280,9 @@ def _module(
 ) -> ModuleType:
     """Return the module that computes all three operations of this convolution."""
     _check_algorithm(algorithm)
+    for array in arrays:
+        if array.dtype.kind != "f":
+            raise TypeError(f"expected arrays of a floating-point dtype, got {array.dtype}")
     if algorithm == "auto":
         algorithm = mode() if mode() != "auto" else _default.get()
     if algorithm == "naive":

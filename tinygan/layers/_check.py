@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, get_xp
-
-
-def count(value: Any, name: str) -> int:
-    """Check a number of channels or the like: a positive integer."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
-    return int(value)
 
 
 def images(layer: Layer, x: Array, channels: int | None = None, like: Array = None) -> None:
@@ -21,26 +13,32 @@ def images(layer: Layer, x: Array, channels: int | None = None, like: Array = No
 
     `like` is the data of a parameter: `x` must be of the same library and dtype.
     """
-    _batch(layer, x, "(N, H, W, {})", lambda axes: axes == 4, channels, like)
+    numbers(layer, x, "(N, H, W, {})", lambda axes: axes == 4, channels, like)
 
 
 def features(layer: Layer, x: Array, channels: int | None = None, like: Array = None) -> None:
     """Check that `x` is a batch ``(N, …, C)`` of any number of axes from two on."""
-    _batch(layer, x, "(N, …, {})", lambda axes: axes >= 2, channels, like)
+    numbers(layer, x, "(N, …, {})", lambda axes: axes >= 2, channels, like)
 
 
-def _batch(
+def numbers(
     layer: Layer,
     x: Array,
-    shape: str,
-    fits: Callable[[int], bool],
-    channels: int | None,
-    like: Array,
+    shape: str = "",
+    fits: Callable[[int], bool] | None = None,
+    channels: int | None = None,
+    like: Array = None,
 ) -> None:
+    """Check that `x` is an array of real numbers, and that its shape `fits` if there is one."""
     xp = get_xp(x=x) if like is None else get_xp(x=x, parameters=like)
-    if not fits(x.ndim) or (channels is not None and x.shape[-1] != channels):
-        wanted = shape.format("C" if channels is None else channels)
-        raise ValueError(f"{layer!r}: expected x of shape {wanted}, got {tuple(x.shape)}")
+    if fits is not None:
+        if not fits(x.ndim) or (channels is not None and x.shape[-1] != channels):
+            wanted = shape.format("C" if channels is None else channels)
+            raise ValueError(f"{layer!r}: expected x of shape {wanted}, got {tuple(x.shape)}")
+        if not len(x):
+            raise ValueError(
+                f"{layer!r}: expected at least one sample, got x of shape {tuple(x.shape)}"
+            )
     if x.dtype.kind != "f":
         raise TypeError(
             f"{layer!r}: expected x of a floating-point dtype, got {x.dtype} "
