@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygan.backward import Backward
-from tinygan.contents import contents
+from tinygan.contents import contents, holds
 from tinygan.fast import as_one
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 from tinygan.machine.parallel import one_blas_thread
@@ -103,6 +103,16 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if vars(cls).get("__slots__"):
+            raise TypeError(f"{cls.__name__}: what stands in __slots__ is not found: leave it out")
+        for name, value in vars(cls).items():
+            if isinstance(value, (Parameter, Layer, list, tuple, dict)) and holds(
+                value, (Parameter, Layer), set()
+            ):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: a Parameter or Layer of the class, which all its "
+                    "objects would share, is not found: set it in __init__"
+                )
         cls._skips_input_gradient = "input_gradient" in inspect.signature(cls.backward).parameters
 
     def forward(self, x: Array) -> tuple[Array, Any]:
