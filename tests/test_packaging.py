@@ -32,6 +32,12 @@ def test_the_package_says_that_it_is_typed(project):
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["tinygan"]
 
 
+def test_the_description_needs_no_repository_around_it(project):
+    text = (ROOT / project["project"]["readme"]).read_text()
+    assert re.findall(r"\]\((?!https://)[^)]*\)|<img|src=", text) == []
+    assert all(url.startswith("https://") for url in project["project"]["urls"].values())
+
+
 def test_every_dependency_has_a_lowest_version_and_numpy_2_is_admitted(project):
     lowest = {}
     for line in project["project"]["dependencies"]:
