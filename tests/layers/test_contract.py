@@ -214,19 +214,6 @@ def test_images_of_no_real_numbers_are_refused(case, dtype):
         layer(x)
 
 
-@every_layer
-def test_an_empty_batch_gives_an_empty_one_or_is_refused(case):
-    layer, x = make(case), case.x()[:0]
-    try:
-        y, backward = layer(x)
-    except ValueError:
-        with pytest.raises(ValueError, match="expected at least one sample"):
-            layer(x)
-        return
-    assert len(y) == 0
-    assert backward(np.zeros_like(y)).shape == x.shape
-
-
 @every_loss
 @pytest.mark.parametrize("dtype", [int, np.uint8, bool, complex])
 def test_losses_refuse_what_are_no_real_numbers(case, dtype):

@@ -121,7 +121,7 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         return relu(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -157,7 +157,7 @@ class LeakyReLU(Layer):
         self.negative_slope = number(negative_slope, "LeakyReLU: negative_slope", "[0, inf)")
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         return leaky_relu(x, self.negative_slope)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -243,7 +243,7 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         return tanh(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -271,7 +271,7 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         return sigmoid(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:

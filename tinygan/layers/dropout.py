@@ -74,7 +74,7 @@ class Dropout(Layer):
         self.state = np.array([seed, 0], np.uint64)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         seed, calls = (int(v) for v in self.state)
         self.state[1] += 1
         random = np.random.Generator(np.random.Philox(key=[seed, calls]))

@@ -57,7 +57,7 @@ class GaussianNoise(Layer):
         self.state = first_state(rng)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        _check.numbers(self, x)
+        _check.floats(self, x)
         random = np.random.Generator(unpack(self.state))
         noise = random.standard_normal(x.shape, np.float32)
         noise *= np.float32(self.std)
