@@ -37,11 +37,12 @@ def _search(
 ) -> Iterator[tuple[str, Any]]:
     if isinstance(value, wanted):
         yield name, value
-    elif type(value) in _PLAIN or isinstance(value, _NEVER) or id(value) in around:
+    elif isinstance(value, _NEVER) or id(value) in around:
         return
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
-            yield from _search(f"{name}.{i}", item, wanted, path, (*around, id(value)))
+            if type(item) not in _PLAIN:
+                yield from _search(f"{name}.{i}", item, wanted, path, (*around, id(value)))
     elif isinstance(value, dict) and not any(isinstance(key, wanted) for key in value):
         for key, item in value.items():
             yield from _search(f"{name}.{key}", item, wanted, path, (*around, id(value)))
