@@ -106,9 +106,8 @@ class Layer:
         if vars(cls).get("__slots__"):
             raise TypeError(f"{cls.__name__}: what stands in __slots__ is not found: leave it out")
         for name, value in vars(cls).items():
-            if isinstance(value, (Parameter, Layer, list, tuple, dict)) and holds(
-                value, (Parameter, Layer), set()
-            ):
+            looked_into = isinstance(value, (Parameter, Layer, list, tuple, dict))
+            if looked_into and holds(value, (Parameter, Layer), set()):
                 raise TypeError(
                     f"{cls.__name__}.{name}: a Parameter or Layer of the class, which all its "
                     "objects would share, is not found: set it in __init__"
@@ -255,9 +254,8 @@ class Layer:
 
 
 def _some(names: list[str]) -> str:
-    return (
-        ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
-    )
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more or "none"
 
 
 class Sequential(Layer):
