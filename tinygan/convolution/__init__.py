@@ -282,7 +282,7 @@ def _module(
     _check_algorithm(algorithm)
     if algorithm == "auto":
         algorithm = mode() if mode() != "auto" else _default.get()
-    if algorithm == "naive":
+    if algorithm == "naive" or x_shape[0] == 0:  # the others cut a batch into slices
         return naive
     if algorithm == "winograd":
         return winograd if winograd.applies(w_shape[:2], stride) else im2col

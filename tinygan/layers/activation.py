@@ -120,6 +120,7 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return relu(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -159,6 +160,7 @@ class LeakyReLU(Layer):
         self.negative_slope = float(negative_slope)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return leaky_relu(x, self.negative_slope)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -243,6 +245,7 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return tanh(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -270,6 +273,7 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return sigmoid(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed
 from tinygan.layer import Layer
+from tinygan.layers import _check
 from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["Dropout", "dropout", "dropout_backward"]
@@ -74,6 +75,7 @@ class Dropout(Layer):
         self.state = np.array([seed, 0], np.uint64)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         seed, calls = (int(v) for v in self.state)
         self.state[1] += 1
         random = np.random.Generator(np.random.Philox(key=[seed, calls]))

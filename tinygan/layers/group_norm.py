@@ -78,7 +78,7 @@ class GroupNorm(_Affine):
     def _groups(self, x: Array) -> Array:
         n, h, w, c = x.shape
         parts = x.reshape(n, h * w, self.groups, c // self.groups).transpose(0, 2, 1, 3)
-        return parts.reshape(n * self.groups, -1, 1)
+        return parts.reshape(n * self.groups, h * w * (c // self.groups), 1)
 
     def _ungroup(self, grouped: Array, shape: tuple[int, ...]) -> Array:
         n, h, w, c = shape

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.layer import Layer
+from tinygan.layers import _check
 from tinygan.machine.arrays import Array, asarray, backend_of
 
 __all__ = ["GaussianNoise", "pack", "unpack"]
@@ -57,6 +58,7 @@ class GaussianNoise(Layer):
         self.state = first_state(rng)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         random = np.random.Generator(unpack(self.state))
         noise = random.standard_normal(x.shape, np.float32)
         noise *= np.float32(self.std)

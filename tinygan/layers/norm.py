@@ -312,7 +312,7 @@ class InstanceNorm2d(_Norm):
         super().__init__(channels, eps, affine, weight_std, rng)
 
     def _groups(self, x: Array) -> Array:
-        return x.reshape(x.shape[0], -1, self.channels)
+        return x.reshape(x.shape[0], x.shape[1] * x.shape[2], self.channels)
 
     def __repr__(self) -> str:
         affine = ", affine=True" if self.weight is not None else ""
