@@ -1,7 +1,8 @@
 """A full disk, a broken one, a quota, a short write and a kill at any system call that writes.
 
 Whatever strikes, a command says one clear line, loses nothing, and gives the same files in the end.
-With ``TINYGAN_LONG=1`` at every call of every command, else at some.
+With ``TINYGAN_LONG=1`` at every call of every command, or at ``TINYGAN_FAULTS`` of each; else at
+some.
 """
 
 import errno
@@ -145,7 +146,8 @@ def filled(words: list, out: Path) -> list:
 
 def some(calls: int, count: int, seed: int) -> list[int]:
     every = range(1, calls + 1)
-    return list(every) if LONG else sorted(random.Random(seed).sample(every, min(count, calls)))
+    count = min(calls, int(os.environ.get("TINYGAN_FAULTS", calls if LONG else count)))
+    return sorted(random.Random(seed).sample(every, count))
 
 
 NAMES = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def _evaluate(settings: Any) -> None:
         backend=settings.backend,
     )
     folder = Path(settings.out) if settings.out else folder_of(run)
+    _check_folder(folder)
     values = settings.count * run.options.image_size**2 * run.options.channels
     refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
     subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
@@ -69,6 +72,14 @@ def _evaluate(settings: Any) -> None:
     if not settings.out:
         write_report(folder, given_panels=run.system.panels)
     say(f"written to {folder / 'measures.json'}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what can be no folder before the minutes that measuring takes."""
+    with suppress(FileNotFoundError):
+        os.lstat(folder)  # raises for names that are too long, too
+        if not folder.is_dir():
+            raise UserError(f"--out {folder}: expected a folder, this is none")
 
 
 def folder_of(run: Run) -> Path:
