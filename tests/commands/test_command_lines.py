@@ -60,7 +60,6 @@ PLACES += [
     "/dev/zero",
     "/dev/full",
     "/proc/self/mem",
-    "/",
     "/proc/1",
 ]
 
@@ -205,7 +204,7 @@ def test_command_lines_that_make_no_sense(top, tmp_path, monkeypatch, capfd):
     assert len(every) > 2000
     chosen = every if LONG else random.Random(14).sample(every, SAMPLE)
     # what is valid after all is not trained, and nothing is fetched
-    monkeypatch.setattr("tinygan.train.session.Session.train", lambda *_, **__: 1)
+    monkeypatch.setattr("tinygan.train.session.Session.train", lambda self, *_: self.total)
     monkeypatch.setattr("tinygan.data.download.download", offline)
     monkeypatch.setattr("tinygan.data.__main__.download", offline)
     monkeypatch.chdir(top)
