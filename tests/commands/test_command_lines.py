@@ -226,7 +226,9 @@ def test_command_lines_that_make_no_sense(top, tmp_path, monkeypatch, capfd):
         seen[status] += 1
         if status in (1, 2):
             said = [line for line in told.splitlines() if line and "warning:" not in line]
-            if len(said) != 1 or len(said[0]) > 6000:
+            said = [line for line in said if not line.endswith("…")]  # what is being done
+            skips = name == "translate" and status == 1  # a line for each picture it skipped
+            if (len(said) != 1 and not skips) or len(said[0]) > 6000:
                 faults.append((name, short(words), f"{status}: {len(said)} lines: {told[:300]}"))
             left = [path for path in tmp_path.iterdir()]
             if left and status == 2:

@@ -104,7 +104,7 @@ def split(
             "seed": seed,
             "link": link,
         }
-        (new / "split.json").write_text(json.dumps(about, indent=2) + "\n")
+        (new / "split.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     return {part: len(chosen[part][1]) for part in ("trainA", "trainB", "testA", "testB")}
 
 
