@@ -52,6 +52,7 @@ def _translate(arguments: Any) -> int:
         raw=arguments.raw,
         backend=arguments.backend,
     )
+    run.check_out(out)
     direction = run.direction(arguments.direction)
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
