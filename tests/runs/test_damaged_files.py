@@ -197,6 +197,11 @@ def test_a_damaged_cache_is_noticed(top, tmp_path, monkeypatch):
     files = sorted(p for p in (tmp_path / "cache").rglob("*") if p.is_file())
     whole = {p: p.read_bytes() for p in files}
     assert whole
+    [array] = [path for path in files if path.suffix == ".npy"]
+    array.write_bytes(
+        whole[array].replace(b"'fortran_order': False", b"'fortran_order\n" + b" " * 7)
+    )
+    assert np.array_equal(ImageFolder(top / "pictures", 16).images, right)  # tokenize.TokenError
     for number in range(COUNT):
         path = files[number % len(files)]
         if whole[path]:

@@ -13,8 +13,8 @@ import pytest
 import tinygan
 
 STEPS = int(os.environ.get("TINYGAN_STEPS", 10_000 if os.environ.get("TINYGAN_LONG") else 300))
-# the metrics of all steps are kept for the curves, about 1 kB a step, and what plots leave behind in
-# the first thousands; a leaked batch would be 25 kB
+# the metrics of all steps are kept for the curves, about 1 kB a step, and what plots leave behind
+# in the first thousands; a leaked batch would be 25 kB
 MOST = 16_384  # bytes a step
 TINY = {"image_size": 16, "width": 2, "batch_size": 8, "dataset_size": 40, "backend": "numpy"}
 SYSTEMS = {
