@@ -133,8 +133,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         for before, word in zip(["", *words], words, strict=False):
-            name = word.rstrip("=") if word.startswith("--") and word.endswith("=") else before
-            if not word or word != word.rstrip("="):
+            flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+            name = flag if sign else before
+            if sign and value == "--":  # argparse would take it for none
+                self.error(f"{flag}: expected a value, got '--'")
+            if not (value if sign else word):
                 where = f"{name}: " if name.startswith("-") else ""
                 self.error(f"{where}expected a value, got an empty text")
         return super().parse_known_args(words, namespace)

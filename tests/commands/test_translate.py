@@ -348,3 +348,12 @@ def test_on_cupy(run, tmp_path, strict_cupy):
     assert main([*map(str, words)]) == 0
     host, device = (load_image(tmp_path / d / "a.png").astype(int) for d in ("host", "device"))
     assert abs(host - device).max() <= 1
+
+
+@pytest.mark.parametrize("words", [["nan", "1"], ["1", "1"], ["2", "1"], ["0", "inf"]])
+def test_a_range_that_is_none_is_refused_before_anything_is_written(words, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["run", "--input", "x", "--out", str(out), "--range", *words]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--range: expected two numbers, of black and of white" in line
+    assert not out.exists()

@@ -11,7 +11,9 @@ from tinygan.errors import UserError
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursework") -> int:
     """Run the command and return its exit status."""
-    parser = Parser(prog=prog, description=__doc__.partition(": ")[2])
+    parser = Parser(
+        prog=prog, description="Write a course in which a class builds a GAN by hand, and grade it."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     new = commands.add_parser("new", help="write the exercises, tests and READMEs into a folder")
     new.add_argument("directory", metavar="DIR", help="a new folder")

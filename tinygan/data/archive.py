@@ -21,6 +21,8 @@ from tinygan.machine.memory import size_text
 __all__ = ["BadArchive", "unpack"]
 
 _MOST = 100, 1 << 30  # times an archive's size, plus so many bytes: pictures are packed already
+_WINDOWS = os.name == "nt"
+_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -109,8 +111,17 @@ def _safe_path(archive: str, entry: zipfile.ZipInfo) -> PurePosixPath | None:
         raise BadArchive(f"{archive}: refused, as it holds a link or special file: {name!r}")
     if entry.compress_type not in _METHODS:
         raise BadArchive(f"{archive}: expected files that are stored or deflated: {name!r} is not")
+    if _WINDOWS and any(map(_is_no_name_on_windows, path.parts)):
+        raise BadArchive(f"{archive}: refused, as Windows has no files of this name: {name!r}")
     junk = not path.parts or path.parts[0] == "__MACOSX" or path.name == ".DS_Store"
     return None if junk or entry.is_dir() else path
+
+
+def _is_no_name_on_windows(part: str) -> bool:
+    """Tell whether Windows would open something else: ``CON.png``, ``a.png.``, ``a:b``."""
+    stem = part.partition(".")[0].rstrip(" ").upper()
+    device = stem in _DEVICES or (stem[:3] in ("COM", "LPT") and len(stem) == 4)
+    return device or part[-1] in ". " or any(c in '<>:"|?*' or ord(c) < 32 for c in part)
 
 
 def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from tinygan.metrics.table import table
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
 from tinygan.systems.kinds import number, whole
-from tinygan.systems.system import refuse_above
+from tinygan.systems.system import Panel, refuse_above
 
 FORMAT = "tinygan measures 1"
 
@@ -39,6 +42,7 @@ def _evaluate(settings: Any) -> None:
         backend=settings.backend,
     )
     folder = Path(settings.out) if settings.out else folder_of(run)
+    _check_folder(folder)
     values = settings.count * run.options.image_size**2 * run.options.channels
     refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
     subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
@@ -67,8 +71,26 @@ def _evaluate(settings: Any) -> None:
     for name, images in sheets.items():
         save_grid(images, folder / name, columns=10)
     if not settings.out:
-        write_report(folder, given_panels=run.system.panels)
+        redraw(folder, run.system.panels)
     say(f"written to {folder / 'measures.json'}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what can be no folder before the minutes that measuring takes."""
+    with suppress(FileNotFoundError):
+        os.lstat(folder)  # raises for names that are too long, too
+        if not folder.is_dir():
+            raise UserError(f"--out {folder}: expected a folder, this is none")
+
+
+def redraw(folder: Path, panels: Sequence[Panel]) -> None:
+    """Write a run's report anew; what is damaged in its folder is a warning."""
+    try:
+        write_report(folder, given_panels=panels)
+    except OSError:  # a full disk, as ever
+        raise
+    except Exception as error:
+        complain(f"warning: cannot write report: {error or type(error).__name__}")
 
 
 def folder_of(run: Run) -> Path:

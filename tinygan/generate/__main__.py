@@ -32,6 +32,7 @@ def _generate(arguments: Any) -> None:
         raw=arguments.raw,
         backend=arguments.backend,
     )
+    run.check_out(out)
     options, count = run.options, arguments.count
     columns = min(arguments.columns, count)
     values = count * (options.image_size * scale) ** 2 * options.channels

@@ -14,6 +14,7 @@ from tinygan.gradcheck.files import check_named
 from tinygan.gradcheck.likes import LIKES
 from tinygan.gradcheck.plot import plot_report
 from tinygan.gradcheck.subject import NotCheckable
+from tinygan.systems.kinds import whole
 
 RIGHT, WRONG, NOT_CHECKABLE = 0, 1, 2
 
@@ -40,7 +41,9 @@ def _main(argv, prog) -> int:
         + ", ".join(LIKES),
     )
     parser.add_argument("--plot", metavar="PNG", help="draw where the gradient is wrong")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, help="of the random numbers (default 0)"
+    )
     parser.add_argument(
         "--time-limit",
         type=float,
@@ -56,7 +59,7 @@ def _main(argv, prog) -> int:
         return _check_tinygan(options)
     if ":" not in options.target:
         parser.error(f"expected FILE.py:NAME, got {options.target!r}")
-    if options.plot and not Path(options.plot).resolve().parent.is_dir():
+    if options.plot and not Path(options.plot).absolute().parent.is_dir():
         parser.error(f"--plot: there is no folder {Path(options.plot).parent}")
     return _check_file(options)
 

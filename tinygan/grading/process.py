@@ -184,7 +184,12 @@ class Student:
 
     def _cpu(self):
         try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = (
+                Path(f"/proc/{self._process.pid}/stat")
+                .read_text("utf-8", "replace")
+                .rpartition(")")[2]
+                .split()
+            )
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except (OSError, IndexError, ValueError):
             return time.monotonic()
@@ -258,7 +263,12 @@ def _processes():
     for entry in os.listdir("/proc") if sys.platform == "linux" else ():
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                fields = (
+                    Path(f"/proc/{entry}/stat")
+                    .read_text("utf-8", "replace")
+                    .rpartition(")")[2]
+                    .split()
+                )
                 if fields[0] != "Z":
                     found[int(entry)] = os.stat(f"/proc/{entry}").st_uid, int(fields[1])
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def write_study(settings: Any) -> str:
         raise UserError("--match input: pictures from noise have no input; use --match domain")
     pairs = make_pairs(subjects, total, matching, settings.seed)
     content = {
-        "name": folder.resolve().name,
+        "name": os.path.basename(os.path.realpath(folder)),
         "practice": settings.practice,
         "data": {
             "format": ANSWERS,

@@ -9,9 +9,9 @@ reads and checks what was given.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tinygan.errors import UserError
@@ -204,7 +204,9 @@ class Options:
     @property
     def data_name(self) -> str:
         """A word for what is trained on, for the name of the run's folder."""
-        return Path(self.data).resolve().name if self.data else self.dataset or self.drawn or ""
+        if self.data:
+            return os.path.basename(os.path.realpath(self.data))
+        return self.dataset or self.drawn or ""
 
 
 def flag_of(field: dataclasses.Field) -> str:

@@ -16,7 +16,7 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.kinds import whole
+from tinygan.systems.kinds import is_range, limits, whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.files import Plan, plan
 from tinygan.translate.pictures import (
@@ -41,6 +41,9 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
 
 def _translate(arguments: Any) -> int:
     out = Path(arguments.out)
+    if arguments.range is not None and not is_range(arguments.range):
+        low, high = arguments.range
+        raise UserError(f"--range: expected {limits().expected}, got {low:g} and {high:g}")
     todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
     run = load(
         arguments.run,
@@ -49,6 +52,7 @@ def _translate(arguments: Any) -> int:
         raw=arguments.raw,
         backend=arguments.backend,
     )
+    run.check_out(out)
     direction = run.direction(arguments.direction)
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
