@@ -264,7 +264,8 @@ def test_nothing_that_a_student_writes_stops_the_grading(tmp_path, text):
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
 @pytest.mark.parametrize("separate", [True, False])
 def test_descendants_are_ended_to_the_last(tmp_path, separate):
-    from tinygan.grading.process import Student, _has, _processes
+    from tinygan.grading.family import _has, _processes
+    from tinygan.grading.process import Student
 
     fork = "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid()\n"
     (tmp_path / "forks.py").write_text(f"{fork}        time.sleep(99)\n")
