@@ -8,6 +8,7 @@ import functools
 import os
 import pwd
 import random
+import shutil
 import signal
 import sys
 import warnings
@@ -69,9 +70,10 @@ def weight(user) -> int:
 
 
 class Guard:
-    """A process that ends a submission's processes when the grader is gone, however it went."""
+    """A process that ends a submission's processes when the grader is gone, however it went, and
+    removes its folder."""
 
-    def __init__(self, user, token):
+    def __init__(self, user, token, folder):
         self.child = 0
         if not LINUX:
             return
@@ -85,6 +87,7 @@ class Guard:
                 leader = os.read(3, 8)
                 if not os.read(3, 1) and leader:
                     end(int(leader), user, token)
+                    shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os._exit(0)
         os.close(read)

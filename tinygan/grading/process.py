@@ -115,7 +115,7 @@ class Student:
         command += [home / path.name, self.user or 0, self.limits.processes]
         command.append(",".join(self._forbidden))
         family.adopt()
-        self._guard = family.Guard(self.user, self._token)
+        self._guard = family.Guard(self.user, self._token, self._folder)
         self._spared = family.children()
         try:
             self._process = subprocess.Popen(
