@@ -277,9 +277,14 @@ def nothing(rng, exercise):
 
 def once(exercise):
     """Return code that is right when it is first called, and constant afterwards."""
-    text = plain(exercise).replace("_backward(dy, cache):\n", "_backward(dy, cache):\n    if 1: return dy * 0\n")
+    text = plain(exercise).replace(
+        "_backward(dy, cache):\n", "_backward(dy, cache):\n    if 1: return dy * 0\n"
+    )
     for name in ("relu(x):", "sigmoid(x):", "tanh(x):", "batch_norm(x, gamma, beta, eps=1e-5):"):
-        text = text.replace(f"def {name}\n", f"seen = []\ndef {name}\n    seen.append(1)\n    if len(seen) > 1: x = x * 0 + 1\n")
+        text = text.replace(
+            f"def {name}\n",
+            f"seen = []\ndef {name}\n    seen.append(1)\n    if len(seen) > 1: x = x * 0 + 1\n",
+        )
     return text
 
 
@@ -354,14 +359,25 @@ def submissions(count, seed=0):
             if how == "import":
                 text = text.replace("np\n", f"np\n{attack}\n", 1)
             elif how == "later":
-                text = text.replace("    return", f"    if 1:\n{attack.replace('    ', '        ')}    return", 1)
+                text = text.replace(
+                    "    return", f"    if 1:\n{attack.replace('    ', '        ')}    return", 1
+                )
             elif how == "planted":
                 extra = {attack: PLANTED[attack]}
             elif exercise == "losses":
                 text, score = nothing(rng, exercise), 0
             else:
-                text, score = once(exercise), EXERCISES[exercise] if exercise == "batch_norm" else EXERCISES[exercise] // 2
+                text, score = (
+                    once(exercise),
+                    EXERCISES[exercise] if exercise == "batch_norm" else EXERCISES[exercise] // 2,
+                )
             exact = "nothing" in kind
-        files = {} if text is None else placed(text, exercise, rng) if not extra else {f"{exercise}.py": text, **extra}
+        files = (
+            {}
+            if text is None
+            else placed(text, exercise, rng)
+            if not extra
+            else {f"{exercise}.py": text, **extra}
+        )
         made.append(Submission(kind, exercise, files, score, exact))
     return made

@@ -165,8 +165,9 @@ def test_a_class_is_graded_side_by_side(course, tmp_path):
     assert [row.split(",")[:2] for row in rows] == [
         ["name", "score"], ["'=cmd", "0"], ["ada", "4"], ["bob", "1"], ["eve", "0"],
     ]  # fmt: skip
-    page = (tmp_path / "pages" / "bob.html").read_text()
+    page = (tmp_path / "pages" / "students" / "bob.html").read_text()
     assert "likely cause: wrong mask" in page
     index = (tmp_path / "pages" / "index.html").read_text()
     assert "wrong mask (1)" in index
-    assert "withheld (1)" in index
+    assert "forbidden (1)" in index
+    assert "not handed in (1)" in index

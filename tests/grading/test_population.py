@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,9 @@ def grade(root, submission):
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(text, str):
             text = text.replace("RESULTS", str(root / "results" / "results.json"))
-            text = text.replace("TESTS", str(root / "source" / "tests" / "test_01_relu.py")).encode()
+            text = text.replace(
+                "TESTS", str(root / "source" / "tests" / "test_01_relu.py")
+            ).encode()
         path.write_bytes(text)
     environment = {
         **os.environ,
@@ -62,7 +65,9 @@ def grade(root, submission):
     command = ["bash", root / "source" / "run_autograder"]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True)
     results = json.loads((root / "results" / "results.json").read_text())
-    changed = [str(p) for p in before.keys() | snapshot(root) if before.get(p) != snapshot(root).get(p)]
+    changed = [
+        str(p) for p in before.keys() | snapshot(root) if before.get(p) != snapshot(root).get(p)
+    ]
     return results, finished, [p for p in changed if not p.endswith("results.json")]
 
 
@@ -96,6 +101,7 @@ def strangers():
     return found
 
 
+@pytest.mark.timeout(36000)
 def test_a_class_of_submissions(autograder, capsys):
     before, left = snapshot(ROOT / "tinygan"), left_behind()
     table, unfair = Counter(), []
@@ -114,20 +120,52 @@ def test_a_class_of_submissions(autograder, capsys):
         results, finished, changed = grade(autograder / f"run{number}", submission)
         score = results["score"]
         fair = score == submission.score if submission.exact else score <= submission.score
-        whole = len(results["tests"]) >= 3 and "INTERNALERROR" not in finished.stdout + finished.stderr
+        whole = (
+            len(results["tests"]) >= 3 and "INTERNALERROR" not in finished.stdout + finished.stderr
+        )
         shutil.rmtree(autograder / f"run{number}")
         kind = submission.kind
         table[kind, "runs"] += 1
         table[kind, "fair" if fair and whole else "unfair"] += 1
         table[kind, "changed files"] += len(changed)
+        ended = re.findall(r"processes of submissions ended: (\d+)", finished.stdout)
+        table[kind, "descendants ended"] += int(ended[0]) if ended else 0
         if LONG:
             with capsys.disabled():
-                print(number, i, kind, submission.exercise, score, "of", submission.score, "fair" if fair and whole else "UNFAIR", len(changed), flush=True)
+                print(
+                    number,
+                    i,
+                    kind,
+                    submission.exercise,
+                    score,
+                    "of",
+                    submission.score,
+                    "fair" if fair and whole else "UNFAIR",
+                    len(changed),
+                    flush=True,
+                )
         if not fair or not whole or changed:
-            unfair.append((i, kind, submission.exercise, score, submission.score, changed, results, submission.files))
+            unfair.append(
+                (
+                    i,
+                    kind,
+                    submission.exercise,
+                    score,
+                    submission.score,
+                    changed,
+                    results,
+                    submission.files,
+                )
+            )
             if LONG:
                 with capsys.disabled():
-                    print("UNFAIR", unfair[-1], finished.stdout[-3000:], finished.stderr[-2000:], flush=True)
+                    print(
+                        "UNFAIR",
+                        unfair[-1],
+                        finished.stdout[-3000:],
+                        finished.stderr[-2000:],
+                        flush=True,
+                    )
 
     with ThreadPoolExecutor(int(os.environ.get("TINYGAN_JOBS", 2))) as pool:
         list(pool.map(one, enumerate(repeated)))
@@ -136,7 +174,13 @@ def test_a_class_of_submissions(autograder, capsys):
     with capsys.disabled():
         kinds = dict.fromkeys(s.kind for s in drawn)
         for kind in kinds:
-            print("\n", kind, {what: n for (k, what), n in table.items() if k == kind}, end="", flush=True)
+            print(
+                "\n",
+                kind,
+                {what: n for (k, what), n in table.items() if k == kind},
+                end="",
+                flush=True,
+            )
     assert not unfair, unfair[0]
     assert not strangers()
     assert left_behind() <= left

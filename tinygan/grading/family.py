@@ -46,7 +46,9 @@ def free_user() -> int:
     most = min(most, 2_000_000)
     if most < 2000:
         raise OSError("no other user ids")
-    taken = {user for user, *_ in _processes().values()} | {entry.pw_uid for entry in pwd.getpwall()}
+    taken = {user for user, *_ in _processes().values()} | {
+        entry.pw_uid for entry in pwd.getpwall()
+    }
     while (user := random.randrange(most // 2, most)) in taken:
         pass
     return user
@@ -106,7 +108,7 @@ class Guard:
             self.child = 0
 
 
-def end(leader, user, token, spared=()):
+def end(leader, user, token, spared=()) -> int:
     """End a process and its descendants: by parent, user, session, and their environment.
 
     Parameters
@@ -119,6 +121,11 @@ def end(leader, user, token, spared=()):
         What stands in the environment of all of them, as ``NAME=value``.
     spared : collection of int
         Children of this process that are no orphans of the submission's.
+
+    Returns
+    -------
+    int
+        How many descendants there were.
     """
     family, me, mine = {leader}, os.getpid(), os.getsid(0)
     for _ in range(50):
@@ -150,6 +157,7 @@ def end(leader, user, token, spared=()):
     for pid in family - {leader}:
         with contextlib.suppress(OSError):
             os.waitpid(pid, os.WNOHANG)
+    return len(family - {leader})
 
 
 def _processes():

@@ -15,9 +15,7 @@ pytest's process; the functions of the submission run in another one and send ba
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -120,35 +118,24 @@ def pytest_collection_modifyitems(items):
 def gradcheck(outputcheck):
     """`tinygan.check_gradients`, which raises, with the likely cause, if a gradient is wrong.
 
-    ``output=function`` gives the right forward pass: the submission's output is compared with it
-    wherever the check calls, and the gradients with differences of *it*.  ``output=array`` compares
-    the output for the given arguments alone.
+    ``output=function`` gives the right forward pass: the submission's output is compared with it,
+    and the gradients with differences of *it*.  ``output=array`` only compares the output.
     """
-    import numpy as np
-
     from tinygan.gradcheck import check_gradients
+    from tinygan.grading.judged import judged
 
     def check(subject, *arguments, output=None, rtol=1e-6, **options):
-        pair = isinstance(subject, (tuple, list))
-        forward = subject[0] if pair else subject
-        before = "the gradient counts only of the right function: "
+        def compare(y, due):
+            outputcheck(y, due, rtol, "the gradient counts only of the right function: ")
 
-        def judged(*given, **more):
-            due = output(*copy.deepcopy(given), **more) if callable(output) else output
-            result = forward(*given, **more)
-            several = isinstance(result, (tuple, list)) and len(result) > 0
-            y = result[0] if several else result
-            outputcheck(y, due, rtol, before)
-            due = np.asarray(due, getattr(y, "dtype", None))
-            return (due, *result[1:]) if several else due
-
-        if callable(output):
-            judged.__name__ = getattr(forward, "__name__", "forward")
-            with contextlib.suppress(Exception):  # of a function that is not written in Python
-                judged.__signature__ = inspect.signature(forward)
-            subject = (judged, *subject[1:]) if pair else judged
-        elif output is not None:
-            judged(*copy.deepcopy(arguments), **options.get("options", {}))
+        if output is not None:
+            right = output if callable(output) else lambda *given, **more: output
+            right_subject = judged(subject, right, arguments, compare)
+            if callable(output):
+                subject = right_subject
+            else:
+                forward = right_subject[0] if isinstance(right_subject, tuple) else right_subject
+                forward(*copy.deepcopy(arguments), **options.get("options", {}))
         return check_gradients(subject, *arguments, **options)
 
     return check

@@ -72,6 +72,9 @@ class Student:
         Modules that it may not import.
     """
 
+    descendants = 0
+    """How many processes that submissions had started were ended, of all of this grader's."""
+
     def __init__(
         self, path: Path, limits: Limits | None = None, separate=True, extra=(), forbidden=()
     ):
@@ -251,7 +254,8 @@ class Student:
         """End the process and everything that it started, and remove its files."""
         if self._process is not None:
             self._process.kill()
-            family.end(self._process.pid, self.user, self._token, self._spared)
+            ended = family.end(self._process.pid, self.user, self._token, self._spared)
+            Student.descendants += ended
             self._process.wait()
             self._process = None
         if self._guard is not None:
