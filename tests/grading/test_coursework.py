@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tinygan.coursework import create
 from tinygan.coursework.__main__ import main
+from tinygan.grading.process import isolated
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS = Path(__file__).parents[1] / "coursework_solutions"
@@ -171,3 +173,54 @@ def test_a_class_is_graded_side_by_side(course, tmp_path):
     assert "wrong mask (1)" in index
     assert "forbidden (1)" in index
     assert "not handed in (1)" in index
+
+
+def test_the_classroom_workflow_does_what_it_says(course, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    work = shutil.copytree(course / "student", tmp_path / "student")
+    file = yaml.safe_load((work / ".github" / "workflows" / "classroom.yml").read_text())
+    (job,) = file["jobs"].values()
+    assert file[True] == ["push", "workflow_dispatch"]  # YAML takes the key "on" for a truth
+    steps = {step["name"]: step["run"] for step in job["steps"] if "run" in step}
+    (wheel,) = work.glob("tinygan-*.whl")
+    assert "./tinygan-*.whl" in steps["Install"] and wheel.is_file()
+    for test in (work / "tests").glob("test_*.py"):
+        if "_01_" not in test.name:
+            test.unlink()
+    environment = {
+        **ENVIRONMENT,
+        "PYTEST_PLUGINS": "tinygan.grading.plugin",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    for solution, points in ((None, 0), ("relu.py", 3)):
+        if solution is not None:
+            shutil.copy(SOLUTIONS / solution, work / "exercises")
+        for name in ("Tests", "Points"):
+            command = steps[name].replace("python ", f"{sys.executable} ")
+            done = subprocess.run(
+                ["bash", "-e", "-c", command], cwd=work, env=environment, capture_output=True
+            )
+        assert done.returncode == (points < 3), done.stderr
+        assert f"### {points} of 3 points" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_wheel_holds_everything_that_is_installed(course):
+    (wheel,) = (course / "student").glob("tinygan-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("tinygan/")}
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tinygan").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == there
+    assert "tinygan/coursework/template/student/.github/workflows/classroom.yml" in packed
+
+
+@pytest.mark.skipif(not isolated(), reason="another user can be had as root on Linux")
+def test_what_needs_tinygan_runs_isolated_too(course, tmp_path):
+    """Exercises 10 to 12 import parts of tinygan, in the process that may import little."""
+    submission = solved(course, tmp_path / "exercises")
+    _, results = grade(course, submission, "-k", "(10 or 11 or 12) and not learns")
+    assert [test["output"] for test in results["tests"] if test["score"] < test["max_score"]] == []
+    assert len(results["tests"]) == 6

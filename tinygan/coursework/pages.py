@@ -113,7 +113,7 @@ def cause(output) -> str:
         ("cannot be imported", "cannot be imported"),
         ("does not define", "renamed or deleted"),
         ("processor time", "too slow, or an endless loop"),
-        ("did little", "waits"),
+        ("did nothing", "waits"),
         ("MB of memory", "too much memory"),
         ("crashed", "crashed"),
         ("ended before", "ended the program"),

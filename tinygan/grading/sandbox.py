@@ -100,10 +100,11 @@ def _keep_packages_in_reach():
 
     there: dict[str, str] = {}
     for path in (*sys.path, str(Path(__file__).parents[1])):
-        if os.path.isdir(path) and closed(path):
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            there[path] = f"/proc/self/fd/{fcntl.fcntl(fd, fcntl.F_DUPFD, 100)}"
-            os.close(fd)
+        with contextlib.suppress(OSError):  # of what is closed to submissions altogether
+            if os.path.isdir(path) and closed(path):
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                there[path] = f"/proc/self/fd/{fcntl.fcntl(fd, fcntl.F_DUPFD, 100)}"
+                os.close(fd)
     sys.path[:] = map(elsewhere, sys.path)
     for module in list(sys.modules.values()):
         if isinstance(getattr(module, "__path__", None), list):
