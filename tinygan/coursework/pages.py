@@ -42,8 +42,12 @@ def student_page(student) -> str:
     for title, tests in _exercises(student["tests"]).items():
         got, most = _sum(tests)
         body.append(f"<h2>{escape(title)} <small>{got} of {most}</small></h2><table>")
+        before = ""
         for test in tests:
             output = f"<pre>{escape(test['output'])}</pre>" if test["output"] else ""
+            if output and test["output"] == before:
+                output = "<br><small>the same</small>"
+            before = test["output"]
             kind = _kind(test["score"], test["max_score"], ("yes", "some", "no"))
             body.append(
                 f"<tr><td>{escape(_title(test))}{_hidden(test)}{output}</td>"
@@ -88,15 +92,15 @@ def class_page(students) -> str:
             f"{''.join(cells)}</tr>"
         )
     body.append("</table></div><h2>What went wrong</h2>")
-    body.append("<table><tr><th>Test</th><th class=n>Full points</th><th>Causes</th></tr>")
+    body.append("<table><tr><th>Test</th><th class=n>Full points</th></tr>")
     for name in dict.fromkeys(t["name"] for s in students for t in s["tests"]):
         tests = [t for s in students for t in s["tests"] if t["name"] == name]
         causes = Counter(cause(t["output"]) for t in tests if t["score"] < t["max_score"])
         text = ", ".join(f"{escape(c)} ({n})" for c, n in causes.most_common(5))
         body.append(
             f"<tr><td>{escape(_exercise(tests[0]))}: {escape(_title(tests[0]))}{_hidden(tests[0])}"
-            f"</td><td class=n>{len(tests) - causes.total()} of {len(tests)}</td>"
-            f"<td>{text}</td></tr>"
+            f"<br><small>{text}</small></td>"
+            f"<td class=n>{len(tests) - causes.total()} of {len(tests)}</td></tr>"
         )
     return _document("The class", "".join(body) + "</table>")
 
