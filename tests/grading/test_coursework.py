@@ -183,7 +183,8 @@ def test_the_classroom_workflow_does_what_it_says(course, tmp_path):
     assert file[True] == ["push", "workflow_dispatch"]  # YAML takes the key "on" for a truth
     steps = {step["name"]: step["run"] for step in job["steps"] if "run" in step}
     (wheel,) = work.glob("tinygan-*.whl")
-    assert "./tinygan-*.whl" in steps["Install"] and wheel.is_file()
+    assert "./tinygan-*.whl" in steps["Install"]
+    assert wheel.is_file()
     for test in (work / "tests").glob("test_*.py"):
         if "_01_" not in test.name:
             test.unlink()
@@ -224,3 +225,15 @@ def test_what_needs_tinygan_runs_isolated_too(course, tmp_path):
     _, results = grade(course, submission, "-k", "(10 or 11 or 12) and not learns")
     assert [test["output"] for test in results["tests"] if test["score"] < test["max_score"]] == []
     assert len(results["tests"]) == 6
+
+
+def test_the_recorded_path_says_what_the_tests_say(course, tmp_path):
+    """docs/recorded/student.txt is what docs/course_paths.py saw; the messages are still those."""
+    recorded = (ROOT / "docs" / "recorded" / "student.txt").read_text(encoding="utf-8")
+    text = (SOLUTIONS / "relu.py").read_text().replace("dy * (cache", "dy * (dy")
+    assert "dy > 0" in text
+    (tmp_path / "relu.py").write_text(text)
+    _, results = grade(course, tmp_path, "--tinygan-isolate", "no", "-k", "01_relu and not hidden")
+    (message,) = [t["output"] for t in results["tests"] if not t["score"] and "output" in t][:1]
+    assert message.splitlines()[-1] in recorded
+    assert "not written yet: relu: compute y = max(x, 0)" in recorded

@@ -1,6 +1,5 @@
 """The pytest plugin: any submission, isolated, scored."""
 
-# ruff: noqa: E501
 import io
 import json
 import os

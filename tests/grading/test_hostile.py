@@ -134,7 +134,8 @@ def test_every_attack(tmp_path, harmless):
         for test in tests:
             text = test["output"]
             assert test["score"] or text, (name, "no message")
-            assert not re.search(r"Traceback|assert |site-packages|/tmp/|Cause\(", text.partition("printed:")[0]), (name, text)  # fmt: skip
+            shown = text.partition("printed:")[0]
+            assert not re.search(r"Traceback|assert |site-packages|/tmp/|Cause\(", shown), text
             assert len(text) < 30_000
     assert results.get("output", "").startswith("not isolated") == harmless
 
@@ -154,7 +155,7 @@ def test_nothing_planted_is_run_with_the_graders_rights(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text.replace("/tmp/planted", str(tmp_path / "planted")))
     (tmp_path / "handed").rename(tmp_path / "planted-files")
-    printed, found, _ = graded(tmp_path, files)  # a control, without them
+    _, found, _ = graded(tmp_path, files)  # a control, without them
     assert sum(test["score"] for test in found["right"]) == 5
     os.rename(tmp_path / "planted-files", tmp_path / "again")
     (tmp_path / "again" / "right.py").write_text("import os\n" + RIGHT)

@@ -47,9 +47,7 @@ def grade(root, submission):
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(text, str):
             text = text.replace("RESULTS", str(root / "results" / "results.json"))
-            text = text.replace(
-                "TESTS", str(root / "source" / "tests" / "test_01_relu.py")
-            ).encode()
+            text = text.replace("TESTS", str(root / "source/tests/test_01_relu.py")).encode()
         path.write_bytes(text)
     environment = {
         **os.environ,
@@ -78,7 +76,7 @@ def snapshot(*folders):
 
 
 def left_behind():
-    """Return what lies in the folders that anyone may write to and belongs to a submission's user."""
+    """Return what submissions left in the folders that anyone may write to."""
     return {
         str(path)
         for folder in ("/tmp", "/var/tmp", "/dev/shm")

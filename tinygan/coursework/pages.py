@@ -164,7 +164,8 @@ def _kind(got, most, names):
 
 def _bar(got, most):
     share = 100 * got / most if most else 0
-    return f"<p><b>{got:g} of {most:g} points</b></p><div class=bar><i style='width:{share:.1f}%'></i></div>"
+    bar = f"<div class=bar><i style='width:{share:.1f}%'></i></div>"
+    return f"<p><b>{got:g} of {most:g} points</b></p>{bar}"
 
 
 def _document(title, body):

@@ -7,21 +7,21 @@ from pathlib import Path
 
 __all__ = ["ALLOWED", "DEFAULT", "find_forbidden"]
 
-DEFAULT = (
-    # what differentiates
-    "torch tensorflow jax jaxlib flax haiku equinox autograd keras mxnet theano aesara pytensor "
-    "paddle chainer cupyx mindspore oneflow megengine nnabla tinygrad mlx micrograd dynet cntk "
-    "caffe2 lightning pytorch_lightning fastai onnxruntime sympy casadi algopy numdifftools "
-    "findiff pyadolc scipy.optimize scipy.misc scipy.differentiate sklearn.neural_network "
-    # what has the answers, and what leaves Python's rules
-    "tinygan ctypes cffi subprocess multiprocessing"
-).split()
+DEFAULT = [
+    "torch", "tensorflow", "jax", "jaxlib", "flax", "haiku", "equinox", "autograd", "keras",
+    "mxnet", "theano", "aesara", "pytensor", "paddle", "chainer", "cupyx", "mindspore",
+    "oneflow", "megengine", "nnabla", "tinygrad", "mlx", "micrograd", "dynet", "cntk", "caffe2",
+    "lightning", "pytorch_lightning", "fastai", "onnxruntime", "sympy", "casadi", "algopy",
+    "numdifftools", "findiff", "pyadolc", "scipy.optimize", "scipy.misc", "scipy.differentiate",
+    "sklearn.neural_network", "tinygan", "ctypes", "cffi", "subprocess", "multiprocessing",
+]  # fmt: skip
 """Modules, and names of modules, as ``package.name``."""
 
-ALLOWED = (
-    "tinygan.Layer tinygan.Parameter tinygan.Sequential tinygan.Residual tinygan.Reshape "
-    "tinygan.Flatten tinygan.Backward tinygan.data tinygan.get_xp tinygan.frozen"
-).split()
+ALLOWED = [
+    "tinygan.Layer", "tinygan.Parameter", "tinygan.Sequential", "tinygan.Residual",
+    "tinygan.Reshape", "tinygan.Flatten", "tinygan.Backward", "tinygan.data", "tinygan.get_xp",
+    "tinygan.frozen",
+]  # fmt: skip
 """What of these may be used.  A test module adds to it: ``ALLOWED = ["tinygan.l1"]``."""
 
 DYNAMIC = ("import_module", "__import__", "exec", "eval")
@@ -50,9 +50,10 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED) -> list[str]:
         for name, line in _used(tree):
             if not name:
                 found.append(f"{file.name}, line {line}: imports or runs what cannot be read here")
-            elif _within(name, forbidden) and not _within(name, allowed):
-                if not any(own.startswith(f"{name}.") for own in allowed):
-                    found.append(f"{file.name}, line {line}: {name} may not be used here")
+            elif _within(name, forbidden) and not (
+                _within(name, allowed) or any(own.startswith(f"{name}.") for own in allowed)
+            ):
+                found.append(f"{file.name}, line {line}: {name} may not be used here")
             parts = name.split(".")
             for n in range(len(parts)):
                 beside = file.parent.joinpath(*parts[: n + 1])
@@ -91,10 +92,10 @@ def _used(tree):
                 yield from ((n, node.lineno) for n in _dotted(node, aliases))
             case ast.Call(func=ast.Name(id="getattr" | "vars"), args=[ast.Name(id=short), *rest]):
                 if short in aliases:
-                    attribute = rest[0].value if rest and _text(rest[0]) else "*"
-                    yield f"{aliases[short]}.{attribute}", node.lineno
-            case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=name)):
-                yield f"{name}.*", node.lineno
+                    attribute = _text(rest[0]) if rest else None
+                    yield f"{aliases[short]}.{attribute or '*'}", node.lineno
+            case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=key)):
+                yield f"{key!s}.*", node.lineno
         if isinstance(node, ast.Call):
             yield from _dynamic(node, aliases.get(_last(node.func), _last(node.func)))
 
@@ -103,20 +104,22 @@ def _dynamic(call, called):
     code = called in ("exec", "eval")
     if called.split(".")[-1] not in DYNAMIC or (isinstance(call.func, ast.Attribute) and code):
         return  # model.eval(), and the like
-    if not (call.args and _text(call.args[0])):
+    text = _text(call.args[0]) if call.args else None
+    if text is None:
         yield "", call.lineno
     elif not code:
-        yield call.args[0].value, call.lineno
+        yield text, call.lineno
     else:
         try:
-            inner = ast.parse(call.args[0].value.strip())
+            inner = ast.parse(text.strip())
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
         yield from ((name, call.lineno) for name, _ in _used(inner))
 
 
 def _text(node):
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+    value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, str) else None
 
 
 def _last(node):

@@ -117,7 +117,8 @@ def _place(name, data, folder, left, depth):
 
 def _members(data, name, left):
     """Return the files of an archive, by name, or None if it is none."""
-    found, size = [], 0
+    found: list[tuple[str, bytes]] = []
+    size = 0
     try:
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -58,7 +58,7 @@ def judged(subject, output, at, compare):
     for mine, its in ((right, forward), (backward, subject[1] if pair else forward)):
         mine.__name__ = getattr(its, "__name__", "function")
         with contextlib.suppress(Exception):  # of a function that is not written in Python
-            mine.__signature__ = inspect.signature(its)
+            mine.__signature__ = inspect.signature(its)  # type: ignore[attr-defined]
     return (right, backward) if pair else right
 
 

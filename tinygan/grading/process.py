@@ -85,7 +85,7 @@ class Student:
         self._guard: Any = None
         self._token = f"TINYGAN_STUDENT={self._folder.name}"
         self._pipes: list[int] = []
-        self._first, self._last, self._size = b"", b"", 0
+        self._first, self._last, self.size = b"", b"", 0  # of what it prints
         self.used, self._extra, self._forbidden = 0.0, extra, forbidden
         try:
             self._start(Path(path))
@@ -200,10 +200,10 @@ class Student:
         reading = [self._from] + [self._printing] * (self._printing in self._pipes)
         found = select.select(reading, writing, [], 0.05)
         if self._printing in found[0]:
-            part = os.read(self._printing, 1 << 16)
+            part = os.read(self._printing, 1 << 20)
             self._first += part[: KEPT - len(self._first)]
             self._last = (self._last + part)[-KEPT:]
-            self._size += len(part)
+            self.size += len(part)
             if not part:
                 self._pipes.remove(self._printing)
                 os.close(self._printing)
@@ -240,10 +240,10 @@ class Student:
         for _ in range(64):
             if self._printing not in self._pipes or self._printing not in self._wait()[0]:
                 break
-        first, last = self._first, self._last[max(0, len(self._first) + KEPT - self._size) :]
-        if self._size <= 2 * KEPT:
+        first, last = self._first, self._last[max(0, len(self._first) + KEPT - self.size) :]
+        if self.size <= 2 * KEPT:
             return (first + last).decode("utf-8", "replace")
-        cut = f"\n… ({self._size} bytes in all, cut here)\n"
+        cut = f"\n… ({self.size} bytes in all, cut here)\n"
         return first.decode("utf-8", "replace") + cut + last.decode("utf-8", "replace")
 
     @property
@@ -276,7 +276,8 @@ class _Watch:
 
     def __init__(self, student, seconds):
         self.student, self.seconds, self.slept = student, seconds, 0.0
-        self.began = self.last = student.cpu()[0]
+        self.began: float = student.cpu()[0]
+        self.last: Any = None
         self.looked = self.weighed = time.monotonic()
 
     def look(self):
@@ -284,8 +285,9 @@ class _Watch:
         if now - self.looked < 0.05:
             return
         cpu, sleeps = self.student.cpu()
-        self.slept += min(now - self.looked, 0.2) * (sleeps and cpu == self.last)
-        self.looked, self.last = now, cpu
+        done = cpu, self.student.size  # a process that prints waits for the grader to read
+        self.slept += min(now - self.looked, 0.2) * (sleeps and done == self.last)
+        self.looked, self.last = now, done
         if cpu - self.began > self.seconds:
             raise Stopped(
                 f"stopped after {max(1, round(self.seconds))} seconds of processor time: "

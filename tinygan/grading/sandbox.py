@@ -72,7 +72,7 @@ def _landlock(libc, home):
     if ruleset < 0:
         return
     packages = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
-    packages += [Path(np.__file__).parents[1], Path(__file__).parents[1]]
+    packages += [str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1])]
     look = EXECUTE | READ_FILE | READ_DIR
     for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files),
                          ("/dev/null", READ_FILE | WRITE_FILE)]:  # fmt: skip
