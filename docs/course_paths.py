@@ -1,7 +1,7 @@
 """Do what a student and a teacher do, from an empty folder, and record what they see.
 
-``python docs/course_paths.py`` writes docs/recorded/student.txt and docs/recorded/teacher.txt, which
-the page on teaching shows.  Run it again when a message of the course changes; a test says when.
+``python docs/course_paths.py`` writes docs/recorded/student.txt and teacher.txt, which the page on
+teaching shows.  Run it again when a message of the course changes; a test says when.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-RELU = "def relu(x):\n    return np.maximum(x, 0), x\n\n\ndef relu_backward(dy, cache):\n    return dy * (MASK > 0)\n"
+RELU = """def relu(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dy, cache):
+    return dy * (MASK > 0)
+"""
 
 STUDENT = [
     "python -m venv .venv && . .venv/bin/activate",
