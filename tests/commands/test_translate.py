@@ -96,6 +96,18 @@ def test_a_folder_of_any_sizes_and_kinds_keeps_its_names(run, tmp_path, capsys):
     assert "4 of 4 pictures" in capsys.readouterr().out
 
 
+def test_an_archive_is_translated_as_its_folder_is(run, tmp_path, capsys):
+    source = tmp_path / "in"
+    for i, name in enumerate(["a.png", "deep/b.png"]):
+        picture(source / name, seed=i)
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", source)
+    for given, out in ((source, "one"), (archive, "two")):
+        assert translate(run, "--input", given, "--out", tmp_path / out) == 0
+    for name in ("a.png", "deep/b.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert "2 of 2 pictures" in capsys.readouterr().out
+
+
 def test_size_scales_the_shorter_side(run, tmp_path):
     picture(tmp_path / "in" / "a.png", (40, 60))
     assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out", "--size", 20) == 0

@@ -85,8 +85,14 @@ def load_image(
             picture.draft(None if profile_transform(picture) else mode, (wanted, wanted))
         picture.load()
         _scale_transparent_level(picture, chunks)
-        picture = ImageOps.exif_transpose(picture)
-        picture = to_mode(picture, mode)
+        return squared(ImageOps.exif_transpose(picture), size, channels, crop, fit)
+
+
+def squared(
+    picture: Image.Image, size: tuple[int, int] | None, channels: int, crop: float | None, fit: str
+) -> np.ndarray:
+    """Return an 8-bit picture as `load_image` does, in sRGB and cut or scaled to its size."""
+    picture = to_mode(picture, "RGB" if channels == 3 else "L")
     if size is not None or crop is not None:
         picture = _fit(picture, size, crop, fit)
     pixels = np.asarray(picture)

@@ -99,9 +99,9 @@ def _parser(prog: str) -> Parser:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data",
-        metavar="DIR",
-        help="pictures to compare with, best ones that were not trained on (default: the run's; "
-        "fresh ones if it was trained on drawn pictures)",
+        metavar="PATH",
+        help="pictures to compare with, a folder, archive or array as in training, best ones that "
+        "were not trained on (default: the run's; fresh ones if it was trained on drawn pictures)",
     )
     source.add_argument(
         "--dataset", choices=list(DRAWN_SETS), help="compare with drawn pictures instead"

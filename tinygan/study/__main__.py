@@ -102,7 +102,7 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_run_options()
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")
+    source.add_argument("--data", metavar="PATH", help="where to take the real pictures from")
     source.add_argument("--dataset", choices=list(DRAWN_SETS), help="take drawn ones")
     parser.add_argument(
         "--pairs", type=whole(1), default=40, metavar="N", help="default: %(default)s"

@@ -116,7 +116,8 @@ class Options:
         "with"
     )  # fmt: skip
     data: str | None = _data(
-        None, text("DIR"), "a folder of pictures, of any kinds and sizes, at any depth",
+        None, text("PATH"), "a folder of pictures, of any kinds and sizes, at any depth; or a .zip "
+        "or .tar of one, or an array, .npy or .npz",
         either="source", change="on resume",
     )  # fmt: skip
     dataset: str | None = _data(
@@ -192,7 +193,9 @@ class Options:
     @property
     def data_name(self) -> str:
         """A word for what is trained on, for the name of the run's folder."""
-        return Path(self.data).resolve().name if self.data else self.dataset or self.drawn or ""
+        path = Path(self.data or "").resolve()
+        name = path.name.split(".")[0] if path.is_file() else path.name
+        return name if self.data else self.dataset or self.drawn or ""
 
 
 def flag_of(field: dataclasses.Field) -> str:

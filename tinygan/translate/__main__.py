@@ -11,8 +11,10 @@ from tqdm import tqdm
 from tinygan import commands
 from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
+from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
 from tinygan.data.opening import describe_error, quiet_pillow, shown
+from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
@@ -36,12 +38,20 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+    return commands.run(prog, lambda: _command(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments: Any) -> int:
+def _command(arguments: Any) -> int:
+    source = Path(arguments.input)
+    if is_archive(source) and source.is_file():
+        with unpacked(source) as folder:
+            return _translate(arguments, folder)
+    return _translate(arguments, source)
+
+
+def _translate(arguments: Any, source: Path) -> int:
     out = Path(arguments.out)
-    todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+    todo = plan(source, out, arguments.force, arguments.skip_existing)
     run = load(
         arguments.run,
         system=arguments.system,
@@ -121,7 +131,7 @@ def _parser(prog: str) -> Parser:
         "--input",
         required=True,
         metavar="PATH",
-        help="a picture, or a folder of pictures at any depth, of any kinds and sizes",
+        help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes",
     )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="a folder; the files keep their names in it"
