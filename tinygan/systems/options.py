@@ -107,9 +107,9 @@ class Options:
         "override them"
     )  # fmt: skip
     init_from: str | None = _about_the_call(
-        None, text("RUN|FILE"), "begin with the weights of another run, or of one of its "
-        "checkpoints, where their shapes fit; how networks look is taken from it, too, without "
-        "--preset and --config"
+        None, text("RUN|FILE"), "begin with the weights of another run, of one of its checkpoints, "
+        "or of published PyTorch files (FILE.pth, or G=FILE,F=FILE), where their shapes fit; how "
+        "networks look is taken from it, too, without --preset and --config"
     )  # fmt: skip
     system: str | None = _about_the_call(
         None, text(), "the system, given again: FILE.py:CLASS of the file that a run was trained "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,12 @@ from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.header import Best
 from tinygan.runs.load import use_newest
-from tinygan.runs.transfer import network_options, open_source, take_weights
+from tinygan.runs.transfer import network_options, take_weights
 from tinygan.systems.options import Options
 from tinygan.systems.resolving import changed, load_options, read_toml, resolve, resumed, stored
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
+from tinygan.train.initial import initial
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.loop import Plan, train
 
@@ -104,17 +105,18 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
 
     Nothing is left of a run in which no step was finished.
     """
-    source = open_source(Path(given["init_from"]), cls) if given.get("init_from") else None
-    config = _config(cls, given.get("config"))
-    if source is not None and not config and not given.get("preset"):
-        config = network_options(source, cls)
-    options = resolve(cls.Options, given, config, say)
-    fresh = not given.get("out")
-    path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
-    if not fresh:
-        check_free(path)
-    system = build(cls, options)
-    taken = None if source is None else take_weights(source, system)
+    named = given.get("init_from")
+    with initial(named, cls) if named else nullcontext((None, None)) as (source, origin):
+        config = _config(cls, given.get("config"))
+        if source is not None and not config and not given.get("preset"):
+            config = network_options(source, cls)
+        options = resolve(cls.Options, given, config, say)
+        fresh = not given.get("out")
+        path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
+        if not fresh:
+            check_free(path)
+        system = build(cls, options)
+        taken = None if source is None else take_weights(source, system, origin)
     forecast = _introduce(system, given.get("force", False), say, warn)
     described = describe_run(system, total_steps(system))
     if taken is not None:
