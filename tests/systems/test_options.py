@@ -44,7 +44,7 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
         if "value" in then and flag != "--preset":
             assert action.const == then["value"], flag
     new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}
-    new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit", "--init-from"}
+    new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit", "--init-from", "--log"}
     assert actions.keys() - FLAGS[system].keys() <= new
 
 

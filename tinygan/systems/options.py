@@ -175,6 +175,10 @@ class Options:
     sample_every: int = _run(100, whole(1), "steps between sample pictures")
     checkpoint_every: int = _run(250, whole(1), "steps between checkpoints")
     keep: int = _run(3, whole(1), "checkpoints to keep, besides the best")
+    log: str | None = _run(
+        None, choice("tensorboard"), "write metrics and sample pictures for TensorBoard, too, into "
+        "RUN/tensorboard (pip install 'tinygan[tensorboard]')", before=None,
+    )  # fmt: skip
 
     def check(self) -> None:
         """Raise a UserError for options that do not go together; call super().check() first."""

@@ -28,6 +28,7 @@ from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.initial import initial
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.loop import Plan, train
+from tinygan.train.tensorboard import TensorBoard, check_log
 
 __all__ = ["Callback", "Session", "begun", "build", "taken_up"]
 
@@ -59,7 +60,8 @@ class Session:
     forecast: str
     start: int = 0
     best: Best | None = None
-    shown: Callable[[Path], None] = field(default=lambda path: None)
+    shown: Callable[[Path], Any] = field(default=lambda path: None)
+    warn: Say = field(default=lambda text: None)
 
     @property
     def total(self) -> int:
@@ -76,6 +78,10 @@ class Session:
         """
         o = self.system.options
         plan = Plan(self.total, o.sample_every, o.checkpoint_every, o.keep)
+        shown = [self.shown]
+        log = TensorBoard(self.run.path / "tensorboard", self.start, self.warn) if o.log else None
+        if log is not None:
+            callbacks, shown = [log, *callbacks], [log.picture, *shown]
         try:
             return train(
                 self.system,
@@ -85,13 +91,16 @@ class Session:
                 self.start,
                 self.best,
                 callbacks=callbacks,
-                shown=self.shown,
+                shown=lambda path: [show(path) for show in shown],
                 quiet=quiet,
             )
         except MemoryError as error:
             raise MemoryError(
                 f"out of memory: {error}; the forecast was that {self.forecast}: {ADVICE}"
             ) from error
+        finally:
+            if log is not None:
+                log.close()
 
 
 def total_steps(system: System) -> int:
@@ -130,7 +139,7 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
             if taken is not None:  # a run that was killed is resumed without its source
                 save_checkpoint(run.checkpoints, system, 0, info(system))
             run.open_metrics(0, system.metric_names)
-            yield Session(system, run, interrupt, forecast)
+            yield Session(system, run, interrupt, forecast, warn=warn)
         finally:
             run.close()
             if copy is not None and not (run.metrics and run.metrics.rows):
@@ -181,7 +190,7 @@ def taken_up(
         _keep_file(system, run)
         say(f"continuing {path} after step {start}{_join(system, run, start) if others else ''}")
         with Interrupt() as interrupt:
-            yield Session(system, run, interrupt, forecast, start, best)
+            yield Session(system, run, interrupt, forecast, start, best, warn=warn)
     finally:
         run.close()
 
@@ -191,6 +200,7 @@ def build(cls: type[System], options: Options, noted: dict[str, Any] | None = No
 
     `noted` is what a run that is taken up noted of its data.
     """
+    check_log(options.log)
     if options.threads is not None:
         parallel.set_num_threads(options.threads)
     if options.tf32:
