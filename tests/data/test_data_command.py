@@ -129,8 +129,8 @@ def test_json_and_nothing_else_on_standard_output(raw, capsys):
     assert split("--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["pictures"] == sum(found["parts"].values()) == len(tree(Path("out"))) - 1
-    assert main(["draw", "bags", "--count", "2", "--test", "0", "--out", "bags", "--json"]) == 0
-    expected = {"path": "bags", "pictures": 4, "parts": {"trainA": 2, "trainB": 2}}
+    assert main(["draw", "bags", "--count", "2", "--test", "0", "--out", "drawn", "--json"]) == 0
+    expected = {"path": "drawn", "pictures": 4, "parts": {"trainA": 2, "trainB": 2}}
     assert json.loads(capsys.readouterr().out) == expected
 
 

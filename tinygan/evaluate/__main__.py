@@ -97,7 +97,15 @@ def _features(settings: Any, image_size: int, backend: str) -> RandomFeatures | 
     if settings.onnx is None:
         return RandomFeatures(image_size, backend=backend)
     try:
-        return OnnxFeatures(settings.onnx, tuple(settings.onnx_values))
+        return OnnxFeatures(
+            settings.onnx,
+            tuple(settings.onnx_values),
+            mean=settings.onnx_mean,
+            std=settings.onnx_std,
+            size=settings.onnx_size,
+            resize=settings.onnx_resize,
+            output=settings.onnx_output,
+        )
     except (ValueError, ImportError) as error:
         raise UserError(f"--onnx {error}") from None
 
@@ -146,6 +154,24 @@ def _parser(prog: str) -> Parser:
         metavar=("BLACK", "WHITE"),
         help="what it expects for black and white (default: -1 1)",
     )
+    parser.add_argument(
+        "--onnx-size", type=whole(1, 4096), metavar="N", help="scale to N × N pixels first"
+    )
+    parser.add_argument(
+        "--onnx-resize",
+        choices=("bilinear", "bicubic"),
+        default="bilinear",
+        help="how pictures are scaled (default: %(default)s)",
+    )
+    for name in ("mean", "std"):
+        parser.add_argument(
+            f"--onnx-{name}",
+            nargs=3,
+            type=number(-1e6, 1e6),
+            metavar=("R", "G", "B"),
+            help="of the colours, after --onnx-values: it expects (x - mean) / std",
+        )
+    parser.add_argument("--onnx-output", metavar="NAME", help="the output to use, not the first")
     parser.add_argument(
         "--out",
         metavar="DIR",
