@@ -161,6 +161,14 @@ class Parser(argparse.ArgumentParser):
             "--json", action="store_true", help="print JSON on standard output, and nothing else"
         )
 
+    def add_no_metadata(self) -> None:
+        """Add the flag --no-metadata."""
+        self.add_argument(
+            "--no-metadata",
+            action="store_true",
+            help='leave "made with tinygan", its version, system, step and seed out of the files',
+        )
+
     def add_run_options(self, raw: bool = True) -> None:
         """Add the flags that say which weights of a run are used: --system, --best and --raw."""
         self.add_argument(

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 from training import train
 
+import tinygan
 from tinygan.generate.__main__ import main
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.run import Run, load
@@ -260,3 +261,29 @@ def test_the_samples_of_a_run_become_an_animation(tmp_path, capsys):
             animation.seek(i)
             shown = np.asarray(animation.convert("RGB"), float)
             np.testing.assert_allclose(shown.mean(axis=(0, 1)), color, atol=12)
+
+
+def text_in(path):
+    """All that a picture's file says beside its pixels."""
+    with Image.open(path) as picture:
+        picture.load()
+        held = [picture.info.get(key, "") for key in ("Software", "comment")]
+        held.append(picture.getexif().get(0x0131, ""))
+    return " ".join(x.decode() if isinstance(x, bytes) else x for x in held).strip()
+
+
+@pytest.mark.parametrize("out", ["sheet.png", "single", "walk.webp", "walk.gif"])
+def test_files_say_who_made_them_and_nothing_of_the_user(run, tmp_path, out):
+    said = f"made with tinygan {tinygan.__version__} (dcgan, step 7, seed 3)"
+    words = ["--count", 2, "--frames", 2, "--seed", 3]
+    for more, expected in (([], said), (["--no-metadata"], "")):
+        target = tmp_path / "secret" / f"{len(more)}{out}"
+        assert generate(run, *words, *more, "--out", target) == 0
+        files = sorted(target.iterdir()) if out == "single" else [target]
+        for file in files:
+            assert text_in(file) == expected
+            content = file.read_bytes()
+            assert b"secret" not in content
+            assert run.name.encode() not in content.replace(said.encode(), b"")
+    assert generate(run, "--over-time", "--out", tmp_path / "time.gif") == 0
+    assert text_in(tmp_path / "time.gif") == f"made with tinygan {tinygan.__version__}"

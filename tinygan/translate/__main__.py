@@ -13,6 +13,7 @@ from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
 from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
+from tinygan.data.mark import made_with
 from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
@@ -63,7 +64,8 @@ def _translate(arguments: Any, source: Path) -> int:
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
     _make_folder(out)
-    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs)
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
+    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs, note)
     failed = todo.left_out + failed
     for line in todo.notes:
         complain(line)
@@ -85,7 +87,13 @@ def _make_folder(out: Path) -> None:
 
 
 def _translate_all(
-    todo: Plan, system: Translates, direction: str, size: Any, scale: Any, pairs: bool
+    todo: Plan,
+    system: Translates,
+    direction: str,
+    size: Any,
+    scale: Any,
+    pairs: bool,
+    note: str | None,
 ) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
@@ -111,7 +119,7 @@ def _translate_all(
         if pairs:
             made = side_by_side(picture, made)
         try:
-            save_picture(made, target)
+            save_picture(made, target, note)
         except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
             failed.append(f"{shown(target)}: cannot be written: {describe_error(error)}")
     return failed
@@ -146,6 +154,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--pairs", action="store_true", help="write each picture with its translation beside it"
     )
+    parser.add_no_metadata()
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument(
         "--range",
