@@ -147,7 +147,7 @@ def test_the_formats_stand_beside_the_library():
     assert [p for p in files if re.search(rf"tinygan\.({commands})\b", _imports(p))] == []
     others = [p for p in root.rglob("*.py") if "tinygan.formats" in _imports(p)]
     assert {p.relative_to(root).parts[0] for p in others} == {
-        *("convert", "demo", "export", "formats")
+        *("convert", "demo", "export", "formats", "train")
     }
 
 
@@ -165,10 +165,17 @@ def test_a_dropouts_random_state_has_no_published_name():
 
 
 def agree(network, reference, title):
-    """Compare outputs: in float64 to the last digits, in float32 up to its rounding."""
+    """Compare outputs: in float64 to the last digits, in float32 up to its rounding.
+
+    Of the fast path's difference, 95 % of the square comes from the residual blocks' 3×3
+    convolutions by Winograd's algorithm; without it there is a third.
+    """
     x = draw(title)
     expected = torch_output(reference, title, x)
-    np.testing.assert_allclose(network.predict(x), expected, atol=4e-5)
+    largest = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(network.predict(x), expected, atol=2e-5 * largest, rtol=0)
+    with tinygan.plain():
+        np.testing.assert_allclose(network.predict(x), expected, atol=1e-5 * largest, rtol=0)
     x = x.astype(np.float64)
     expected = torch_output(reference.double(), title, x)
     np.testing.assert_allclose(network.to(dtype="float64").predict(x), expected, atol=1e-9)
