@@ -85,7 +85,7 @@ def test_networks_agree_at_every_size(title, half):
     open_size = title[:5] != "dcgan"
     model = to_onnx(network, (None, None, 3) if open_size else shape[1:], half)
     assert (model.graph.input[0].name, model.graph.output[0].name) == (source, target)
-    for count, size in ((1, 64), (3, 48)):
+    for count, size in ((1, 64), (3, 48), (2, 96)):
         at = (count, size, 64, 3) if open_size else (count, *shape[1:])
         x = rng.uniform(-1, 1, at).astype(np.float32)
         np.testing.assert_allclose(
