@@ -129,6 +129,7 @@ def test_the_page_draws_what_generate_draws(run, tmp_path, width):
     z = opened.noise(3, seed=5)
     script = f"""(async () => {{
       const made = [];
+      find("another").click();  // nothing is drawn yet: an empty picture is not kept
       await demo.ready;
       for (const z of {z.tolist()}) made.push([...(await demo.draw(Float32Array.from(z))).data]);
       find("another").click();
@@ -186,9 +187,10 @@ def test_a_picture_that_is_chosen_is_shown_before_and_after(tmp_path):
       demo.take([new Blob(["no picture"])]);
       while (!find("status").textContent.startsWith("This file")) await new Promise(
         (resolve) => setTimeout(resolve, 20));
-      answer(JSON.stringify([colours("before"), colours("after")]));
+      answer(JSON.stringify([colours("before"), colours("after"), find("save").disabled]));
     })()"""
-    before, after = json.loads(answer_of(page, script, tmp_path / "profile"))
+    before, after, closed = json.loads(answer_of(page, script, tmp_path / "profile"))
+    assert closed  # a file that is no picture leaves nothing to save
     assert before["size"] == after["size"] == [128, 64]
     assert after["count"] > 2
 

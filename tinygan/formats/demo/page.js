@@ -73,7 +73,7 @@ function startDrawing() {
     return d.map((v) => (v / length) * Math.sqrt(n) * 0.25);
   });
   const canvas = find("picture"), context = canvas.getContext("2d"), sliders = [];
-  let z = drawn(), busy = false, again = false, walking = false;
+  let z = drawn(), shown = null, busy = false, again = false, walking = false;
 
   // Where the sliders are; what is drawn from a cube stays in it.
   function moved() {
@@ -89,19 +89,22 @@ function startDrawing() {
     try {
       do {
         again = false;
-        context.putImageData(await demo.draw(moved()), 0, 0);
+        const place = moved();
+        context.putImageData(await demo.draw(place), 0, 0);
+        shown = place;
       } while (again);
     } catch (error) { find("status").textContent = error.message; }
     busy = false;
   }
 
   function remember() {
+    if (!shown) return;  // the first picture is not drawn yet
     const button = document.createElement("button"), small = document.createElement("canvas");
     [small.width, small.height] = [canvas.width, canvas.height];
     small.getContext("2d").drawImage(canvas, 0, 0);
     button.append(small);
     button.setAttribute("aria-label", "back to this picture");
-    const kept = moved();
+    const kept = shown;
     button.onclick = () => goTo(kept);
     find("strip").prepend(button);
     find("earlier").hidden = false;
@@ -189,6 +192,7 @@ function startTranslating() {
   async function show() {
     if (!file) return;
     const mine = ++turn;
+    find("save").disabled = true;
     try {
       const picture = await createImageBitmap(file);
       const scale = Number(find("size").value) / Math.min(picture.width, picture.height);
@@ -201,8 +205,8 @@ function startTranslating() {
       context.fillStyle = "white";
       context.fillRect(0, 0, before.width, before.height);
       context.drawImage(picture, 0, 0, before.width, before.height);
-      find("result").hidden = false;
-      bar.hidden = false;
+      find("result").hidden = bar.hidden = false;
+      bar.value = 0;
       status.textContent = "The network is at work …";
       const pixels = context.getImageData(0, 0, before.width, before.height);
       const made = await translate(pixels, (n) => { if (mine === turn) bar.value = n / about.layers; });
@@ -210,7 +214,11 @@ function startTranslating() {
       [after.width, after.height] = [made.width, made.height];
       after.getContext("2d").putImageData(made, 0, 0);
       status.textContent = "";
-    } catch (error) { status.textContent = `This file cannot be shown: ${error.message}`; }
+      find("save").disabled = false;
+    } catch (error) {
+      if (mine !== turn) return;
+      status.textContent = `This file cannot be shown: ${error.message}`;
+    }
     bar.hidden = true;
   }
 

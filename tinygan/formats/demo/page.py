@@ -51,7 +51,7 @@ def page(run: Run, direction: str | None = None, half: bool = False) -> str:
     about = {"network": described, "half": half, "layers": _count(described), "mode": mode} | facts
     return _template().render(
         title=title,
-        what=f"A network of {count:,} weights, trained at {size} × {size} pixels.",
+        what=f"A network of {count:,} weights, trained at {size}\u00a0×\u00a0{size}\u00a0pixels.",
         mode=mode,
         size=size,
         sizes=sorted({*_SIZES, size}),
