@@ -65,12 +65,17 @@ const demo = { draw: (z) => predict(z, [z.length]).then(toImage), translate };
 // --- a network that draws ---------------------------------------------------------------------
 
 function startDrawing() {
-  const SLIDERS = 6, normal = about.noise === "normal", n = about.noise_size;
+  const normal = about.noise === "normal", n = about.noise_size;
   const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   const drawn = () => Float32Array.from({ length: n }, () => (normal ? gauss() : 2 * Math.random() - 1));
-  const directions = Array.from({ length: SLIDERS }, () => {
-    const d = Float32Array.from({ length: n }, gauss), length = Math.hypot(...d);
-    return d.map((v) => (v / length) * Math.sqrt(n) * 0.25);
+  // Of attributes where they are known, else at random: these take a longer way to change as much.
+  const named = about.directions.length > 0, far = Math.sqrt(n) * (named ? 0.08 : 0.25);
+  const labels = named ? about.directions.map(([label]) => label)
+    : Array.from({ length: 6 }, (_, i) => `Direction ${i + 1}`);
+  const directions = labels.map((_, i) => {
+    const d = Float32Array.from(named ? about.directions[i][1] : { length: n }, named ? undefined : gauss);
+    const length = Math.hypot(...d);
+    return d.map((v) => (v / length) * far);
   });
   const canvas = find("picture"), context = canvas.getContext("2d"), sliders = [];
   let z = drawn(), shown = null, busy = false, again = false, walking = false;
@@ -145,10 +150,10 @@ function startDrawing() {
     }
   }
 
-  for (let i = 1; i <= SLIDERS; i++) {
+  for (const name of labels) {
     const label = document.createElement("label"), slider = document.createElement("input");
     Object.assign(slider, { type: "range", min: -3, max: 3, step: 0.05, value: 0, oninput: show });
-    label.append(`Direction ${i}`, slider);
+    label.append(name, slider);
     sliders.push(slider);
     find("sliders").append(label);
   }

@@ -7,11 +7,13 @@ import json
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, Template
 from markupsafe import Markup
 
 import tinygan
 from tinygan.formats.demo.describe import describe
+from tinygan.formats.demo.directions import attribute_directions
 from tinygan.runs.run import Run
 from tinygan.systems.draws import Draws
 
@@ -40,7 +42,9 @@ def page(run: Run, direction: str | None = None, half: bool = False) -> str:
     options: Any = run.options
     if isinstance(system, Draws):
         title, mode, name = "Pictures from noise", "draw", "G"
-        facts = {"noise": options.noise, "noise_size": options.noise_size}
+        facts: dict[str, Any] = {"noise": options.noise, "noise_size": options.noise_size}
+        found = attribute_directions(system, system.data.get("dataset", ""))
+        facts["directions"] = [[label, np.round(d, 4).tolist()] for label, d in found]
     else:
         title, mode = "Pictures translated", "translate"
         name = run.translating().directions[run.direction(direction)]
