@@ -33,6 +33,23 @@ def test_the_package_says_that_it_is_typed(project):
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["tinygan"]
 
 
+def test_every_file_of_the_package_is_shipped(project):
+    given = project["tool"]["setuptools"]["package-data"]
+    shipped = set()
+    for package, patterns in given.items():
+        folder = ROOT / package.replace(".", "/")
+        shipped |= {path for pattern in patterns for path in folder.glob(pattern)}
+    others = (p for p in (ROOT / "tinygan").rglob("*") if p.is_file())
+    due = {p for p in others if p.suffix not in (".py", ".pyc") and "__pycache__" not in p.parts}
+    assert due - shipped == set()
+
+
+def test_the_description_needs_no_repository_around_it(project):
+    text = (ROOT / project["project"]["readme"]).read_text()
+    assert re.findall(r"\]\((?!https://)[^)]*\)|<img|src=", text) == []
+    assert all(url.startswith("https://") for url in project["project"]["urls"].values())
+
+
 def test_every_dependency_has_a_lowest_version_and_numpy_2_is_admitted(project):
     lowest = {}
     for line in project["project"]["dependencies"]:

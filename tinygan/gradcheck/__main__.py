@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from tinygan.commands import Parser, complain, run, say, say_json
@@ -28,7 +30,9 @@ def _main(argv, prog) -> int:
         "of a pair of functions (foo and foo_backward) in a file or, without one, all of "
         "tinygan's own.  Exit status: 0 right, 1 wrong, 2 not checkable.",
     )
-    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="what to check")
+    parser.add_argument(
+        "target", nargs="?", metavar="FILE.py:NAME", help="what to check; or NOTEBOOK.ipynb:NAME"
+    )
     parser.add_argument(
         "--like",
         metavar="LAYER",
@@ -37,6 +41,13 @@ def _main(argv, prog) -> int:
     )
     parser.add_argument("--plot", metavar="PNG", help="draw where the gradient is wrong")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="for each set of arguments (default 60)",
+    )
     parser.add_argument("--verbose", action="store_true", help="print every tensor's verdict")
     parser.add_json()
     options = parser.parse_args(argv)
@@ -53,8 +64,10 @@ def _main(argv, prog) -> int:
 
 def _check_file(options) -> int:
     path, _, name = options.target.rpartition(":")
+    printed = io.StringIO()
     try:
-        reports = check_named(path, name, options.like, options.seed)
+        with redirect_stdout(printed):
+            reports = check_named(path, name, options.like, options.seed, options.time_limit)
     except ValueError as error:  # NotCheckable, or an unknown --like
         complain(f"not checkable: {error}")
         return NOT_CHECKABLE
@@ -63,6 +76,8 @@ def _check_file(options) -> int:
     if options.json:
         say_json([report.as_dict() for report in reports])
     tell(str(wrong[0] if wrong else reports[0]))
+    if printed.getvalue():
+        tell(f"(what {Path(path).name} prints is not shown)")
     if len(reports) > 1:
         tell(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
     if options.plot:
