@@ -95,6 +95,13 @@ def test_right(student, arguments, capsys):
     assert "gradients agree" in capsys.readouterr().out
 
 
+def test_json_and_nothing_else_on_standard_output(student, capsys):
+    assert main([f"{student}:MyTanh", "--json"]) == 0
+    [report] = json.loads(capsys.readouterr().out)
+    assert report["ok"] is True
+    assert {check["name"]: check["ok"] for check in report["checks"]} == {"x": True}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tinygan.commands import Parser, run, say
+from tinygan.commands import Parser, complain, run, say, say_json
 from tinygan.coursework.create import create
 from tinygan.errors import UserError
 
@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursewor
     many.add_argument("--csv", default="grades.csv", metavar="FILE", help="default grades.csv")
     many.add_argument("--out", default="pages", metavar="DIR", help="the pages (default: pages)")
     many.add_argument("--jobs", type=int, metavar="N", help="at a time (default: one a core)")
+    many.add_json()
 
     def do() -> None:
         options = parser.parse_args(argv)
@@ -48,10 +49,13 @@ def _grade(options):
             options.out,
             options.csv,
             options.jobs,
-            report=say,
+            report=complain if options.json else say,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    if options.json:
+        say_json(found)
+        return
     say(f"{len(found)} students: {options.csv}, pages in {options.out}/index.html")
 
 

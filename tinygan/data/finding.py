@@ -51,7 +51,10 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
     if not os.path.isdir(folder):
         if os.path.lexists(folder):
             kind = "a file" if os.path.isfile(folder) else "something that cannot be opened"
-            raise DataError(f"{shown(folder)}: expected a folder of pictures, got {kind}")
+            raise DataError(
+                f"{shown(folder)}: expected a folder of pictures, .zip, .tar, .npy or .npz, got "
+                f"{kind}"
+            )
         raise DataError(
             f"{shown(folder)}: expected a folder of pictures, but there is no such folder"
         )

@@ -7,7 +7,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from tinygan.commands import Parser, complain, run, say
+from tinygan.commands import Parser, complain, run, say, say_json
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.files import check_named
@@ -52,6 +52,7 @@ def _main(argv, prog) -> int:
         help="for each set of arguments (default 60)",
     )
     parser.add_argument("--verbose", action="store_true", help="print every tensor's verdict")
+    parser.add_json()
     options = parser.parse_args(argv)
     if options.target is None:
         if options.like or options.plot:
@@ -74,22 +75,26 @@ def _check_file(options) -> int:
         complain(f"not checkable: {error}")
         return NOT_CHECKABLE
     wrong = [report for report in reports if not report.ok]
-    say(str(wrong[0] if wrong else reports[0]))
+    tell = _nothing if options.json else say
+    if options.json:
+        say_json([report.as_dict() for report in reports])
+    tell(str(wrong[0] if wrong else reports[0]))
     if printed.getvalue():
-        say(f"(what {Path(path).name} prints is not shown)")
+        tell(f"(what {Path(path).name} prints is not shown)")
     if len(reports) > 1:
-        say(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
+        tell(f"{len(reports)} sets of arguments: {len(wrong)} wrong")
     if options.plot:
         try:
             plot_report(wrong[0] if wrong else reports[0], options.plot)
-            say(f"picture: {options.plot}")
+            tell(f"picture: {options.plot}")
         except ValueError as error:
             complain(f"--plot: {error}")
     return WRONG if wrong else RIGHT
 
 
 def _check_tinygan(options) -> int:
-    checks, wrong = [], 0
+    checks, wrong, reports = [], 0, {}
+    tell = _nothing if options.json else say
     cases = [(case, case.make()) for case in LAYERS] + [(case, case.loss) for case in LOSSES]
     for case, subject in cases:
         try:
@@ -99,16 +104,23 @@ def _check_tinygan(options) -> int:
             return NOT_CHECKABLE
         checks += report.checks
         wrong += not report.ok
-        say(f"{'ok   ' if report.ok else 'WRONG'} {case.id}: worst {report.worst.error:.1e}")
+        reports[case.id] = report
+        tell(f"{'ok   ' if report.ok else 'WRONG'} {case.id}: worst {report.worst.error:.1e}")
         if options.verbose or not report.ok:
-            say("\n".join(f"      {line}" for line in (*report.checks, *report.causes)))
+            tell("\n".join(f"      {line}" for line in (*report.checks, *report.causes)))
     worst = max(check.error for check in checks)
     numbers = sum(check.count for check in checks)
-    say(
+    if options.json:
+        say_json([{**report.as_dict(), "case": name} for name, report in reports.items()])
+    tell(
         f"{len(cases)} cases, {len(checks)} tensors, {numbers} differences: "
         f"{wrong} wrong, worst relative error {worst:.1e}"
     )
     return WRONG if wrong else RIGHT
+
+
+def _nothing(text: str) -> None:
+    """Say nothing: --json prints JSON alone."""
 
 
 if __name__ == "__main__":

@@ -152,6 +152,21 @@ class GradientReport:
         """The tensor with the largest relative error; wrong ones before right ones."""
         return max(self.checks, key=lambda check: (not check.ok, check.error))
 
+    def as_dict(self) -> dict:
+        """Return verdicts, causes and notes as JSON holds them; no whole gradients."""
+        left_out = ("analytic_gradient", "numeric_gradient")
+        checks = [
+            {name: value for name, value in vars(check).items() if name not in left_out}
+            for check in self.checks
+        ]
+        return {
+            "subject": self.subject,
+            "ok": bool(self.ok),
+            "checks": checks,
+            "causes": [vars(cause) for cause in self.causes],
+            "notes": self.notes,
+        }
+
     def __str__(self) -> str:
         if self.ok:
             verdict = "gradients agree"

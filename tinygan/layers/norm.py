@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygan.checks import count, number
 from tinygan.distributed.shared import add_sums, merge_moments
 from tinygan.fast import accelerated, run_as_one
@@ -33,8 +35,10 @@ __all__ = [
 @accelerated
 def moments(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance over each group's pixels: ``(G, M, C) -> 2 × (G, C)``."""
-    mean = x.mean(axis=1)
-    return mean, ((x - mean[:, None]) ** 2).mean(axis=1)
+    # summed in float64: NumPy adds row to row, and thousands of rows cost float32 three digits
+    exact = np.promote_types(x.dtype, np.float64)
+    mean = x.mean(axis=1, dtype=exact).astype(x.dtype)
+    return mean, ((x - mean[:, None]) ** 2).mean(axis=1, dtype=exact).astype(x.dtype)
 
 
 @accelerated

@@ -11,8 +11,11 @@ from tqdm import tqdm
 from tinygan import commands
 from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
+from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
+from tinygan.data.mark import made_with
 from tinygan.data.opening import describe_error, quiet_pillow, shown
+from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
@@ -36,15 +39,23 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+    return commands.run(prog, lambda: _command(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments: Any) -> int:
+def _command(arguments: Any) -> int:
+    source = Path(arguments.input)
+    if is_archive(source) and source.is_file():
+        with unpacked(source) as folder:
+            return _translate(arguments, folder)
+    return _translate(arguments, source)
+
+
+def _translate(arguments: Any, source: Path) -> int:
     out = Path(arguments.out)
     if arguments.range is not None and not is_range(arguments.range):
         low, high = arguments.range
         raise UserError(f"--range: expected {limits().expected}, got {low:g} and {high:g}")
-    todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+    todo = plan(source, out, arguments.force, arguments.skip_existing)
     run = load(
         arguments.run,
         system=arguments.system,
@@ -57,7 +68,8 @@ def _translate(arguments: Any) -> int:
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
     _make_folder(out)
-    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs)
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
+    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs, note)
     failed = todo.left_out + failed
     for line in todo.notes:
         complain(line)
@@ -79,7 +91,13 @@ def _make_folder(out: Path) -> None:
 
 
 def _translate_all(
-    todo: Plan, system: Translates, direction: str, size: Any, scale: Any, pairs: bool
+    todo: Plan,
+    system: Translates,
+    direction: str,
+    size: Any,
+    scale: Any,
+    pairs: bool,
+    note: str | None,
 ) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
@@ -105,7 +123,7 @@ def _translate_all(
         if pairs:
             made = side_by_side(picture, made)
         try:
-            save_picture(made, target)
+            save_picture(made, target, note)
         except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
             failed.append(f"{shown(target)}: cannot be written: {describe_error(error)}")
     return failed
@@ -125,7 +143,7 @@ def _parser(prog: str) -> Parser:
         "--input",
         required=True,
         metavar="PATH",
-        help="a picture, or a folder of pictures at any depth, of any kinds and sizes",
+        help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes",
     )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="a folder; the files keep their names in it"
@@ -140,6 +158,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--pairs", action="store_true", help="write each picture with its translation beside it"
     )
+    parser.add_no_metadata()
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument(
         "--range",
