@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygan.gradcheck.blame import where
 from tinygan.gradcheck.check import check_gradients
-from tinygan.gradcheck.conventions import ADAPTER
+from tinygan.gradcheck.conventions import ADAPTER, positional
 from tinygan.gradcheck.likes import LIKES, Like, find_like
 from tinygan.gradcheck.loading import load_file, load_notebook
 from tinygan.gradcheck.output import check_output
@@ -133,11 +133,7 @@ def _check_layer(kind, known, case, options):
 
 def _check_function(subject, forward, known, case, options):
     if known is None:
-        needed = [
-            p.name
-            for p in inspect.signature(forward).parameters.values()
-            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
+        needed = positional(forward, required=True)
         if len(needed) != 1:
             raise NotCheckable(
                 f"{forward.__name__}({', '.join(needed)}): say what it is like, for the arguments "

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from tinygan import layers, losses
 from tinygan.convolution import convolve, convolve_grad_input
+from tinygan.gradcheck.conventions import positional
 from tinygan.gradcheck.subject import NotCheckable
 
 __all__ = ["LIKES", "Like", "find_like"]
@@ -68,18 +68,17 @@ class Like:
         Parameters with defaults that nothing is known for keep them.
         """
         left, found = dict(case), []
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                continue
-            wanted = parameter.name.lower()
+        required = positional(function, required=True)
+        for parameter in positional(function):
+            wanted = parameter.lower()
             known = [n for n in left if n == wanted or wanted in ALIASES.get(n, "").split()]
-            if not known and parameter.default is not parameter.empty:
+            if not known and parameter not in required:
                 break
             name = wanted if wanted in left else next(iter([*known, *left]), None)
             if name is None:
                 raise NotCheckable(
                     f"{function.__name__}: nothing is known to give for its argument "
-                    f"{parameter.name!r}; expected ({', '.join(case)})"
+                    f"{parameter!r}; expected ({', '.join(case)})"
                 )
             found.append(left.pop(name))
         return found
