@@ -21,7 +21,7 @@ from tinygan.formats.demo import describe, page
 from tinygan.formats.demo.describe import LAYERS
 from tinygan.formats.names import to_published
 from tinygan.formats.torch_file import write_weights
-from tinygan.gradcheck.cases import LAYERS as CASES
+from tinygan.cases import LAYERS as CASES
 from tinygan.models import cyclegan_networks, dcgan
 from tinygan.runs.run import load
 from tinygan.translate.pictures import translate_picture

@@ -12,7 +12,7 @@ from tinygan import BatchNorm2d, Conv2d, ConvTranspose2d, InstanceNorm2d, LeakyR
 from tinygan.errors import UserError
 from tinygan.export.__main__ import main
 from tinygan.formats.onnx_file import NODES, to_onnx
-from tinygan.gradcheck.cases import LAYERS
+from tinygan.cases import LAYERS
 from tinygan.models import cyclegan_networks, dcgan
 from tinygan.runs.run import load
 

@@ -22,7 +22,7 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
-from tinygan.gradcheck.cases import LAYERS, LOSSES
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.machine.arrays import backend_of
 from tinygan.models import cyclegan, dcgan
 from tinygan.objectives import OBJECTIVES

@@ -22,7 +22,7 @@ from tinygan import (
 )
 from tinygan.gradcheck import NotCheckable
 from tinygan.gradcheck.__main__ import main
-from tinygan.gradcheck.cases import LAYERS, LOSSES
+from tinygan.cases import LAYERS, LOSSES
 
 
 def normal(*shape, seed=0):

@@ -7,8 +7,8 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.commands import Parser, complain, run, say, say_json
-from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.files import check_named
 from tinygan.gradcheck.likes import LIKES

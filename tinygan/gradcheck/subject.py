@@ -17,7 +17,7 @@ import numpy as np
 from tinygan.gradcheck.blame import where
 from tinygan.machine.arrays import asnumpy
 
-__all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind"]
+__all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind", "numbers"]
 
 
 class NotCheckable(ValueError):
@@ -96,7 +96,7 @@ class Subject:
                 f"{self.name}: the forward pass raised {type(error).__name__}: {error}"
                 f"{where(error)}"
             ) from error
-        return Call(_numbers(output, f"{self.name}: the output"), output, given, walk)
+        return Call(numbers(output, f"{self.name}: the output"), output, given, walk)
 
     def walk(self, call: Call, dy, before=None) -> dict[str, np.ndarray | None]:
         """Run the backward pass of `call` and return the gradients on the host, as given."""
@@ -150,7 +150,7 @@ class Subject:
         raise NotImplementedError
 
 
-def _numbers(value, what):
+def numbers(value, what):
     try:
         array = asnumpy(value) if hasattr(value, "get") else np.asarray(value)
         if array.dtype.kind not in "fiub":

@@ -48,9 +48,6 @@ def wrong_group(evidence: Evidence, name):
     if len(right) < 4 or (mine := groups(right)) is None or (seen := groups(found)) is None:
         return
     apart = len(np.unique(mine)) == len(mine)
-    if apart and len(np.unique(seen)) < len(seen):
-        text = "elements that have nothing to do with each other are summed: a wrong axis"
-        yield Guess("wrong axis", text, 4)
     touched, arrive = (np.abs(np.diag(m)).min() > 1e-6 * np.abs(m).max() for m in (right, found))
     if apart or not touched:
         return
