@@ -66,9 +66,9 @@ def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[
         if count == 2:
             return [_positional(["dy", "cache"]), _positional(["cache", "dy"])]
         return [_spread(first) for first in (True, False)]
+    if count == 1 and y_is_number:
+        return [_positional([argument_names[0]])]
     if count == 1:
-        if y_is_number:
-            return [_positional([argument_names[0]])]
         return [_derivative(argument_names[0]), _derivative("y")]
     arguments = argument_names[: count - 1]
     found = [["dy", *arguments], [*arguments, "dy"]]

@@ -105,7 +105,8 @@ def normalisation(evidence: Evidence, name):
     def split(array):
         return array.ravel()[places]
 
-    weights = [v for n, v in evidence.tensors.items() if n != name and v.ndim and _divides(v, x)]
+    weights = [v for n, v in evidence.tensors.items() if n != name and v.ndim]
+    weights = [v for v in weights if v.shape == x.shape[x.ndim - v.ndim :]]
     for weight in (np.ones(1), *weights):
         dys = [split(dy * weight) for dy in evidence.dys]
         centred = split(x) - split(x).mean(1, keepdims=True)
@@ -144,10 +145,6 @@ def normalisation(evidence: Evidence, name):
                     text = f"in dx, the way through the variance uses {label} where x̂ is due"
                     yield Guess("wrong tensor", text, 1)
                     return
-
-
-def _divides(value, x):
-    return value.shape == x.shape[x.ndim - value.ndim :]
 
 
 def _ways(dys, outer, inner=None):
