@@ -15,10 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -26,25 +25,31 @@ from safetensors.numpy import save_file
 
 import tinygan
 from benchmarks.machine import describe
+from benchmarks.trained import command, trained
 from tinygan.runs.header import read_checkpoint
 from tinygan.runs.load import open_run
 from tinygan.runs.run import load
 
 BUNDLED = Path(tinygan.__file__).parent / "bundled"
-COMMANDS = {
-    "faces": "dcgan --dataset faces --dataset-size 20000 --image-size 64 --width 32 "
-    "--batch-size 64 --activation leaky_relu --lr 5e-4 --instance-noise 0.1 --steps 4000 "
-    "--checkpoint-every 250 --sample-every 250",
-    "bags": "cyclegan --steps 6000",
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "faces": (
+        "dcgan",
+        {
+            "dataset": "faces",
+            "dataset_size": 20000,
+            "image_size": 64,
+            "width": 32,
+            "batch_size": 64,
+            "activation": "leaky_relu",
+            "lr": 5e-4,
+            "instance_noise": 0.1,
+            "steps": 4000,
+            "checkpoint_every": 100,
+            "sample_every": 100,
+        },
+    ),
+    "bags": ("cyclegan", {"steps": 6000}),
 }
-
-
-def train(name: str, folder: Path) -> None:
-    """Train, or go on."""
-    words = ["--resume", str(folder)]
-    if not folder.exists():
-        words = [*COMMANDS[name].split(), "--out", str(folder)]
-    subprocess.run([sys.executable, "-m", "tinygan.train", *words], check=True)
 
 
 def pack(folder: Path, out: Path) -> None:
@@ -78,7 +83,7 @@ def note(name: str, folder: Path, out: Path) -> None:
     run = load(out)
     seconds = sum(row["seconds"] for row in load(folder).history)
     noted = {
-        "command": f"python -m tinygan.train {COMMANDS[name]}",
+        "command": command(*RUNS[name]),
         "steps": run.step,
         "seconds": round(seconds),
         "distance": round(distance(run), 4),
@@ -99,7 +104,7 @@ def note(name: str, folder: Path, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=COMMANDS)
+    parser.add_argument("name", choices=RUNS)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where it is trained")
     parser.add_argument("--out", type=Path, default=BUNDLED, help="where the weights are put")
     parser.add_argument("--pack-only", action="store_true", help="of what was trained so far")
@@ -107,7 +112,8 @@ def main() -> None:
     folder, out = chosen.runs / f"bundle-{chosen.name}", chosen.out / f"demo-{chosen.name}"
     out = out.with_suffix(".safetensors")
     if not chosen.pack_only:
-        train(chosen.name, folder)
+        system, options = RUNS[chosen.name]
+        trained(system, folder, options)
     pack(folder, out)
     note(chosen.name, folder, out)
     checkpoint = read_checkpoint(out)

@@ -6,14 +6,20 @@ import time
 import numpy as np
 import pytest
 
+import tinygan
 from benchmarks import plots, report
+from benchmarks.bundle import RUNS, pack
 from benchmarks.contest import TINYGAN, Contestant, Worker, contest
 from benchmarks.machine import describe, installed_bytes
+from benchmarks.papers import EXPERIMENTS
 from benchmarks.sections import SECTIONS, exponent
 from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
+from benchmarks.trained import Record, command, tail, trained
 from benchmarks.where import profile
 from benchmarks.work_tinygan import Tinygan
 from tinygan import Conv2d
+from tinygan.systems import find
+from tinygan.systems.flags import parse_flags
 
 SMALL = Shape("small", 3, 4, 3, size=6, batch=2).task() | {"backward": True}
 
@@ -178,3 +184,44 @@ def test_shares_of_a_step_add_up_and_the_wrapping_is_undone():
     parts = {what for what, _ in seconds}
     assert {"convolution", "BatchNorm2d", "LeakyReLU", "Tanh", "Adam", "losses"} <= parts
     assert Conv2d.forward is before
+
+
+TINY = {"dataset": "faces", "dataset_size": 40, "image_size": 16, "width": 4, "batch_size": 8}
+TINY |= {"noise_size": 8, "backend": "numpy"}
+
+
+def test_a_row_is_trained_and_measured_once_and_a_run_goes_on(tmp_path, capsys):
+    run = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    assert run.step == 3
+    again = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    assert again.step == 3
+    record = Record(tmp_path / "rows.json")
+    assert record.row("a", lambda: {"loss": tail(run, "loss_D", 2)}) == {
+        "loss": pytest.approx(np.mean([row["loss_D"] for row in run.history[-2:]]))
+    }
+    again = Record(tmp_path / "rows.json")
+    assert again.row("a", lambda: pytest.fail("measured twice")) == record.rows["a"]
+
+
+@pytest.mark.parametrize("name", [*EXPERIMENTS, *RUNS])
+def test_a_commands_text_is_the_command(name):
+    system, options = RUNS.get(name) or (EXPERIMENTS[name].system, EXPERIMENTS[name].options)
+    cls = find(system)
+    words = command(system, options).split()[4:]
+    assert parse_flags(cls.Options, cls.title, words, "train") == options
+
+
+def test_a_packed_run_is_its_average_in_half_precision(tmp_path):
+    run = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    pack(tmp_path / "run", tmp_path / "a.safetensors")
+    pack(tmp_path / "run", tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    packed = tinygan.load(tmp_path / "a.safetensors", backend="numpy")
+    for name, network in run.networks.items():
+        for key, array in network.state_dict().items():
+            rounded = array.astype(np.float16) if array.dtype.kind == "f" else array
+            np.testing.assert_array_equal(packed.networks[name].state_dict()[key], rounded)
+    averages = run.networks["G"].state_dict()
+    last = tinygan.load(tmp_path / "run", raw=True, backend="numpy").networks["G"].state_dict()
+    assert any((averages[key] != last[key]).any() for key in last)
+    np.testing.assert_allclose(packed.generate(4), run.generate(4), atol=0.02)

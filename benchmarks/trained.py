@@ -1,0 +1,62 @@
+"""Runs that benchmarks are about: trained once, resumed where interrupted, measured once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygan
+from benchmarks.machine import describe
+from tinygan.metrics import RandomFeatures, frechet_distance
+from tinygan.runs.run import Run
+
+__all__ = ["Record", "command", "frechet", "tail", "trained"]
+
+
+def command(system: str, options: dict[str, Any]) -> str:
+    """Return the command that trains with these options."""
+    words = [f"python -m tinygan.train {system}"]
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        words.append(f"--{flag} {value}" if value is not True else f"--{flag}")
+    return " ".join(words)
+
+
+def trained(system: str, folder: Path, options: dict[str, Any]) -> Run:
+    """Train into `folder`; or go on there, or open what is finished."""
+    if (folder / "config.json").is_file():
+        return tinygan.fit(resume=str(folder), quiet=True)
+    return tinygan.fit(system, out=str(folder), quiet=True, **options)
+
+
+def frechet(run: Run, real: np.ndarray, count: int = 1000) -> float:
+    """Return the Fréchet distance of `count` pictures to `real`, in tinygan's own features."""
+    features = RandomFeatures(run.options.image_size)
+    return frechet_distance(features(real), features(run.generate(count)))
+
+
+def tail(run: Run, name: str, count: int = 100) -> float:
+    """Return the mean of a metric over the last steps."""
+    return float(np.mean([row[name] for row in run.history[-count:]]))
+
+
+class Record:
+    """What was measured, row by row, in a JSON file that is written after each."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows: dict[str, dict] = json.loads(path.read_text())["rows"] if path.exists() else {}
+
+    def row(self, name: str, measure: Callable[[], dict]) -> dict:
+        """Return a row; measure it unless it is there."""
+        if name not in self.rows:
+            self.rows[name] = measure()
+            about = {"about": describe("numpy"), "rows": self.rows}
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+            print(name, self.rows[name], flush=True)
+        return self.rows[name]
