@@ -87,14 +87,15 @@ def main() -> None:
         for count in chosen.counts:
             data = first(chosen.data, count, chosen.runs / f"first-{count}")
             for name, change in CHANGES.items():
-                options = {**COMMON, **change, "steps": chosen.steps, "seed": seed}
+                rare = dict.fromkeys(("sample_every", "checkpoint_every"), chosen.steps)
+                options = {**COMMON, **change, "steps": chosen.steps, **rare, "seed": seed}
 
                 def measure(
                     options: dict = options, data: Path = data, name: str = name, count: int = count
                 ) -> dict:
-                    words = "-".join(f"{k}={v}" for k, v in options.items() if k not in COMMON)
-                    folder = chosen.runs / f"{count}-{words}-{options['lr']:g}"
-                    run = trained("dcgan", folder, {**options, "data": str(data)})
+                    changed = "-".join(f"{k}={v}" for k, v in CHANGES[name].items()) or "nothing"
+                    folder = f"{count}-{changed}-{options['steps']}-{options['seed']}"
+                    run = trained("dcgan", chosen.runs / folder, {**options, "data": str(data)})
                     row = {"images": count, "change": name, "seed": options["seed"]}
                     noted = command("dcgan", {"data": "DIR", **options})
                     return {**row, "frechet": round(frechet(run, real), 2), "command": noted}
