@@ -1,4 +1,4 @@
-"""``python -m tinygan.translate --demo``: drawn bags through the networks that come with tinygan."""
+"""``python -m tinygan.translate --demo``: drawn bags through networks that come with tinygan."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -301,18 +300,15 @@ class CycleGAN(Translates):
         return {"left_alone": float(abs(x - y).mean())}
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
-        """Return what the discriminators answered to real and generated patches, about.
+        """Return what both discriminators answered to real and generated patches, the means.
 
-        From L_GAN, two times (1 − D(fake))², and L_D, two times (1 − D(real))² + D(fake)², if all
-        patches were given the same: exact where D is sure of everything or in doubt about
-        everything, which is what is looked for.  None in the first steps, in which D has seen so
-        few single images that it is in doubt about everything in healthy runs too.
+        None in the first steps, in which D has seen so few single images that it is in doubt about
+        everything in healthy runs too, and in steps of older runs, which did not note it.
         """
-        if metrics["step"] <= _UNDECIDED:
+        if metrics["step"] <= _UNDECIDED or not all(name in metrics for name in _ANSWERS):
             return None
-        fake = 1 - math.sqrt(metrics["L_GAN"] / 2)
-        real = 1 - math.sqrt(max(0.0, metrics["L_D"] / 2 - fake * fake))
-        return real, fake
+        real = (metrics["D_X_real"] + metrics["D_Y_real"]) / 2
+        return real, (metrics["D_X_fake"] + metrics["D_Y_fake"]) / 2
 
     def extra_arrays(self) -> dict[str, np.ndarray]:
         return {
