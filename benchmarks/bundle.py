@@ -3,8 +3,8 @@
     python -m benchmarks.bundle faces [--runs DIR]
     python -m benchmarks.bundle bags [--runs DIR]
 
-The first trains the generator of ``tinygan generate --demo``, the second both of ``tinygan
-translate --demo``, on drawn data alone.  A run that was interrupted goes on.  The averaged weights
+They are the runs of the two default commands: the first trains the generator of ``tinygan generate
+--demo``, the second both of ``tinygan translate --demo``.  A run that was interrupted goes on.  The averaged weights
 are kept, in half precision, and the discriminators with them, so that what comes with tinygan is a
 checkpoint as any other: ``--init-from`` takes it.  Beside it a JSON file notes the command, the
 versions, the machine and how far the pictures are from the truth.
@@ -26,30 +26,13 @@ from safetensors.numpy import save_file
 import tinygan
 from benchmarks.machine import describe
 from benchmarks.trained import command, trained
+from tinygan.files import replaced
 from tinygan.runs.header import read_checkpoint
 from tinygan.runs.load import open_run
 from tinygan.runs.run import load
 
 BUNDLED = Path(tinygan.__file__).parent / "bundled"
-RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "faces": (
-        "dcgan",
-        {
-            "dataset": "faces",
-            "dataset_size": 8000,
-            "image_size": 64,
-            "width": 24,
-            "batch_size": 32,
-            "activation": "leaky_relu",
-            "lr": 5e-4,
-            "instance_noise": 0.1,
-            "steps": 2500,
-            "checkpoint_every": 100,
-            "sample_every": 100,
-        },
-    ),
-    "bags": ("cyclegan", {"steps": 6000}),
-}
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {"faces": ("dcgan", {}), "bags": ("cyclegan", {})}
 
 
 def pack(folder: Path, out: Path) -> None:
@@ -65,7 +48,8 @@ def pack(folder: Path, out: Path) -> None:
     kept = {key: text[key] for key in ("version", "system", "step", "options", "data")}
     metadata = {"format": "tinygan checkpoint 2", "tinygan": json.dumps(kept)}
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(arrays, out, metadata)
+    with replaced(out) as beside:
+        save_file(arrays, beside, metadata)
 
 
 def _half(array: np.ndarray) -> np.ndarray:
@@ -81,6 +65,7 @@ def distance(run) -> float:
 def note(name: str, folder: Path, out: Path) -> None:
     """Write what the weights come from."""
     run = load(out)
+    about = describe("numpy")
     seconds = sum(row["seconds"] for row in load(folder).history)
     noted = {
         "command": command(*RUNS[name]),
@@ -96,7 +81,7 @@ def note(name: str, folder: Path, out: Path) -> None:
         "tinygan": tinygan.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "machine": describe("numpy"),
+        "machine": {name: about[name] for name in ("machine", "cores", "memory_gb", "system")},
         "date": time.strftime("%Y-%m-%d"),
     }
     out.with_suffix(".json").write_text(json.dumps(noted, indent=1, ensure_ascii=False) + "\n")
@@ -112,8 +97,7 @@ def main() -> None:
     folder, out = chosen.runs / f"bundle-{chosen.name}", chosen.out / f"demo-{chosen.name}"
     out = out.with_suffix(".safetensors")
     if not chosen.pack_only:
-        system, options = RUNS[chosen.name]
-        trained(system, folder, options)
+        trained(*RUNS[chosen.name], folder)
     pack(folder, out)
     note(chosen.name, folder, out)
     checkpoint = read_checkpoint(out)

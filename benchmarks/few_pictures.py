@@ -1,6 +1,6 @@
 """Few pictures of one's own: which options help, on real faces?
 
-    python -m benchmarks.few_pictures --data FOLDER [--runs DIR] [--steps 600]
+    python -m benchmarks.few_pictures --data FOLDER [--runs DIR] [--image-size 32] [--steps 600]
 
 Trains a small DCGAN on the first 500 and on the first 7,000 pictures of a folder (CelebA) with one
 option changed at a time, three seeds each, and measures the Fréchet distance to the folder's last
@@ -18,9 +18,8 @@ from benchmarks.trained import Record, command, frechet, trained
 from tinygan.data import ImageFolder
 
 HERE = Path(__file__).parent
-SIZE, CROP, SET_ASIDE = 32, 108 / 178, 1000
+CROP, SET_ASIDE = 108 / 178, 1000
 COMMON = {
-    "image_size": SIZE,
     "crop": CROP,
     "width": 16,
     "batch_size": 32,
@@ -75,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder of 8,000 faces")
     parser.add_argument("--runs", type=Path, default=Path("runs/few"), help="where it is trained")
+    parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--counts", type=int, nargs="+", default=[500, 7000])
@@ -82,25 +82,28 @@ def main() -> None:
     chosen = parser.parse_args()
     record = Record(chosen.out)
     links = first(chosen.data, 10**6, chosen.runs / "all")
-    real = ImageFolder(links, SIZE, 3, CROP).images[-SET_ASIDE:]
+    size = chosen.image_size
+    real = ImageFolder(links, size, 3, CROP).images[-SET_ASIDE:]
     for seed in range(chosen.seeds):
         for count in chosen.counts:
             data = first(chosen.data, count, chosen.runs / f"first-{count}")
             for name, change in CHANGES.items():
                 rare = dict.fromkeys(("sample_every", "checkpoint_every"), chosen.steps)
-                options = {**COMMON, **change, "steps": chosen.steps, **rare, "seed": seed}
+                options = {"image_size": size, **COMMON, **change, "steps": chosen.steps}
+                options |= {**rare, "seed": seed}
 
                 def measure(
                     options: dict = options, data: Path = data, name: str = name, count: int = count
                 ) -> dict:
                     changed = "-".join(f"{k}={v}" for k, v in CHANGES[name].items()) or "nothing"
-                    folder = f"{count}-{changed}-{options['steps']}-{options['seed']}"
-                    run = trained("dcgan", chosen.runs / folder, {**options, "data": str(data)})
+                    numbers = "-".join(str(options[k]) for k in ("image_size", "steps", "seed"))
+                    folder = f"{count}-{changed}-{numbers}"
+                    run = trained("dcgan", {**options, "data": str(data)}, chosen.runs / folder)
                     row = {"images": count, "change": name, "seed": options["seed"]}
                     noted = command("dcgan", {"data": "DIR", **options})
                     return {**row, "frechet": round(frechet(run, real), 2), "command": noted}
 
-                record.row(f"{count} {name} {chosen.steps} {seed}", measure)
+                record.row(f"{count} {name} {seed}", measure)
     print(table(record.rows, chosen.counts))
 
 

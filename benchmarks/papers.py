@@ -5,8 +5,8 @@
 Rows are measured once and kept in ``results/papers-SCALE.json``, numbers alone; a training
 that was interrupted goes on.  A row whose data are not given, or that was not run, says so, with
 its command.  `paper` is 64 pixels, width 32, 2,000 steps of 128 for the DCGAN and
-5,000 steps of 1 for the CycleGAN: many hours on two cores.  `small` is 32 pixels, width 16, 600
-steps of 32 and 800 of 1.
+5,000 steps of 1 for the CycleGAN: many hours on two cores.  `small` is 32 pixels, width 16, 400
+steps of 32 and 500 of 1.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
     "small": {
-        "dcgan": {"image_size": 32, "width": 16, "batch_size": 32, "steps": 600},
+        "dcgan": {"image_size": 32, "width": 16, "batch_size": 32, "steps": 400},
         "cyclegan": {
             "image_size": 32,
             "width": 16,
             "discriminator_width": 16,
             "residual_blocks": 3,
             "batch_size": 1,
-            "steps": 800,
+            "steps": 500,
         },
     },
 }
@@ -205,7 +205,7 @@ def main() -> None:
                 name: str = name,
             ) -> dict:
                 folder = chosen.runs / f"{chosen.scale}-{name}-{seed}"
-                return measure(experiment, trained(experiment.system, folder, options))
+                return measure(experiment, trained(experiment.system, options, folder))
 
             record.row(f"{name} {seed}", run_and_measure)
     print(table(record.rows, chosen.scale))

@@ -173,9 +173,8 @@ def losses_apart(system: str, steps: int, dtype: type = np.float64) -> dict[str,
             mine = ours(a, b)
             for name, step in zip(apart, (theirs, nudged), strict=True):
                 found = step(a, b)
-                apart[name].append(
-                    max(abs(mine[k] - found[k]) / abs(mine[k]) for k in found if k in mine)
-                )
+                losses = [k for k in mine.keys() & found.keys() if k.startswith(("L_", "loss"))]
+                apart[name].append(max(abs(mine[k] / found[k] - 1) for k in losses))
     return apart
 
 

@@ -26,7 +26,7 @@ def command(system: str, options: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def trained(system: str, folder: Path, options: dict[str, Any]) -> Run:
+def trained(system: str, options: dict[str, Any], folder: Path) -> Run:
     """Train into `folder`; or go on there, or open what is finished."""
     if (folder / "config.json").is_file():
         return tinygan.fit(resume=str(folder), quiet=True)
@@ -55,8 +55,9 @@ class Record:
         """Return a row; measure it unless it is there."""
         if name not in self.rows:
             self.rows[name] = measure()
-            about = {"about": describe("numpy"), "rows": self.rows}
+            about = {k: v for k, v in describe("numpy").items() if k != "command"}  # names folders
+            text = json.dumps({"about": about, "rows": self.rows}, indent=1, ensure_ascii=False)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+            self.path.write_text(text + "\n")
             print(name, self.rows[name], flush=True)
         return self.rows[name]

@@ -191,9 +191,9 @@ TINY |= {"noise_size": 8, "backend": "numpy"}
 
 
 def test_a_row_is_trained_and_measured_once_and_a_run_goes_on(tmp_path, capsys):
-    run = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    run = trained("dcgan", {**TINY, "steps": 3}, tmp_path / "run")
     assert run.step == 3
-    again = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    again = trained("dcgan", {**TINY, "steps": 3}, tmp_path / "run")
     assert again.step == 3
     record = Record(tmp_path / "rows.json")
     assert record.row("a", lambda: {"loss": tail(run, "loss_D", 2)}) == {
@@ -212,7 +212,7 @@ def test_a_commands_text_is_the_command(name):
 
 
 def test_a_packed_run_is_its_average_in_half_precision(tmp_path):
-    run = trained("dcgan", tmp_path / "run", {**TINY, "steps": 3})
+    run = trained("dcgan", {**TINY, "steps": 3}, tmp_path / "run")
     pack(tmp_path / "run", tmp_path / "a.safetensors")
     pack(tmp_path / "run", tmp_path / "b.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
