@@ -6,7 +6,7 @@
    two runs of tinygan are of which one began with one weight changed in its last bit.
 2. float32, a DCGAN with five seeds: Fréchet distance of 1,000 pictures to the drawn faces.
 
-Needs PyTorch.  Writes ``results/same.json``, ``plots/same.png`` and the tables of the README.
+Needs PyTorch.  Writes ``results/same.json`` and ``plots/same.png`` and prints both tables.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def losses_apart(system: str, steps: int, dtype: type = np.float64) -> dict[str,
             for name, step in zip(apart, (theirs, nudged), strict=True):
                 found = step(a, b)
                 losses = [k for k in mine.keys() & found.keys() if k.startswith(("L_", "loss"))]
-                apart[name].append(max(abs(mine[k] / found[k] - 1) for k in losses))
+                apart[name].append(float(f"{max(abs(mine[k] / found[k] - 1) for k in losses):.2e}"))
     return apart
 
 
@@ -255,8 +255,8 @@ def main() -> None:
         if name not in result[part]:
             begun = time.perf_counter()
             result[part][name] = job()
-            result["about"] = describe("numpy")
-            chosen.out.write_text(json.dumps(result, indent=1) + "\n")
+            result["about"] = {k: v for k, v in describe("numpy").items() if k != "command"}
+            chosen.out.write_text(json.dumps(result) + "\n")
             print(f"{part} {name}: {time.perf_counter() - begun:.0f} s", flush=True)
     print(table(result))
     draw(result["apart"], HERE / "plots" / "same.png")
