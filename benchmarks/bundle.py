@@ -6,8 +6,8 @@
 They are the runs of the two default commands: the first trains the generator of ``tinygan generate
 --demo``, the second both of ``tinygan translate --demo``.  A run that was interrupted goes on.  The
 averaged weights are kept, in half precision, and the discriminators with them, so that what comes
-with tinygan is a checkpoint as any other: ``--init-from`` takes it.  Beside it a JSON file notes the
-command, the versions, the machine and how far the pictures are from the truth.
+with tinygan is a checkpoint as any other: ``--init-from`` takes it.  Beside it a JSON file notes
+the command, the versions, the machine and how far the pictures are from the truth.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ CHANGES: dict[str, dict] = {
     "nothing": {},
     "--flip": {"flip": True},
     "--augment color,translation,cutout": {"augment": "color,translation,cutout"},
-    "--augment translation": {"augment": "translation"},
     "--lr-d 0.00025": {"lr_d": 2.5e-4},
     "--objective least_squares": {"objective": "least_squares"},
     "--objective hinge": {"objective": "hinge"},
