@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygan
-from benchmarks import plots, report
+from benchmarks import plots, ranks, report
 from benchmarks.bundle import RUNS, pack
 from benchmarks.contest import TINYGAN, Contestant, Worker, contest
 from benchmarks.machine import describe, installed_bytes
@@ -112,6 +112,36 @@ def test_pytorch_builds_the_same_networks():
         counts = [sorted(p.size for p in ours.parameters())]
         counts += [sorted(p.numel() for p in theirs.parameters())]
         assert counts[0] == counts[1]
+
+
+def test_the_traffic_of_a_step_is_its_gradients_and_the_moments(monkeypatch):
+    from tinygan.layers import BatchNorm2d
+    from tinygan.models import dcgan
+
+    words = {"dataset": "faces", "image_size": 16, "width": 2, "noise_size": 4, "batch_size": 4}
+    monkeypatch.setitem(ranks.NETWORKS, "small", ("dcgan", words))
+    count, size = ranks.traffic("small")
+    G, D = dcgan.generator(16, 3, 4, 2), dcgan.discriminator(16, 3, 2)
+    channels = [
+        [layer.channels for layer in network if isinstance(layer, BatchNorm2d)]
+        for network in (G, D)
+    ]
+    # G once, D three times: real, generated, and again for G; each forward and backward
+    times = 1, 3
+    exchanges = sum(2 * n * len(c) for n, c in zip(times, channels, strict=True))
+    numbers = sum(2 * n * 2 * sum(c) for n, c in zip(times, channels, strict=True))
+    weights = sum(p.size for p in G.parameters() + D.parameters())
+    assert count == exchanges + 2 + 1  # two optimizers; six metrics in float64
+    assert size == 4 * (numbers + weights) + 6 * 8
+
+
+def test_the_model_ends_where_a_network_costs_more_than_it_brings():
+    step = ranks.step_seconds
+    free, slow = (0.0, float("inf")), (50e-6, 1e8)
+    assert step(1, 128, 0.1, 0.01, 30, 3e7, slow) == pytest.approx(0.1 + 1.28)
+    assert step(4, 128, 0.1, 0.01, 30, 3e7, free) == pytest.approx(0.1 + 0.32)
+    cost = 30 * 4 * 50e-6 + 1.5 * 0.3
+    assert step(4, 128, 0.1, 0.01, 30, 3e7, slow) == pytest.approx(0.1 + 0.32 + cost)
 
 
 def test_exponent_of_a_power_law():

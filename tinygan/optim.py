@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.distributed.shared import average_gradients
 from tinygan.fast import accelerated
 from tinygan.layer import Parameter
 from tinygan.machine.arrays import Array, asnumpy, get_xp
@@ -76,6 +77,7 @@ class Optimizer:
         """Change every parameter by one step along its gathered gradient."""
         self.steps += 1
         thetas, gradients = zip(*((p.data, p.grad) for p in self.parameters), strict=True)
+        average_gradients(gradients)
         update_all(list(thetas), list(gradients), self.slots, self)
 
     def zero_grad(self) -> None:

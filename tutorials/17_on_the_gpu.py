@@ -214,4 +214,5 @@ else:
 # * S. Williams, A. Waterman, D. Patterson, *Roofline*, Communications of the ACM 52, 2009.
 # * R. Okuta and others, *CuPy: A NumPy-Compatible Library for NVIDIA GPU Calculations*, 2017.
 #
-# **Next:** :doc:`how it is installed and tested <../gpu>`.  This was the last tutorial.
+# **Next:** :doc:`many machines, one gradient <18_many_machines>`; and :doc:`how it is installed and
+# tested <../gpu>`.

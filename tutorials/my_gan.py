@@ -89,25 +89,26 @@ class WGAN(Draws):
 
     def step(self, batch, step):
         o, n = self.options, self.options.batch_size
-        x, z = self.upload(batch, self.noise(len(batch), self.random(NOISE, step)))
+        noise = self.noise(len(batch), self.random(NOISE, step))
         G, D = self.networks["G"], self.networks["D"]
-        xp = get_xp(x)
 
-        for i in range(0, len(x), n):
-            fake, _ = G(z[i : i + n])
+        for i in range(0, len(batch), n):
+            x, z = self.upload(batch[i : i + n], noise[i : i + n])
+            xp, share = get_xp(x), 1 / len(x)
+            fake, _ = G(z)
             self.optimizers["D"].zero_grad()
-            real_score, backward = D(x[i : i + n])
-            backward(xp.full_like(real_score, -1 / n), input_gradient=False)
+            real_score, backward = D(x)
+            backward(xp.full_like(real_score, -share), input_gradient=False)
             fake_score, backward = D(fake)
-            backward(xp.full_like(fake_score, 1 / n), input_gradient=False)
+            backward(xp.full_like(fake_score, share), input_gradient=False)
             self.optimizers["D"].step()
             for parameter in D.parameters():
                 xp.clip(parameter.data, -o.clip, o.clip, out=parameter.data)
 
         self.optimizers["G"].zero_grad()
-        fake, fake_backward = G(z[-n:])
+        fake, fake_backward = G(z)
         with frozen(D):
             score, backward = D(fake)
-        fake_backward(backward(xp.full_like(score, -1 / n)), input_gradient=False)
+        fake_backward(backward(xp.full_like(score, -share)), input_gradient=False)
         self.optimizers["G"].step()
         return {"distance": real_score.mean() - fake_score.mean(), "loss_G": -score.mean()}

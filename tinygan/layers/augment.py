@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
 from tinygan.layers import _check
 from tinygan.layers.noise import first_state, pack, unpack
@@ -35,7 +36,7 @@ class _Augmentation(Layer):
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
         random = np.random.Generator(unpack(self.state))
-        numbers = self.draw(random, *x.shape[:3])
+        numbers = drawn(lambda shape: self.draw(random, *shape), x.shape[:3])
         self.state[...] = pack(random.bit_generator)
         kinds = (x.dtype if array.dtype.kind == "f" else array.dtype for array in numbers)
         cache = tuple(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.distributed.shared import drawn
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed
 from tinygan.layer import Layer
@@ -77,7 +78,7 @@ class Dropout(Layer):
         seed, calls = (int(v) for v in self.state)
         self.state[1] += 1
         random = np.random.Generator(np.random.Philox(key=[seed, calls]))
-        mask = get_xp(x).asarray(random.random(x.shape, np.float32) >= self.p)
+        mask = get_xp(x).asarray(drawn(random.random, x.shape, np.float32) >= self.p)
         return dropout(x, mask, 1 / (1 - self.p))
 
     def backward(self, dy: Array, cache: Any) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, asarray, backend_of
 
@@ -58,7 +59,7 @@ class GaussianNoise(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         random = np.random.Generator(unpack(self.state))
-        noise = random.standard_normal(x.shape, np.float32)
+        noise = drawn(random.standard_normal, x.shape, np.float32)
         noise *= np.float32(self.std)
         self.state[...] = pack(random.bit_generator)
         return x + asarray(noise.astype(x.dtype, copy=False), backend_of(x)), None

@@ -2,14 +2,15 @@
 
 It is four functions of arrays ``(G, M, C)``, G groups of M pixels with C channels: the moments; the
 normalisation; the two sums of the backward pass; the gradient from these sums.  Between them
-machines that share a batch may merge what they have.  Where an activation follows, `Sequential`
-has the last three compute it in the same passes over memory.
+ranks that share a batch merge what they have (`tinygan.distributed`).  Where an activation follows,
+`Sequential` has the last three compute it in the same passes over memory.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from tinygan.distributed.shared import add_sums, merge_moments
 from tinygan.fast import accelerated, run_as_one
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
@@ -127,13 +128,13 @@ class _Norm(_Affine):
     def forward(self, x: Array, negative_slope: float | None = None) -> tuple[Array, Any]:
         _check.images(self, x, self.channels, like=self._like())
         grouped = self._groups(x)
-        if grouped.shape[1] < 2:
+        mean, var, count = self._moments(grouped)
+        if count < 2:
             raise ValueError(
                 f"{self!r}: expected more than one value a channel to normalize over, "
                 f"got x of shape {tuple(x.shape)}"
             )
-        mean, var = moments(grouped)
-        self._remember(mean, var, grouped.shape[1])
+        self._remember(mean, var, count)
         y, cache = self._normalize(grouped, mean, var, negative_slope)
         wants = [p is not None and not p.frozen for p in (self.weight, self.bias)]
         return y.reshape(x.shape), (cache, *wants)
@@ -150,6 +151,7 @@ class _Norm(_Affine):
             self.bias.grad += _over_groups(sum_du)
         if not input_gradient:
             return None
+        sum_du, sum_du_xhat = self._add(sum_du, sum_du_xhat)
         return normalize_backward(grouped, cache, sum_du, sum_du_xhat, du).reshape(dy.shape)
 
     def predict(self, x: Array, negative_slope: float | None = None) -> Array:
@@ -165,8 +167,14 @@ class _Norm(_Affine):
         """See `x` as ``(G, M, C)``: G groups of M pixels that are normalized together."""
         raise NotImplementedError
 
+    def _moments(self, grouped: Array) -> tuple[Array, Array, int]:
+        return *moments(grouped), grouped.shape[1]
+
     def _remember(self, mean: Array, var: Array, count: int) -> None:
         pass
+
+    def _add(self, sum_du: Array, sum_du_xhat: Array) -> tuple[Array, Array]:
+        return sum_du, sum_du_xhat
 
 
 def _over_groups(sums: Array) -> Array:
@@ -254,6 +262,12 @@ class BatchNorm2d(_Norm):
 
     def _like(self) -> Array:
         return self.running_mean
+
+    def _moments(self, grouped: Array) -> tuple[Array, Array, int]:
+        return merge_moments(*super()._moments(grouped))
+
+    def _add(self, sum_du: Array, sum_du_xhat: Array) -> tuple[Array, Array]:
+        return add_sums(sum_du, sum_du_xhat)
 
     def _remember(self, mean: Array, var: Array, count: int) -> None:
         running = self.running_mean, self.running_var

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.distributed.shared import of_whole_batch
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 
 __all__ = ["ImagePool"]
@@ -62,6 +63,9 @@ class ImagePool:
                 f"ImagePool: expected pictures of the shape {self.images[0].shape} of those it "
                 f"remembers, got {tuple(images.shape[1:])}"
             )
+        return of_whole_batch(self._show, images)
+
+    def _show(self, images: Array) -> Array:
         rng = np.random.Generator(np.random.Philox(key=[self.seed, self.calls]))
         self.calls += 1
         shown = []

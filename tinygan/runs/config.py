@@ -8,6 +8,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 import tinygan
+from tinygan.distributed.shared import number_of_ranks
 from tinygan.machine import parallel
 from tinygan.systems.resolving import stored
 from tinygan.systems.system import System
@@ -58,6 +59,7 @@ def describe_run(
             "system": platform.platform(),
             "machine": platform.machine(),
             "threads": parallel.get_num_threads(),
+            "ranks": number_of_ranks(),
         },
     }
 

@@ -160,6 +160,18 @@ class Options:
         change="on resume",
     )  # fmt: skip
     seed: int = _machine(0, whole(0, 2**63 - 1), "all random numbers follow from it")
+    distributed: bool = _machine(
+        False, switch(), "train on all ranks that mpiexec or srun has started; the batch is shared "
+        "out among them", change="not stored",
+    )  # fmt: skip
+    sync_batch_norm: bool = _machine(
+        True, switch(), "with --distributed, let batch normalization take the statistics of each "
+        "rank's rows only: fewer exchanges, other numbers", before=True, change="from then on",
+    )  # fmt: skip
+    rank_timeout: int = _machine(
+        600, whole(1), "seconds that a rank waits for another before it ends the job",
+        change="not stored",
+    )  # fmt: skip
     force: bool = _machine(
         False, switch(), "start even if memory looks too small", change="not stored"
     )

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygan.averages import Average
 from tinygan.data import DrawnImages
+from tinygan.distributed.shared import own_count, own_rows, together
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.machine import memory
@@ -199,7 +200,7 @@ class System:
         self.to(self.options.backend)
         self.optimizers = self.build_optimizers()
         self.start_averages()
-        self.upload = Uploader(self.options.backend)
+        self._uploader = Uploader(self.options.backend)
 
     def start_averages(self) -> None:
         """Begin the averages at the networks as they are."""
@@ -321,7 +322,7 @@ class System:
 
     def step_bytes(self) -> int:
         """Return a forecast of the memory that a step takes, beyond what is held already."""
-        held, batch = 0, self.options.batch_size
+        held, batch = 0, own_count(self.options.batch_size)
         for name, shape in self.input_shapes().items():
             network = summarize(self.networks[name], shape)
             held += network.bytes_fixed + batch * network.bytes_per_sample
@@ -337,10 +338,14 @@ class System:
 
     def train(self, batch: Any, step: int) -> dict[str, Any]:
         """Take a `step`, and what the networks are after it into the `averages`."""
-        metrics = self.step(batch, step)
+        metrics = together(self.step, batch, step)
         for average in self.averages.values():
             average.update(step)
         return metrics
+
+    def upload(self, *arrays: np.ndarray) -> tuple[Any, ...]:
+        """Return arrays of the whole batch on the backend: this process's rows of each."""
+        return self._uploader(*own_rows(*arrays))
 
     def random(self, *purpose: int) -> np.random.Generator:
         """Return random numbers for a purpose, ``(a number of your own from 110 on, step)``."""

@@ -6,6 +6,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, complain, say
@@ -50,10 +51,12 @@ def _train(argv: list[str], prog: str) -> int:
     else:
         cls = find(name or names()[0])
     given = parse_flags(cls.Options, cls.title, argv, f"{prog} {name or cls.name}")
-    if "resume" not in given:
-        with begun(cls, given, say, complain) as session:
-            return _run(session)
-    with taken_up(cls, given, say, complain) as session:
+    begin: Any = taken_up if "resume" in given else begun
+    if given.get("distributed"):
+        from tinygan.train.ranks import train_on_ranks
+
+        return train_on_ranks(begin, cls, given, _run)
+    with begin(cls, given, say, complain) as session:
         return 0 if session is None else _run(session)
 
 

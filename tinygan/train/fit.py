@@ -71,6 +71,8 @@ def fit(
             raise UserError(f"fit: name a system: {', '.join(names())}, or FILE.py:CLASS")
         cls, name = find(system), system
     given = checked(cls.Options, options, "fit")
+    if given.get("distributed"):
+        raise UserError("fit: distributed is the command's, python -m tinygan.train --distributed")
     with _threads_as_before(), _session(cls, given, say) as session:
         folder = Path(given["resume"]) if session is None else session.run.path
         if session is not None:

@@ -6,6 +6,8 @@ import signal
 import threading
 from typing import Any, Self
 
+from tinygan.distributed.shared import exchanged
+
 __all__ = ["Interrupt"]
 
 
@@ -19,10 +21,13 @@ class Interrupt:
     ----------
     signal : signal.Signals or None
         The signal that came.
+    agreed : bool
+        Whether all ranks know of it.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self.agreed = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,6 +46,13 @@ class Interrupt:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
+
+    def asked(self) -> bool:
+        """Tell whether a signal has come: on any rank, where there are several."""
+        if came := [number for number in exchanged(self.signal) if number]:
+            self.signal = signal.Signals(came[0])
+        self.agreed = bool(came)
+        return self.agreed
 
     @property
     def name(self) -> str:

@@ -96,7 +96,7 @@ def train(
             for step in range(start, plan.steps):
                 keeper.add(system.train(next(batches), step), step, batches.waited_seconds)
                 done = step + 1
-                last = done == plan.steps or interrupt.signal is not None
+                last = interrupt.asked() or done == plan.steps
                 if done % plan.checkpoint_every == 0 or last:
                     keeper.measure(done)  # before the report is drawn, which shows it
                 if done % plan.sample_every == 0 or last:

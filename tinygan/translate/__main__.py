@@ -130,9 +130,7 @@ def _parser(prog: str) -> Parser:
         "it may be left out: bags are drawn, and --out is a sheet of them, their translations and "
         "the true ones (default: translated.png)",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", help="a folder; the files keep their names in it"
-    )
+    parser.add_argument("--out", metavar="DIR", help="a folder; the files keep their names in it")
     parser.add_argument(
         "--size",
         type=whole(1),

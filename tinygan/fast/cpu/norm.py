@@ -16,6 +16,7 @@ from tinygan.fast.cpu.activation import fill_leaky_relu, fill_leaky_relu_backwar
 from tinygan.fast.cpu.slices import SLICE, sum_rows
 from tinygan.fast.cpu.slices import usable as of_one_dtype
 from tinygan.fast.dispatch import override
+from tinygan.fast.merging import merge
 from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import run, split, workspace
 
@@ -58,7 +59,7 @@ def moments(x: Array) -> tuple[Array, Array]:
         mean = sum_rows(centred) / block.shape[1]
         var = np.einsum("gmc,gmc->gc", centred, centred) / block.shape[1] - mean * mean
         means, variances = (v.reshape(-1, side, x.shape[2]) for v in (first + mean, var))
-        return *_merge(means, variances, 1 / side), block.shape[1]
+        return *merge(means, variances, 1 / side), block.shape[1]
 
     merged = []
     for blocks in _blocks(of_block, wide, most=_PART):
@@ -67,16 +68,9 @@ def moments(x: Array) -> tuple[Array, Array]:
             merged.append((means[0], variances[0]))
         else:
             shares = np.asarray(counts, x.dtype)[:, None] / sum(counts)
-            merged.append(_merge(np.stack(means, axis=1), np.stack(variances, axis=1), shares))
+            merged.append(merge(np.stack(means, axis=1), np.stack(variances, axis=1), shares))
     mean, var = (np.concatenate(groups) for groups in zip(*merged, strict=True))
     return mean, var
-
-
-def _merge(means: Array, variances: Array, shares: Any) -> tuple[Array, Array]:
-    """Merge parts ``(G, P, C)`` with their shares of the pixels into ``(G, C)``."""
-    first = means[:, :1]
-    mean = first + (shares * (means - first)).sum(axis=1, keepdims=True)
-    return mean[:, 0], (shares * (variances + (means - mean) ** 2)).sum(axis=1)
 
 
 @override("normalize", "numpy", usable)

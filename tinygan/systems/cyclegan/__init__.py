@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan.data import UnpairedPrefetcher, to_float
 from tinygan.data.fingerprint import sampled_checksum
+from tinygan.distributed.shared import own_count
 from tinygan.layer import Layer, Sequential
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
@@ -351,7 +352,7 @@ class CycleGAN(Translates):
         """
         o = self.options
         side = min(o.image_size, 64)
-        samples = (o.image_size / side) ** 2 * o.batch_size
+        samples = (o.image_size / side) ** 2 * own_count(o.batch_size)
         G, D = (summarize(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
         held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
         pools = 2 * o.pool_size * 4 * o.channels * o.image_size**2
