@@ -49,12 +49,16 @@ class Record:
 
     def __init__(self, path: Path):
         self.path = path
-        self.rows: dict[str, dict] = json.loads(path.read_text())["rows"] if path.exists() else {}
+        self.rows = self._read()
+
+    def _read(self) -> dict[str, dict]:
+        return json.loads(self.path.read_text())["rows"] if self.path.exists() else {}
 
     def row(self, name: str, measure: Callable[[], dict]) -> dict:
         """Return a row; measure it unless it is there."""
         if name not in self.rows:
-            self.rows[name] = measure()
+            found = measure()
+            self.rows = {**self._read(), name: found}  # another process may have added to it
             about = {k: v for k, v in describe("numpy").items() if k != "command"}  # names folders
             text = json.dumps({"about": about, "rows": self.rows}, indent=1, ensure_ascii=False)
             self.path.parent.mkdir(parents=True, exist_ok=True)
