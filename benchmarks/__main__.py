@@ -55,16 +55,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 5))
     folder = chosen.output or (None if chosen.quick else HERE / "results")
     for name in [] if chosen.redraw else wanted:
-        about, start = describe(chosen.backend), time.perf_counter()
+        about, start, rows = describe(chosen.backend), time.perf_counter(), []
+        result = {"section": name, "quick": chosen.quick, "rounds": options.rounds, "about": about}
         print(f"--- {name}", flush=True)
-        rows = sections[name](options)
-        result = {"section": name, "quick": chosen.quick, "rounds": options.rounds}
-        result |= {"about": about, "seconds": time.perf_counter() - start, "rows": rows}
+        for row in sections[name](options):
+            rows.append(row)
+            result |= {"seconds": time.perf_counter() - start, "rows": rows}
+            if folder is not None:  # now, for it may be cut before the next row is there
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / f"{name}-{suffix}.json"
+                path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         print(report.table(result), flush=True)
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{name}-{suffix}.json"
-            path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     if not chosen.quick and chosen.output is None:
         results = report.load(folder)
         plots.draw(results, HERE / "plots")

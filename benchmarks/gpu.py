@@ -6,6 +6,7 @@ CuPy's too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from benchmarks.contest import TINYGAN, TORCH, TORCH_CHANNELS_LAST, Worker, alternate, torch_modes
@@ -24,10 +25,9 @@ KERNELS = (
 )
 
 
-def bandwidth(options) -> list[dict]:
+def bandwidth(options) -> Iterator[dict]:
     """Bytes that must move, a second: each kernel on an activation of a DCGAN-64 layer."""
     task = {"task": "kernel", "batch": 16 if options.quick else 128, "size": 32, "channels": 64}
-    rows = []
     with Worker(TINYGAN, options.backend) as worker:
         for name in KERNELS:
             turns = [(worker, task | {"name": name})]
@@ -35,14 +35,12 @@ def bandwidth(options) -> list[dict]:
             row = {"kernel": name, "results": results}
             if "median" in results[0]:
                 row["bytes"] = worker.ask("bytes")
-            rows.append(row)
-    return rows
+            yield row
 
 
-def launches(options) -> list[dict]:
+def launches(options) -> Iterator[dict]:
     """The kernels of one step of each contestant: how many, how long, which."""
     contestants = [TINYGAN, *torch_modes(TORCH, TORCH_CHANNELS_LAST)]
-    rows = []
     for name, task in options.systems().items():
         results = []
         for contestant in contestants:
@@ -56,8 +54,7 @@ def launches(options) -> list[dict]:
                 except RuntimeError as error:
                     result["error"] = str(error)
             results.append(result)
-        rows.append({"system": name, "results": results})
-    return rows
+        yield {"system": name, "results": results}
 
 
 def profile(job) -> list[dict]:

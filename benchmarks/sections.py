@@ -1,9 +1,13 @@
-"""What is measured: six sections, on a GPU two more; from `Options` to rows for a JSON file."""
+"""What is measured: six sections, on a GPU two more; from `Options` to rows for a JSON file.
+
+Each row is given as soon as it is measured, so that a section that is cut leaves what it has.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,7 +56,7 @@ class Options:
         }
 
 
-def layers(options: Options) -> list[dict]:
+def layers(options: Options) -> Iterator[dict]:
     """The ladder: each convolution of both papers as loops, im2col, the fastest; and PyTorch.
 
     The loops run at full size, nothing extrapolated, but once and forward only.
@@ -66,7 +70,6 @@ def layers(options: Options) -> list[dict]:
         wide = ("G residual", "D4")  # of 256 pixels, where most of the work is
         shapes += [("CycleGAN-256", s) for s in cyclegan_shapes(256) if s.name in wide]
     contestants = [TINYGAN, TINYGAN_IM2COL, *torch_modes(TORCH, TORCH_CHANNELS_LAST)]
-    rows = []
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(c, options.backend)) for c in contestants]
         loops = None
@@ -84,16 +87,14 @@ def layers(options: Options) -> list[dict]:
                 if loops and not backward:  # once, for it is slow
                     results += alternate([(loops, task)], rounds=1, warm_up=0)
                 face = "forward and backward" if backward else "forward"
-                rows.append(
+                yield (
                     {"system": system, "layer": shape.name, "shape": str(shape), "face": face}
                     | {"results": results}
                 )
-    return rows
 
 
-def steps(options: Options) -> list[dict]:
+def steps(options: Options) -> Iterator[dict]:
     """Whole training steps, and the peak of memory of the processes that did nothing else."""
-    rows = []
     for name, task in options.systems().items():
         contestants = _all_ways(options)
         if options.backend == "numpy" and not options.quick:
@@ -102,13 +103,11 @@ def steps(options: Options) -> list[dict]:
         if task.get("image_size") == 256:  # as long as all the others together
             rounds = min(3, rounds)
         results = contest(task, contestants, backend=options.backend, rounds=rounds)
-        rows.append({"system": name, "results": results})
-    return rows
+        yield {"system": name, "results": results}
 
 
-def inference(options: Options) -> list[dict]:
+def inference(options: Options) -> Iterator[dict]:
     """Images a second of both generators."""
-    rows = []
     sizes = [("DCGAN-64, batch 1", {"task": "dcgan_predict", "batch": 1})]
     sizes += [("DCGAN-64, batch 128", {"task": "dcgan_predict", "batch": 128})]
     sizes += [("CycleGAN-128, batch 1", {"task": "cyclegan_predict", "image_size": 128})]
@@ -124,11 +123,10 @@ def inference(options: Options) -> list[dict]:
         for result in results:
             if "median" in result:
                 result["images_a_second"] = task.get("batch", 1) / result["median"]
-        rows.append({"system": name, "results": results})
-    return rows
+        yield {"system": name, "results": results}
 
 
-def cold(options: Options) -> list[dict]:
+def cold(options: Options) -> Iterator[dict]:
     """Seconds from ``python`` to the end of the first training step; what is on the disk."""
     task = {"task": "dcgan_step", "image_size": 64, "batch": 8}
     results = []
@@ -152,12 +150,11 @@ def cold(options: Options) -> list[dict]:
         "of these NumPy": installed_bytes("numpy"),
         "PyTorch and its requirements": installed_bytes("torch"),
     }
-    return [{"system": "DCGAN-64, batch 8", "results": results, "installed_bytes": sizes}]
+    yield {"system": "DCGAN-64, batch 8", "results": results, "installed_bytes": sizes}
 
 
-def scaling(options: Options) -> list[dict]:
+def scaling(options: Options) -> Iterator[dict]:
     """How the time of a step grows: threads, the size of the batch, the size of the image."""
-    rows = []
     contestants = [TINYGAN, *torch_modes(TORCH, TORCH_CHANNELS_LAST)]
     rounds = 2 if options.quick else min(3, options.rounds)
     if options.backend == "numpy":
@@ -166,7 +163,7 @@ def scaling(options: Options) -> list[dict]:
                 results = contest(
                     task, contestants, threads=worker_threads, rounds=rounds, warm_up=1
                 )
-                rows.append(
+                yield (
                     {"along": "threads", "system": name, "value": worker_threads}
                     | {"results": results}
                 )
@@ -183,16 +180,14 @@ def scaling(options: Options) -> list[dict]:
                 turns = [(worker, task) for worker in workers]
                 results = alternate(turns, rounds=rounds, warm_up=1, at_least=0.1)
                 row = {"along": along, "system": name, "value": task[along], "results": results}
-                rows.append(row)
-    return rows
+                yield row
 
 
-def limit(options: Options) -> list[dict]:
+def limit(options: Options) -> Iterator[dict]:
     """The direct-convolution roofline: its multiply–adds at the speed of a large matrix product.
 
     On a GPU the bytes that our kernels move, at the speed of a copy, come on top.
     """
-    rows = []
     product = {"task": "product", "size": 1024 if options.quick else 4096}
     for name, task in options.systems().items():
         with ExitStack() as stack:
@@ -206,7 +201,7 @@ def limit(options: Options) -> list[dict]:
         seconds = 2 * multiply_adds / flops
         if moved:
             seconds += moved["bytes"] / moved["bandwidth"]
-        rows.append(
+        yield (
             {
                 "system": name,
                 "multiply_adds": multiply_adds,
@@ -216,7 +211,6 @@ def limit(options: Options) -> list[dict]:
             }
             | (moved or {})
         )
-    return rows
 
 
 SECTIONS = {

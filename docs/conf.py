@@ -82,6 +82,7 @@ plot_formats = [("svg", 96)]
 exclude_patterns = [
     "_build",
     "README.md",
+    "package.md",
     "tutorials/GALLERY_HEADER.rst",
     "**sg_execution_times.rst",
 ]

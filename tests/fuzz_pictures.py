@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL
 from picture_files import png, tiff
 from PIL import Image, ImageCms
 
@@ -77,6 +78,8 @@ def specimens():
         "tiff 12": tiff(deep[..., 0] >> 4, bits=12),
         "tiff pages": saved(rgb, "TIFF", **frames()),
     }
+    if tuple(map(int, PIL.__version__.split(".")[:2])) < (11, 3):
+        del made["mpo"]  # earlier ones cannot read what they write themselves
     for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4"):
         picture = rgb.convert("1") if kind == "group4" else rgb
         made[f"tiff {kind}"] = saved(picture, "TIFF", compression=kind)

@@ -1,17 +1,21 @@
 """Submissions as a class would hand them in: right in many styles, wrong, empty, hostile, noisy.
 
-``submissions(count, seed)`` draws them; each is a folder's files with what its score must be.
+``submissions(count, seed)`` draws them; each is one exercise's files with what its score must be.
 """
 
 from __future__ import annotations
 
 # ruff: noqa: E501 (submissions a line each)
+import io
 import json
 import random
+import zipfile
 from dataclasses import dataclass
 
-TESTS = ("test_01_relu", "test_03_sigmoid_tanh", "test_07_batch_norm")
-FULL = 4 + 6 + 12
+EXERCISES = {"relu": 4, "sigmoid_tanh": 6, "batch_norm": 12, "losses": 7}
+"""The exercises that are tried, and their points."""
+
+HEAD = "import numpy as np\n\n\n"
 
 RELU = [
     "    return np.maximum(x, 0), x",
@@ -21,6 +25,8 @@ RELU = [
     "    y = np.empty_like(x)\n    for i in np.ndindex(x.shape):\n"
     "        y[i] = x[i] if x[i] > 0 else 0\n    return y, x",
     "    y = np.clip(x, 0, None)\n    return [y, x]",
+    "    return (np.abs(x) + x) / 2, x",
+    "    return np.fmax(x, np.zeros_like(x)), x.copy()",
 ]
 RELU_BACKWARD = [
     "    return dy * (cache > 0)",
@@ -28,11 +34,14 @@ RELU_BACKWARD = [
     "    dx = dy.copy()\n    dx[cache <= 0] = 0\n    return dx",
     "    mask = (np.sign(cache) + 1) / 2\n    return (dy * mask).astype(dy.dtype)",
     "    return np.multiply(dy, cache > 0)",
+    "    y, x = relu(cache)\n    return dy * (y == x)",
+    "    return dy * np.heaviside(cache, 0).astype(dy.dtype)",
 ]
 SIGMOID = [
     "    y = 0.5 * (1 + np.tanh(0.5 * x))\n    return y, y.copy()",
     "    e = np.exp(-np.abs(x))\n    y = np.where(x >= 0, 1 / (1 + e), e / (1 + e))\n    return y, y",
     "    y = np.exp(-np.logaddexp(0, -x))\n    return y, y",
+    "    from scipy.special import expit\n    y = expit(x)\n    return y, y",
 ]
 SIGMOID_BACKWARD = [
     "    return dy * cache * (1 - cache)",
@@ -54,57 +63,181 @@ NORM_BACKWARD = [
     "    n, db, dg = len(f), f.sum(0), (f * h).sum(0)\n"
     "    dx = gamma * r / n * (n * f - db - h * dg)\n    return dx.reshape(dy.shape), dg, db",
 ]
+LOSSES = [
+    [
+        "    p, t = probability, target\n    loss = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()\n"
+        "    return loss, (p - t) / (p * (1 - p)) / p.size",
+        "    n = np.size(probability)\n    loss = -np.sum(target * np.log(probability) + (1 - target) * np.log1p(-probability)) / n\n"
+        "    return loss, -(target / probability - (1 - target) / (1 - probability)) / n",
+    ],
+    [
+        "    loss = (np.maximum(score, 0) - score * target + np.log1p(np.exp(-np.abs(score)))).mean()\n"
+        "    return loss, (0.5 * (1 + np.tanh(0.5 * score)) - target) / score.size",
+        "    loss = np.mean(np.logaddexp(0, score) - score * target)\n"
+        "    return float(loss), (np.exp(-np.logaddexp(0, -score)) - target) / score.size",
+    ],
+    [
+        "    d = score - target\n    return (d * d).mean(), 2 * d / d.size",
+        "    return np.square(score - target).mean(), (score - target) * (2 / score.size)",
+    ],
+]
+
+
+def right(rng, exercise):
+    """Return an exercise's text, every function in a style that is drawn."""
+
+    def pair(name, arguments, forward, backward):
+        return (
+            f"def {name}({arguments}):\n{rng.choice(forward)}\n\n\n"
+            f"def {name}_backward(dy, cache):\n{rng.choice(backward)}\n"
+        )
+
+    if exercise == "relu":
+        return HEAD + pair("relu", "x", RELU, RELU_BACKWARD)
+    if exercise == "sigmoid_tanh":
+        one = pair("sigmoid", "x", SIGMOID, SIGMOID_BACKWARD)
+        return HEAD + one + "\n\n" + pair("tanh", "x", TANH, TANH_BACKWARD)
+    if exercise == "batch_norm":
+        return HEAD + pair("batch_norm", "x, gamma, beta, eps=1e-5", NORM, NORM_BACKWARD)
+    names = ("bce(probability", "bce_with_logits(score", "least_squares(score")
+    bodies = (f"def {n}, target):\n{rng.choice(b)}\n" for n, b in zip(names, LOSSES, strict=True))
+    return HEAD + "\n\n".join(bodies)
+
 
 WRONG = [
-    ("relu.py", "dy * (cache > 0)", "dy * (dy > 0)", 3),
-    ("relu.py", "dy * (cache > 0)", "dy * 1.0", 3),
-    ("relu.py", "np.maximum(x, 0), x", "np.maximum(x, 1), x", 4),
-    ("sigmoid_tanh.py", "dy * cache * (1 - cache)", "dy * cache", 3),
-    ("sigmoid_tanh.py", "dy * (1 - cache**2)", "dy * (1 + cache**2)", 3),
-    ("batch_norm.py", "d.mean(a) - xhat", "0 - xhat", 8),
-    ("batch_norm.py", "dy.sum(a)", "dy.mean(a)", 8),
-    ("batch_norm.py", "r * (d -", "(d -", 8),
+    ("relu", "dy * (cache > 0)", "dy * (dy > 0)", 3),
+    ("relu", "dy * (cache > 0)", "dy * 1.0", 3),
+    ("relu", "np.maximum(x, 0), x", "np.maximum(x, 1), x", 4),
+    ("sigmoid_tanh", "dy * cache * (1 - cache)", "dy * cache", 3),
+    ("sigmoid_tanh", "dy * (1 - cache**2)", "dy * (1 + cache**2)", 3),
+    ("batch_norm", "d.mean(a) - xhat", "0 - xhat", 8),
+    ("batch_norm", "dy.sum(a)", "dy.mean(a)", 8),
+    ("batch_norm", "r * (d -", "(d -", 8),
+    ("losses", "2 * d / d.size", "d / d.size", 4),
+    ("losses", "- target) / score.size", "- target)", 4),
+    ("losses", "(p - t) / (p * (1 - p)) / p.size", "p - t", 1),
 ]
-"""File, right text, wrong text, the points that it must cost."""
+"""Exercise, right text, wrong text, the points that it must cost."""
 
 NOISE = [
     "print('hello')",
     "for _i in range(20000): print('x' * 80)",
-    "import sys; sys.stdout.write('no newline')",
-    "import sys; print('\\x00\\x1b[31mred\\udcff'.encode('utf-8', 'replace'), file=sys.stderr)",
-    "import warnings; warnings.warn('careful')",
-    "import threading; threading.Thread(target=lambda: __import__('time').sleep(60), daemon=True).start()",
-    "import os; os.write(1, b'\\xff\\xfe' * 5000)",
+    "import sys; sys.stdout.write('no newline' * 3000)",
+    "import sys; print('\\x00\\x1b[31mred\\udcff', file=sys.stderr)",
+    "import os; os.write(2, bytes(range(256)) * 2000)",
+    "import warnings; warnings.warn('careful'); warnings.simplefilter('error')",
+    "import threading; threading.Thread(target=lambda: __import__('time').sleep(60)).start()",
+    "import os; os.write(1, b'\\xff\\xfe' * 50000)",
     "np.random.seed(0); np.seterr(all='ignore')",
     "import sys; sys.setrecursionlimit(5000)",
     "import logging; logging.basicConfig(level=10); logging.debug('debug')",
+    "import sys; sys.stdout.close()",
+    "import sys; sys.stdout = None; sys.stderr = None",
+    "import io, sys; sys.stdout = io.StringIO()",
+    "import os; os.close(1); os.close(2)",
+    "import sys; sys.stdout = open('log.txt', 'w')",
+    "class _N:\n    def __del__(self): raise ValueError\n_N()",
+    "import threading\ndef _t(): raise ValueError('in a thread')\nthreading.Thread(target=_t).start()",
+    "import atexit; atexit.register(lambda: 1 / 0)",
+    "import gc; gc.disable()",
+    "import matplotlib; matplotlib.use('Agg')",
+    "import fractions, decimal, statistics, dataclasses, typing, itertools, functools",
+    "np.set_printoptions(precision=1); print(np.arange(100000))",
+    "import random, time; random.seed(1); time.sleep(0.2)",
+    "import tempfile; tempfile.TemporaryFile().write(b'x' * 1000); open('notes.txt', 'w').write('x')",
 ]
+"""What right code may do beside; MUCH is a gigabyte of prints."""
+
+MUCH = "_s = 'y' * (1 << 20)\nfor _i in range(1024): print(_s)"
 
 HOSTILE = [
-    "import os\nfor fd in range(3, 40):\n    try: os.write(fd, b'{\"score\": 100}' * 50)\n    except OSError: pass",
+    "import os\nfor fd in range(3, 300):\n    try: os.write(fd, b'{\"score\": 100}' * 50)\n    except OSError: pass",
     "import os, glob\nfor p in glob.glob('/autograder/**/*', recursive=True) + ['RESULTS', 'TESTS']:\n"
     "    try: open(p, 'w').write('{}')\n    except OSError: pass",
     "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(300)\n    os._exit(0)",
-    "import os\nfor _ in range(40):\n    try:\n        if os.fork() == 0:\n            import time; time.sleep(300); os._exit(0)\n    except OSError: break",
+    "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.execve('/bin/sleep', ['sleep', '300'], {})\n    os._exit(0)",
+    "import os\nfor _ in range(60):\n    try:\n        if os.fork() == 0:\n            import time; time.sleep(300); os._exit(0)\n    except OSError: break",
+    "import os, time\nif os.fork() == 0:\n    for _ in range(600):\n        try: open('RESULTS', 'w').write('{\"score\": 100, \"tests\": []}')\n        except OSError: pass\n        time.sleep(0.05)",
     "import os, signal\ntry: os.kill(os.getppid(), signal.SIGKILL)\nexcept OSError: pass",
     "import tinygan.gradcheck.check as c\nc.check_gradients = lambda *a, **k: None",
     "import tinygan.gradcheck.output as o\no.check_output = lambda *a, **k: None",
+    "import pytest\npytest.fail = lambda *a, **k: None\npytest.skip('x', allow_module_level=True)",
+    "np.abs = lambda *a: np.zeros(1)\nnp.asarray = lambda *a, **k: np.zeros(1)",
+    "np.ndarray.__eq__ if True else 0\nnp.array_equal = np.allclose = lambda *a, **k: True",
+    "class A(np.ndarray):\n    def __eq__(self, o): return True\n    def __sub__(self, o): return 0\n    __rsub__ = __sub__",
     "import os, tinygan\ntry: open(os.path.join(os.path.dirname(tinygan.__file__), 'hacked.py'), 'w').write('x')\nexcept OSError: pass",
-    "import sys\ntry: raise SystemExit(0)\nexcept SystemExit: pass\nsys.exit(0)",
+    "import site\nfor p in site.getsitepackages():\n    try: open(p + '/hacked.pth', 'w').write('import os')\n    except OSError: pass",
+    "import sys\nsys.exit(0)",
     "import os\nos._exit(0)",
+    "quit()",
     "while True: pass",
+    "import time; time.sleep(1000)",
+    "input('name? ')",
+    "import threading; l = threading.Lock(); l.acquire(); l.acquire()",
     "x = [bytearray(1 << 30) for _ in range(64)]",
     "open('big', 'wb').write(b'0' * (200 << 20))",
     "import os, signal\ntry: os.kill(-1, signal.SIGKILL)\nexcept OSError: pass",
     "import os\ntry: os.setuid(0)\nexcept OSError: pass",
     "import atexit, os\natexit.register(lambda: os._exit(0))",
-    "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+    "class E(Exception):\n    def __str__(self): raise ValueError\n    __repr__ = __str__\n    args = property(__str__)\nraise E",
     "raise KeyboardInterrupt",
+    "raise GeneratorExit",
+    "class Q(BaseException): pass\nraise Q('\\udcff\\x00')",
+    "class Q(SystemExit): pass\nraise Q",
+    "raise ExceptionGroup('all', [ValueError(1), ExceptionGroup('in', [KeyError(2)])])",
+    "def f(n): return f(n + 1)\nf(0)",
+    "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1)\nf(0)",
     "import sys\nsys.modules['numpy'] = None",
     "eval(compile('raise RuntimeError(1)', '<frozen x>', 'exec'))",
+    "import os; os.environ['NOWHERE']",
     "import builtins\nbuiltins.len = lambda *a: 0",
-    "import os\nfor fd in range(3, 40):\n    try: os.close(fd)\n    except OSError: pass",
+    "import builtins\nbuiltins.print = builtins.isinstance = None",
+    "import os\nfor fd in range(0, 300):\n    try: os.close(fd)\n    except OSError: pass",
+    "import sys, gc\nfor o in gc.get_objects():\n    if isinstance(o, dict) and 'score' in o: o['score'] = 100",
+    "import sys\nf = sys._getframe()\nwhile f:\n    f.f_locals.clear() if 0 else None\n    f.f_globals.update(pack=lambda *a: b'', unpack=None)\n    f = f.f_back",
+    "import signal, os\nos.kill(os.getpid(), signal.SIGSEGV)",
+    "import signal\nfor s in range(1, 65):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+    "import socket\ntry: socket.create_connection(('127.0.0.1', 22), 1)\nexcept OSError: pass",
+    "import os\nfor i in range(2000):\n    try: open(f'/tmp/left-{i}', 'w').write('x')\n    except OSError: break\ntry: open('/dev/shm/left', 'w').write('x')\nexcept OSError: pass",
+    "import importlib\nt = importlib.import_module('ti' + 'nygan')\n",
+    "from tinygan import ReLU, BatchNorm2d, bce",
+    "raise RuntimeError('x' * 10_000_000)",
 ]
+"""What an attack may do when it is imported."""
+
+LATER = [
+    "    x[...] = 0\n",
+    "    __import__('os')._exit(0)\n",
+    "    raise SystemExit\n",
+    "    return np.zeros(10**9, np.int8)\n",
+    "    return np.array(['a'], object)\n",
+    "    return x.astype('U9'), x\n",
+    "    return 'text', None\n",
+    "    return (lambda: 0), x\n",
+    "    return np.ma.masked_all(x.shape), x\n",
+    "    return np.full_like(x, np.nan), x\n",
+    "    return x[..., :0], x\n",
+    "    return {'y': x}, {1: {2: {3: [x]}}}\n",
+    "    y = []\n    y.append(y)\n    return y, y\n",
+    "    return iter([x, x])\n",
+    "    while True: print('x' * 100000)\n",
+    "    raise Exception('{\"score\": 100}')\n",
+]
+"""What a function may do in place of its work."""
+
+PLANTED = {
+    "conftest.py": "import pytest\npytest.fail = lambda *a, **k: None\ndef pytest_runtest_makereport(item, call): return None\n",
+    "pytest.ini": "[pytest]\naddopts = --collect-only\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-k nothing'\n",
+    "sitecustomize.py": "import os; open('/tmp/planted', 'w').write(str(os.getuid()))\n",
+    "numpy.py": "import os; open('/tmp/planted', 'w').write(str(os.getuid()))\n",
+    "tinygan/__init__.py": "import os; open('/tmp/planted', 'w').write(str(os.getuid()))\n",
+    "ctypes.py": "import os; open('/tmp/planted', 'w').write(str(os.getuid()))\n",
+    "x.pth": "import os; os._exit(0)\n",
+    "pytest.py": "raise SystemExit\n",
+    "__init__.py": "raise SystemExit\n",
+}
+"""Files that would change the grading if anything of it looked into the submission's folder."""
 
 
 @dataclass
@@ -112,95 +245,139 @@ class Submission:
     """What is handed in, and what its score must be: exactly `score`, or at most that."""
 
     kind: str
+    exercise: str
     files: dict
     score: float
     exact: bool
 
 
-def right(rng):
-    def pair(name, arguments, forward, backward):
-        return (
-            f"def {name}({arguments}):\n{rng.choice(forward)}\n\n\n"
-            f"def {name}_backward(dy, cache):\n{rng.choice(backward)}\n"
-        )
-
-    head = "import numpy as np\n\n\n"
-    return {
-        "relu.py": head + pair("relu", "x", RELU, RELU_BACKWARD),
-        "sigmoid_tanh.py": head
-        + pair("sigmoid", "x", SIGMOID, SIGMOID_BACKWARD)
-        + "\n\n"
-        + pair("tanh", "x", TANH, TANH_BACKWARD),
-        "batch_norm.py": head + pair("batch_norm", "x, gamma, beta, eps=1e-5", NORM, NORM_BACKWARD),
-    }
-
-
-def plain():
+def plain(exercise):
     """Return the first style of each."""
     rng = random.Random(0)
     rng.choice = lambda options: options[0]
-    return right(rng)
+    return right(rng, exercise)
 
 
-def nothing(rng):
-    y = rng.choice(["x", "x.copy()", "np.zeros_like(x)", "0 * x", "None"])
-    d = rng.choice(["dy", "np.zeros_like(dy)", "None"])
-    pair = (
-        f"def NAME(x, *rest):\n    return {y}, x\n\n\ndef NAME_backward(dy, cache):\n    return {d}"
+def nothing(rng, exercise):
+    """Return layers that compute nothing, as a placeholder or a cheat would."""
+    y = rng.choice(["x", "x.copy()", "np.zeros_like(x)", "np.ones_like(x)", "0 * x", "None",
+                    "np.random.rand(*x.shape)", "x.mean() + 0 * x", "-x"])  # fmt: skip
+    d = rng.choice(["dy", "np.zeros_like(dy)", "None", "np.random.rand(*dy.shape)", "0 * dy"])
+    if exercise == "losses":
+        text = "\n\n".join(f"def {n}(x, target):\n    return {rng.choice(['0.0', 'x.mean()', '1.0', 'None'])}, 0 * x\n"
+                           for n in ("bce", "bce_with_logits", "least_squares"))  # fmt: skip
+        return HEAD + text
+    more = ", dy.sum((0, 1, 2)) * 0, dy.sum((0, 1, 2)) * 0" if exercise == "batch_norm" else ""
+    names = {"relu": ["relu"], "sigmoid_tanh": ["sigmoid", "tanh"], "batch_norm": ["batch_norm"]}
+    return HEAD + "\n\n".join(
+        f"def {n}(x, *rest):\n    return {y}, x\n\n\ndef {n}_backward(dy, cache):\n    return {d}{more}\n"
+        for n in names[exercise]
     )
-    triple = f"{pair}, dy.sum((0, 1, 2)) * 0, dy.sum((0, 1, 2)) * 0"
-    head = "import numpy as np\n\n\n"
-    return {
-        "relu.py": head + pair.replace("NAME", "relu"),
-        "sigmoid_tanh.py": head
-        + pair.replace("NAME", "sigmoid")
-        + "\n\n"
-        + pair.replace("NAME", "tanh"),
-        "batch_norm.py": head + triple.replace("NAME", "batch_norm"),
-    }
 
 
-def placed(files, rng):
-    """Lay the files out as students do: plain, in exercises/, one level deeper, as notebooks."""
-    how = rng.choice(["", "exercises/", "hw1/", "Ada Lovelace/exercises/", "notebook"])
-    if how != "notebook":
-        return {how + name: text for name, text in files.items()}
-    return {
-        name.replace(".py", ".ipynb"): json.dumps(
-            {"cells": [{"cell_type": "markdown", "source": ["# mine"]},
-                       {"cell_type": "code", "source": ["%matplotlib inline\n"]},
-                       *({"cell_type": "code", "source": part.splitlines(keepends=True)}
-                         for part in text.split("\n\n\n"))]}
+def once(exercise):
+    """Return code that is right when it is first called, and constant afterwards."""
+    text = plain(exercise).replace(
+        "_backward(dy, cache):\n", "_backward(dy, cache):\n    if 1: return dy * 0\n"
+    )
+    for name in ("relu(x):", "sigmoid(x):", "tanh(x):", "batch_norm(x, gamma, beta, eps=1e-5):"):
+        text = text.replace(
+            f"def {name}\n",
+            f"seen = []\ndef {name}\n    seen.append(1)\n    if len(seen) > 1: x = x * 0 + 1\n",
         )
-        for name, text in files.items()
-    }  # fmt: skip
+    return text
+
+
+def placed(text, exercise, rng):
+    """Lay the file out as students do: plain, in folders, as a notebook, in an archive, oddly saved."""
+    name = f"{exercise}.py"
+    how = rng.choice(["", "exercises/", "hw1/", "Ada Lovelace/exercises/", "a/b/c/", "notebook", "zip",
+                      "zip in zip", "windows", "mac", "crlf", "bom"])  # fmt: skip
+    if how == "crlf":
+        return {name: text.replace("\n", "\r\n").encode()}
+    if how == "bom":
+        return {name: b"\xef\xbb\xbf" + ("# für Ada\n" + text).encode()}
+    if how == "zip":
+        return {"homework.zip": zipped({f"hw/{name}": text})}
+    if how == "zip in zip":
+        return {"hw (1).zip": zipped({"x/hw.zip": zipped({f"exercises/{name}": text})})}
+    if how == "windows":
+        return {"hw.zip": zipped({f"C:\\Users\\Ada\\exercises\\{name}": text})}
+    if how == "mac":
+        return {f"hw/{name}": text, f"__MACOSX/hw/._{name}": b"\0\5\x16\7", "hw/.DS_Store": b"\0"}
+    if how != "notebook":
+        return {how + name: text}
+    cells = [{"cell_type": "markdown", "source": ["# mine"]},
+             {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install numpy\n"]},
+             *({"cell_type": "code", "source": part.splitlines(keepends=True)}
+               for part in text.split("\n\n\n"))]  # fmt: skip
+    return {f"{exercise}.ipynb": json.dumps({"cells": cells})}
+
+
+def zipped(files):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo("entry")
+            entry.filename = name  # as Windows writes it, with its own slashes
+            archive.writestr(entry, content)
+    return file.getvalue()
+
+
+KINDS = ["right", "hostile", "nothing", "noisy", "hostile nothing", "wrong", "right", "hostile"]
+KINDS += ["right", "hostile", "empty", "noisy", "hostile nothing", "wrong", "right", "hostile"]
 
 
 def submissions(count, seed=0):
     rng, made = random.Random(seed), []
-    kinds = ["right", "right", "noisy", "wrong", "empty", "nothing", "hostile", "hostile nothing"]
+    turn = {"noisy": 0, "wrong": 0, "hostile": 0, "hostile nothing": 0}
+    attacks = [("import", a) for a in HOSTILE] + [("later", a) for a in LATER]
+    attacks += [("planted", n) for n in PLANTED] + [("once", "")]
+    rng.shuffle(attacks)
     for i in range(count):
-        kind = kinds[i % len(kinds)]
-        files, score, exact = right(rng), FULL, True
+        kind = KINDS[i % len(KINDS)]
+        exercise = rng.choice(list(EXERCISES))
+        text, score, exact, extra = right(rng, exercise), EXERCISES[exercise], True, {}
+        turn[kind] = turn.get(kind, 0) + 1
         if kind == "noisy":
-            for name in files:
-                files[name] = files[name].replace("np\n", "np\n" + rng.choice(NOISE) + "\n", 1)
-                files[name] = files[name].replace("    return", "    print('in', dy if 'dy' in dir() else 0)\n    return")  # fmt: skip
+            noise = NOISE[turn[kind] % len(NOISE)]
+            text = text.replace("np\n", f"np\n{noise}\n", 1)
+            text = text.replace("    return", "    try: print('in', list(locals()))\n    except Exception: pass\n    return")  # fmt: skip
         elif kind == "wrong":
-            files = plain()
-            name, old, new, cost = rng.choice(WRONG)
-            assert old in files[name]
-            files[name], score = files[name].replace(old, new), FULL - cost
+            exercise, old, new, cost = WRONG[turn[kind] % len(WRONG)]
+            text, score = plain(exercise), EXERCISES[exercise] - cost
+            assert old in text
+            text = text.replace(old, new)
         elif kind == "empty":
-            files = {n: "import numpy as np\n" for n in files} if rng.random() < 0.5 else {}
-            score = 0
+            text, score = rng.choice([HEAD, "", "\n" * 5, "# nothing yet\n", None]), 0
         elif kind == "nothing":
-            files, score = nothing(rng), 0
+            text, score = nothing(rng, exercise), 0
         elif kind.startswith("hostile"):
-            attack = rng.choice(HOSTILE)
+            how, attack = attacks[(turn["hostile"] + turn["hostile nothing"] - 1) % len(attacks)]
             if "nothing" in kind:
-                files, score = nothing(rng), 0
-            files = {n: t.replace("np\n", f"np\n{attack}\n", 1) for n, t in files.items()}
+                text, score = nothing(rng, exercise), 0
+            if how == "import":
+                text = text.replace("np\n", f"np\n{attack}\n", 1)
+            elif how == "later":
+                text = text.replace(
+                    "    return", f"    if 1:\n{attack.replace('    ', '        ')}    return", 1
+                )
+            elif how == "planted":
+                extra = {attack: PLANTED[attack]}
+            elif exercise == "losses":
+                text, score = nothing(rng, exercise), 0
+            else:
+                text, score = (
+                    once(exercise),
+                    EXERCISES[exercise] if exercise == "batch_norm" else EXERCISES[exercise] // 2,
+                )
             exact = "nothing" in kind
-        made.append(Submission(kind, placed(files, rng) if files else {}, score, exact))
+        files = (
+            {}
+            if text is None
+            else placed(text, exercise, rng)
+            if not extra
+            else {f"{exercise}.py": text, **extra}
+        )
+        made.append(Submission(kind, exercise, files, score, exact))
     return made

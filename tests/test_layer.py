@@ -3,11 +3,24 @@
 import gc
 import weakref
 from collections import UserDict, deque
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tinygan import Conv2d, Dropout, Layer, Parameter, ReLU, Residual, Sequential, Tanh, frozen
+from tinygan import (
+    Conv2d,
+    Dropout,
+    Layer,
+    Linear,
+    Parameter,
+    ReLU,
+    Residual,
+    Sequential,
+    Tanh,
+    frozen,
+)
 from tinygan.layers import BatchNorm2d
 
 
@@ -260,3 +273,47 @@ def test_repr_reads_like_the_code():
         "    Conv2d(1, 2, kernel_size=(3, 4), stride=2, bias=False),\n"
         "    Residual(\n        ReLU(),\n    ),\n)"
     )
+
+
+class Keeper(Layer):
+    def __init__(self, make):
+        self.held = make(Parameter(np.ones(2)), Linear(1, 1), self)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameter, layer, _: layer.forward,
+        lambda parameter, layer, _: partial(print, parameter),
+        lambda parameter, layer, _: lambda x: layer(x),
+        lambda parameter, layer, _: deque([parameter]),
+        lambda parameter, layer, _: [{"a": {parameter}}],
+        lambda parameter, layer, _: SimpleNamespace(inner=[layer]),
+        lambda parameter, layer, _: np.array([layer], object),
+    ],
+)
+def test_what_is_held_where_no_name_leads_is_an_error(make):
+    with pytest.raises(TypeError, match=r"held.*: a .* holds a Parameter or Layer"):
+        Keeper(make).parameters()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameter, layer, holder: holder.forward,
+        lambda parameter, layer, holder: lambda x: holder.forward(x),
+        lambda parameter, layer, holder: partial(Linear, 3),
+        lambda parameter, layer, holder: {"size": 3, "names": ["a", np.ones(3)]},
+    ],
+)
+def test_a_layer_may_hold_itself_and_what_has_no_parameters(make):
+    assert Keeper(make).parameters() == []
+
+
+def test_parameters_of_the_class_are_an_error():
+    with pytest.raises(TypeError, match=r"Wrong\.weight: a Parameter or Layer of the class"):
+        type("Wrong", (Layer,), {"weight": Parameter(np.ones(1))})
+    with pytest.raises(TypeError, match=r"Wrong\.inner: a Parameter or Layer of the class"):
+        type("Wrong", (Layer,), {"inner": [Linear(1, 1)]})
+    with pytest.raises(TypeError, match="Wrong: what stands in __slots__ is not found"):
+        type("Wrong", (Layer,), {"__slots__": ("weight",)})

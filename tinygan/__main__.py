@@ -16,8 +16,8 @@ from tinygan.machine.allocator import keep_freed_memory
 
 COMMANDS = {
     "train": "train a network on pictures",
-    "generate": "make pictures with a trained DCGAN",
-    "translate": "translate pictures with a trained CycleGAN",
+    "generate": "make pictures from noise with a trained run",
+    "translate": "translate pictures with a trained run",
     "evaluate": "measure how good a run's pictures are",
     "study": "ask people which pictures are real",
     "convert": "turn published PyTorch weights into a run, and back",

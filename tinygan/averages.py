@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 
+from tinygan.checks import number
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, get_xp
@@ -61,9 +62,7 @@ class Average:
     """
 
     def __init__(self, network: Layer, decay: float):
-        if not 0 <= decay < 1:
-            raise ValueError(f"Average: decay: expected a number in [0, 1), got {decay!r}")
-        self.decay = float(decay)
+        self.decay = number(decay, "Average: decay", "[0, 1)")
         self.network = deepcopy(network)
         for parameter in self.network.parameters():  # a single zero, shown at every place
             xp = get_xp(parameter.data)

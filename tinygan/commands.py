@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
+import math
 import os
 import sys
 import unicodedata
@@ -33,6 +35,7 @@ __all__ = [
     "printable",
     "run",
     "say",
+    "say_json",
 ]
 
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which way text is read
@@ -76,6 +79,19 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
 def say(text: str) -> None:
     """Print `text` on standard output."""
     print(printable(text), file=Careful(sys.stdout), flush=True)
+
+
+def say_json(value: Any) -> None:
+    """Print `value` as JSON on standard output, for a program to read; NaN and infinity as null."""
+    say(json.dumps(_finite(value), indent=2))  # ASCII: any encoding shows it
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def complain(text: str) -> None:
@@ -133,8 +149,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         for before, word in zip(["", *words], words, strict=False):
-            name = word.rstrip("=") if word.startswith("--") and word.endswith("=") else before
-            if not word or word != word.rstrip("="):
+            flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+            name = flag if sign else before
+            if sign and value == "--":  # argparse would take it for none
+                self.error(f"{flag}: expected a value, got '--'")
+            if not (value if sign else word):
                 where = f"{name}: " if name.startswith("-") else ""
                 self.error(f"{where}expected a value, got an empty text")
         return super().parse_known_args(words, namespace)
@@ -155,6 +174,20 @@ class Parser(argparse.ArgumentParser):
             action="store_const",
             const=demo,
             help=f"in place of RUN: the one that comes with tinygan, {demo}",
+        )
+
+    def add_json(self) -> None:
+        """Add the flag --json."""
+        self.add_argument(
+            "--json", action="store_true", help="print JSON on standard output, and nothing else"
+        )
+
+    def add_no_metadata(self) -> None:
+        """Add the flag --no-metadata."""
+        self.add_argument(
+            "--no-metadata",
+            action="store_true",
+            help='leave "made with tinygan", its version, system, step and seed out of the files',
         )
 
     def add_run_options(self, raw: bool = True) -> None:

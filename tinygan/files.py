@@ -145,7 +145,12 @@ def _fresh(path: Path) -> Path:
         beside = _beside(path)
         with suppress(FileExistsError), _naming(path, beside):
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS
-            os.close(os.open(beside, flags, 0o666))
+            handle = os.open(beside, flags, 0o666)
+            try:
+                os.close(handle)
+            except OSError:
+                beside.unlink()
+                raise
             return beside
 
 

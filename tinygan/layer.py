@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygan.backward import Backward
-from tinygan.contents import contents
+from tinygan.contents import contents, holds
 from tinygan.fast import as_one
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 from tinygan.machine.parallel import one_blas_thread
@@ -63,8 +63,10 @@ class Parameter:
     __slots__ = ("data", "frozen", "grad")
 
     def __init__(self, data: Array):
-        self.data: Array = data
         self.grad: Array = get_xp(data).zeros_like(data)
+        if data.dtype.kind != "f":
+            raise TypeError(f"Parameter: expected a floating-point array, got {data.dtype}")
+        self.data: Array = data
         self.frozen = False
 
     @property
@@ -101,6 +103,15 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if vars(cls).get("__slots__"):
+            raise TypeError(f"{cls.__name__}: what stands in __slots__ is not found: leave it out")
+        for name, value in vars(cls).items():
+            looked_into = isinstance(value, (Parameter, Layer, list, tuple, dict))
+            if looked_into and holds(value, (Parameter, Layer), set()):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: a Parameter or Layer of the class, which all its "
+                    "objects would share, is not found: set it in __init__"
+                )
         cls._skips_input_gradient = "input_gradient" in inspect.signature(cls.backward).parameters
 
     def forward(self, x: Array) -> tuple[Array, Any]:
@@ -243,9 +254,8 @@ class Layer:
 
 
 def _some(names: list[str]) -> str:
-    return (
-        ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
-    )
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more or "none"
 
 
 class Sequential(Layer):

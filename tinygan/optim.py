@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tinygan.checks import number
 from tinygan.distributed.shared import average_gradients
 from tinygan.fast import accelerated
 from tinygan.layer import Parameter
@@ -63,9 +63,9 @@ class Optimizer:
         for parameter in self.parameters:
             if not isinstance(parameter, Parameter):
                 raise TypeError(f"{name}: expected Parameters, got {type(parameter).__name__}")
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ValueError(f"{name}: lr: expected a number of at least 0, got {lr!r}")
-        self.lr = float(lr)
+        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
+            raise ValueError(f"{name}: expected each parameter once, got one of them twice")
+        self.lr = number(lr, f"{name}: lr", "[0, inf)")
         self.steps = 0
         self.slots = [tuple(_zeros(p) for _ in self.slot_names) for p in self.parameters]
 
@@ -177,10 +177,10 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ):
         super().__init__(parameters, lr)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise ValueError(f"Adam: betas: expected two numbers in [0, 1), got {betas!r}")
-        _check_eps("Adam", eps)
-        self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
+        beta1, beta2 = (number(beta, "Adam: betas", "[0, 1)") for beta in betas)
+        self.betas, self.eps = (beta1, beta2), number(eps, "Adam: eps", "(0, inf)")
 
     def update(self, theta: Array, g: Array, m: Array, v: Array) -> None:
         (beta1, beta2), t, xp = self.betas, self.steps, get_xp(theta)
@@ -224,9 +224,7 @@ class SGD(Optimizer):
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-2, momentum: float = 0.0):
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: momentum: expected a number in [0, 1), got {momentum!r}")
-        self.momentum = float(momentum)
+        self.momentum = number(momentum, "SGD: momentum", "[0, 1)")
         self.slot_names = ("v",) if momentum else ()
         super().__init__(parameters, lr)
 
@@ -282,10 +280,8 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
     ):
         super().__init__(parameters, lr)
-        if not 0 <= decay < 1:
-            raise ValueError(f"RMSprop: decay: expected a number in [0, 1), got {decay!r}")
-        _check_eps("RMSprop", eps)
-        self.decay, self.eps = float(decay), float(eps)
+        self.decay = number(decay, "RMSprop: decay", "[0, 1)")
+        self.eps = number(eps, "RMSprop: eps", "(0, inf)")
 
     def update(self, theta: Array, g: Array, v: Array) -> None:
         v[...] = self.decay * v + (1 - self.decay) * g * g
@@ -310,11 +306,6 @@ def zero_all(gradients: list[Array]) -> None:
 
 def _zeros(parameter: Parameter) -> Array:
     return get_xp(parameter.data).zeros_like(parameter.data)
-
-
-def _check_eps(name: str, eps: float) -> None:
-    if not eps > 0:
-        raise ValueError(f"{name}: eps: expected a positive number, got {eps!r}")
 
 
 def _described(name: str, array: Any) -> str:

@@ -108,6 +108,14 @@ def test_an_empty_text_is_no_value(words, capsys):
     assert ("--out" in told) == (len(words) < 3)
 
 
+def test_a_value_may_end_in_the_sign_of_equality():
+    parser = Parser("prog")
+    parser.add_argument("--out")
+    parser.add_argument("more", nargs="*")
+    assert parser.parse_args(["--out", "a=", "b="]).more == ["b="]
+    assert parser.parse_args(["--out=a=", "="]).out == "a="
+
+
 def test_control_characters_do_not_reach_the_terminal(capsys):
     name = "a\x1b[31m\rb\u202egnp.\udcff"
     assert printable(name) == "a\\x1b[31m\\rb\\u202egnp.\\udcff"

@@ -9,10 +9,11 @@ from training import train
 
 from tinygan.data import faces, save_grid
 from tinygan.evaluate.__main__ import main
+from tinygan.evaluate.compare import compared
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import Subject
 from tinygan.metrics import RandomFeatures
-from tinygan.metrics.table import table
+from tinygan.metrics.table import cell, table
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,53 @@ def test_training_pictures_themselves_are_found_to_be_learnt_by_heart():
     new = measure_subject(Subject("new", fresh, images, {"trained": fresh[:100]}), features, 0)
     assert new["sets"]["trained"]["memorised"]["pixels"] < 0.1
     assert "memorised, by pixels" in table(new)
+
+
+def test_several_runs_give_one_table(run, quick, tmp_path, capsys):
+    other = tmp_path / "other"
+    assert train("--steps", 2, "--out", other) == 0
+    assert evaluate(run, "--count", 20, "--out", tmp_path / "alone") == 0
+    capsys.readouterr()
+    assert evaluate(run, other, "--count", 20, "--out", tmp_path / "both") == 0
+    last = capsys.readouterr().out.split("measures.json\n")[-1]
+    [names] = [line.split() for line in last.splitlines() if line.endswith("good is")]
+    assert names == ["data", run.name, "other", "good", "is"]
+    written = {
+        name: json.loads((tmp_path / "both" / name / "measures.json").read_text())
+        for name in (run.name, "other")
+    }
+    for name, value in written.items():
+        assert cell(value["results"][0]["sets"]["trained"], "frechet") in last, name
+    alone = json.loads((tmp_path / "alone" / "measures.json").read_text())
+    assert written[run.name]["results"] == alone["results"]
+
+
+def test_json_and_nothing_else_on_standard_output(run, quick, tmp_path, capsys):
+    words = ["--count", 20, "--out", tmp_path / "out", "--json"]
+    assert evaluate(run, *words) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["pictures"] == 20
+    assert evaluate(run, run / "checkpoints" / "step-000006.safetensors", *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [value["step"] for value in found.values()] == [7, 6]
+
+
+def test_runs_of_other_data_and_other_tasks_are_told_apart():
+    def of(title, floor, value):
+        sets = {
+            "data": {"frechet": floor},
+            "untrained": {"frechet": 9},
+            "trained": {"frechet": value},
+        }
+        return {"title": title, "pictures": 20, "features": "random", "sets": sets}
+
+    a = {"results": [of("pictures", 1, 5)]}
+    b = {"results": [of("pictures", 2, 6)]}
+    c = {"results": [of("there", 3, 7), of("back", 4, 8)]}
+    first, there, back = compared({"a": a, "b": b, "c": c})
+    assert first["title"] == "pictures (compared with different data)"
+    assert first["sets"] == {"a": {"frechet": 5}, "b": {"frechet": 6}}
+    assert there["sets"] == {"data": {"frechet": 3}, "c": {"frechet": 7}}
+    assert back["title"] == "back"
 
 
 def test_both_directions_of_a_cyclegan(tmp_path, capsys):

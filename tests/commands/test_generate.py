@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 from training import train
 
+import tinygan
 from tinygan.generate.__main__ import main
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.run import Run, load
@@ -183,8 +184,9 @@ def test_a_folder_gets_one_file_a_picture_of_exactly_its_size(run, tmp_path, mon
     files = sorted((tmp_path / "single").iterdir())
     assert [file.name for file in files] == [f"{i:06d}.png" for i in range(7)]
     for file, cell in zip(files, cells(tmp_path / "sheet.png", 7), strict=True):
-        picture = np.asarray(Image.open(file))
-        assert picture.shape == (16, 16, 3)
+        with Image.open(file) as opened:  # as clean-fid, torch-fidelity and pytorch-fid read them
+            assert (opened.format, opened.mode, opened.size) == ("PNG", "RGB", (16, 16))
+            picture = np.asarray(opened)
         assert np.abs(picture.astype(int) - cell).max() <= 1  # another batch, another rounding
 
 
@@ -299,3 +301,29 @@ def test_a_run_or_the_demo_is_named(run, tmp_path, capsys):
     assert generate(run, "--demo", *out) == 2
     assert "--demo: not allowed with argument RUN" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
+
+
+def text_in(path):
+    """All that a picture's file says beside its pixels."""
+    with Image.open(path) as picture:
+        picture.load()
+        held = [picture.info.get(key, "") for key in ("Software", "comment")]
+        held.append(picture.getexif().get(0x0131, ""))
+    return " ".join(x.decode() if isinstance(x, bytes) else x for x in held).strip()
+
+
+@pytest.mark.parametrize("out", ["sheet.png", "single", "walk.webp", "walk.gif"])
+def test_files_say_who_made_them_and_nothing_of_the_user(run, tmp_path, out):
+    said = f"made with tinygan {tinygan.__version__} (dcgan, step 7, seed 3)"
+    words = ["--count", 2, "--frames", 2, "--seed", 3]
+    for more, expected in (([], said), (["--no-metadata"], "")):
+        target = tmp_path / "secret" / f"{len(more)}{out}"
+        assert generate(run, *words, *more, "--out", target) == 0
+        files = sorted(target.iterdir()) if out == "single" else [target]
+        for file in files:
+            assert text_in(file) == expected
+            content = file.read_bytes()
+            assert b"secret" not in content
+            assert run.name.encode() not in content.replace(said.encode(), b"")
+    assert generate(run, "--over-time", "--out", tmp_path / "time.gif") == 0
+    assert text_in(tmp_path / "time.gif") == f"made with tinygan {tinygan.__version__}"

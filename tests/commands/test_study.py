@@ -127,6 +127,7 @@ def test_both_directions_of_a_cyclegan_are_mixed(tmp_path):
         (["{run}", "--match", "input", "--out", "{tmp}/a.html"], "no input"),
         (["{run}", "--score", "x.json"], "no run"),
         (["--score", "{tmp}/none.json"], "no such file"),
+        (["{run}", "--json"], "goes with --score"),
     ],
 )
 def test_mistakes_are_told_in_one_line(run, tmp_path, capsys, words, message):
@@ -154,6 +155,15 @@ def test_answers_of_several_people_are_pooled(tmp_path, capsys):
     assert re.search(r"one.json +15 of 20 = 75.0%", printed)
     assert re.search(r"other +5 of 20 = 25.0%", printed)
     assert "the interval holds 50 %" in printed
+
+
+def test_the_score_as_json(tmp_path, capsys):
+    one = answers(tmp_path / "one.json", "1", [True] * 3 + [False])
+    assert study("--score", one, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    low, high = wilson(3, 4)
+    assert found["all"] == {"right": 3, "count": 4, "share": 0.75, "low": low, "high": high}
+    assert found["files"] == {str(one): found["all"]}
 
 
 def test_answers_that_do_not_belong_together_are_refused(tmp_path, capsys):

@@ -11,6 +11,7 @@ from picture_files import png
 from PIL import Image
 from test_train_cyclegan import train
 
+import tinygan
 from tinygan.data import load_image
 from tinygan.runs.checkpoint import load_network
 from tinygan.runs.run import load
@@ -94,6 +95,33 @@ def test_a_folder_of_any_sizes_and_kinds_keeps_its_names(run, tmp_path, capsys):
     sizes = {name: Image.open(path).size for name, path in found.items()}
     assert sizes == {"a.png": (23, 17), "deep/b.jpg": (9, 40), "c.bmp": (8, 8), "d.png": (21, 20)}
     assert "4 of 4 pictures" in capsys.readouterr().out
+
+
+def test_an_archive_is_translated_as_its_folder_is(run, tmp_path, capsys):
+    source = tmp_path / "in"
+    for i, name in enumerate(["a.png", "deep/b.png"]):
+        picture(source / name, seed=i)
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", source)
+    for given, out in ((source, "one"), (archive, "two")):
+        assert translate(run, "--input", given, "--out", tmp_path / out) == 0
+    for name in ("a.png", "deep/b.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert "2 of 2 pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp"])
+def test_files_say_who_made_them(run, tmp_path, kind):
+    from test_generate import text_in
+
+    source = picture(tmp_path / f"a.{kind}")
+    said = f"made with tinygan {tinygan.__version__} (cyclegan, step 2)"
+    for out, more, expected in (("one", [], said), ("two", ["--no-metadata"], "")):
+        assert translate(run, "--input", source, "--out", tmp_path / out, *more) == 0
+        found = text_in(tmp_path / out / f"a.{kind}")
+        assert set(found.split(said)) <= {"", " "}
+        assert (said in found) == (expected != "" and kind != "bmp")
+    one, two = (np.asarray(Image.open(tmp_path / out / f"a.{kind}")) for out in ("one", "two"))
+    assert (one == two).all()
 
 
 def test_size_scales_the_shorter_side(run, tmp_path):
@@ -348,3 +376,12 @@ def test_on_cupy(run, tmp_path, strict_cupy):
     assert main([*map(str, words)]) == 0
     host, device = (load_image(tmp_path / d / "a.png").astype(int) for d in ("host", "device"))
     assert abs(host - device).max() <= 1
+
+
+@pytest.mark.parametrize("words", [["nan", "1"], ["1", "1"], ["2", "1"], ["0", "inf"]])
+def test_a_range_that_is_none_is_refused_before_anything_is_written(words, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["run", "--input", "x", "--out", str(out), "--range", *words]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--range: expected two numbers, of black and of white" in line
+    assert not out.exists()

@@ -309,3 +309,16 @@ def test_winograd_in_many_chunks_and_pieces(monkeypatch, name):
     monkeypatch.setattr(tiles, "BLOCK", 8)
     case = draw(SHAPES[name], seed=4)
     assert_close(faces(*case, algorithm="winograd"), faces(*case, algorithm="im2col"), 1e-11)
+
+
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool])
+def test_whole_numbers_are_refused(dtype):
+    x, w = np.ones((1, 4, 4, 2), dtype), np.ones((3, 3, 2, 2), dtype)
+    for call in (
+        lambda: convolve(x, w),
+        lambda: convolve(x.astype(float), w),
+        lambda: convolve_grad_input(x, w, 1, 1, (4, 4)),
+        lambda: convolve_grad_weight(x, x, 1, 1, (3, 3)),
+    ):
+        with pytest.raises(TypeError, match="expected arrays of a floating-point dtype, got"):
+            call()

@@ -1,7 +1,9 @@
 """``python -m tinygan.data split`` and ``draw``."""
 
 import csv
+import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +123,15 @@ def test_split_leaves_nothing_when_copying_fails(raw, capsys, monkeypatch):
     assert "No space left on device" in capsys.readouterr().err
     assert tree(raw) == before
     assert sorted(os.listdir(raw)) == ["bags", "packs"]
+
+
+def test_json_and_nothing_else_on_standard_output(raw, capsys):
+    assert split("--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pictures"] == sum(found["parts"].values()) == len(tree(Path("out"))) - 1
+    assert main(["draw", "bags", "--count", "2", "--test", "0", "--out", "drawn", "--json"]) == 0
+    expected = {"path": "drawn", "pictures": 4, "parts": {"trainA": 2, "trainB": 2}}
+    assert json.loads(capsys.readouterr().out) == expected
 
 
 def test_draw_faces(place, capsys):

@@ -263,3 +263,11 @@ def test_split_leaves_out_what_is_no_file(folder, tmp_path, link):
         counts = split(folder, folder, tmp_path / "out", (1, 1), link=link)
     assert counts == {"trainA": 2, "trainB": 2, "testA": 1, "testB": 1}
     assert len(told) == 8
+
+
+def test_the_samples_of_a_run_are_not_data(shared_run, tmp_path):
+    with pytest.raises(DataError, match="a run of tinygan, not pictures to train on"):
+        scan(shared_run / "samples")
+    (tmp_path / "link").symlink_to(shared_run / "samples")
+    with pytest.raises(DataError, match="a run of tinygan, not pictures to train on"):
+        scan(tmp_path / "link")

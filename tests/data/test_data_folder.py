@@ -422,7 +422,7 @@ def test_interrupted_decoding_leaves_no_cache(folder, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tinygan.data.folder.load_image", interrupt)
+    monkeypatch.setattr("tinygan.data.sources.load_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         ImageFolder(folder, 8)
     assert cache_files(tmp_path) == []

@@ -1,15 +1,18 @@
 """The demo page: the interpreter of tinygan's layers by Node, and the page in a real browser."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from browser import answer_of, needs_chromium
 
 import tinygan
+import tinygan.data
 from tinygan.convert.__main__ import main as convert
 from tinygan.data import to_uint8
 from tinygan.demo.__main__ import main
@@ -129,6 +132,7 @@ def test_the_page_draws_what_generate_draws(run, tmp_path, width):
     z = opened.noise(3, seed=5)
     script = f"""(async () => {{
       const made = [];
+      find("another").click();  // nothing is drawn yet: an empty picture is not kept
       await demo.ready;
       for (const z of {z.tolist()}) made.push([...(await demo.draw(Float32Array.from(z))).data]);
       find("another").click();
@@ -186,11 +190,65 @@ def test_a_picture_that_is_chosen_is_shown_before_and_after(tmp_path):
       demo.take([new Blob(["no picture"])]);
       while (!find("status").textContent.startsWith("This file")) await new Promise(
         (resolve) => setTimeout(resolve, 20));
-      answer(JSON.stringify([colours("before"), colours("after")]));
+      answer(JSON.stringify([colours("before"), colours("after"), find("save").disabled]));
     })()"""
-    before, after = json.loads(answer_of(page, script, tmp_path / "profile"))
+    before, after, closed = json.loads(answer_of(page, script, tmp_path / "profile"))
+    assert closed  # a file that is no picture leaves nothing to save
     assert before["size"] == after["size"] == [128, 64]
     assert after["count"] > 2
+
+
+def test_directions_of_attributes_change_them():
+    """On a generator whose first two numbers are the skin's and the background's colour."""
+    from tinygan.formats.demo import directions
+
+    class Painter:
+        options = SimpleNamespace(image_size=16, channels=3, seed=0)
+        faces = tinygan.data.faces(400, 16, seed=3)
+
+        def noise(self, count, rng):
+            return rng.uniform(-1, 1, (count, 8)).astype(np.float32)
+
+        def draw(self, z):  # the drawn face whose background is the kind that z's first number says
+            kinds = self.faces.attributes["background"]
+            wanted = np.where(z[:, 0] < 0, 0, 1)
+            own = [np.flatnonzero(kinds == kind) for kind in (0, 1)]
+            chosen = [
+                own[k][int(1e6 * abs(v)) % len(own[k])]
+                for k, v in zip(wanted, z[:, 1], strict=True)
+            ]
+            return tinygan.data.to_float(self.faces.images[chosen])
+
+    found = dict(directions.attribute_directions(Painter(), "faces"))
+    names = tinygan.data.FACE_CATEGORIES["background"]
+    [(label, direction)] = [(k, d) for k, d in found.items() if k.startswith("background: ")]
+    a, b = label.removeprefix("background: ").split(" to ")
+    assert {a, b} == set(names[:2])
+    assert abs(direction[0]) > 0.98
+    assert (direction[0] > 0) == (b == names[1])
+    assert directions.attribute_directions(Painter(), "bags") == []
+    assert directions.attribute_directions(Painter(), "") == []
+
+
+@needs_chromium
+def test_sliders_are_named_where_attributes_are_known(run, tmp_path):
+    opened, known = load(run), [["glasses: none to round", [0.0] * 7 + [1.0]]]
+    html = page(opened)
+    html = re.sub(
+        r'"directions":\[.*?\]([,}])', f'"directions":{json.dumps(known)}\\1', html, count=1
+    )
+    script = """(async () => {
+      await demo.ready;
+      const label = find("sliders").querySelector("label"), places = [], draw = demo.draw;
+      demo.draw = (z) => { places.push([...z]); return draw(z); };
+      for (const at of [0, 1]) { label.lastChild.value = at; await label.lastChild.oninput(); }
+      answer(JSON.stringify([label.textContent, find("sliders").children.length, places]));
+    })()"""
+    name, count, places = json.loads(answer_of(html, script, tmp_path / "profile"))
+    assert (name, count) == ("glasses: none to round", 1)
+    moved = np.subtract(places[1], places[0])
+    expected = min(8**0.5 * 0.08, 1 - places[0][7])  # it stays in the cube that z is drawn from
+    np.testing.assert_allclose(moved, [0] * 7 + [expected], atol=1e-6)
 
 
 def test_a_page_is_one_file_that_asks_for_nothing(run, tmp_path, capsys):
@@ -208,5 +266,6 @@ def test_a_page_is_one_file_that_asks_for_nothing(run, tmp_path, capsys):
 def test_options_cannot_break_out_of_the_page(run):
     opened = load(run)
     opened.options.noise = "</script><script>alert(1)"
+    opened.system.data = {}  # nothing is drawn, then
     html = page(opened)
     assert "<script>alert" not in html

@@ -97,7 +97,7 @@ def test_files_of_2017_hold_statistics_that_nothing_uses():
     for place in ("model.2", "model.5", "model.10.conv_block.2"):
         found |= {f"{place}.running_mean": (64,), f"{place}.running_var": (64,)}
     old = recognize(found)
-    assert old[1]["residual_blocks"] == 9
+    assert (old[1]["residual_blocks"], old[1]["norm"]) == (9, "instance")
     found = published_shapes("dcgan G")
     counters = [name for name in found if name.endswith("num_batches_tracked")]
     for name in counters:
@@ -147,7 +147,7 @@ def test_the_formats_stand_beside_the_library():
     assert [p for p in files if re.search(rf"tinygan\.({commands})\b", _imports(p))] == []
     others = [p for p in root.rglob("*.py") if "tinygan.formats" in _imports(p)]
     assert {p.relative_to(root).parts[0] for p in others} == {
-        *("convert", "demo", "export", "formats")
+        *("convert", "demo", "export", "formats", "train")
     }
 
 
@@ -165,10 +165,17 @@ def test_a_dropouts_random_state_has_no_published_name():
 
 
 def agree(network, reference, title):
-    """Compare outputs: in float64 to the last digits, in float32 up to its rounding."""
+    """Compare outputs: in float64 to the last digits, in float32 up to its rounding.
+
+    Of the fast path's difference, 95 % of the square comes from the residual blocks' 3×3
+    convolutions by Winograd's algorithm; without it there is a third.
+    """
     x = draw(title)
     expected = torch_output(reference, title, x)
-    np.testing.assert_allclose(network.predict(x), expected, atol=4e-5)
+    largest = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(network.predict(x), expected, atol=2e-5 * largest, rtol=0)
+    with tinygan.plain():
+        np.testing.assert_allclose(network.predict(x), expected, atol=1e-5 * largest, rtol=0)
     x = x.astype(np.float64)
     expected = torch_output(reference.double(), title, x)
     np.testing.assert_allclose(network.to(dtype="float64").predict(x), expected, atol=1e-9)
@@ -193,3 +200,74 @@ def test_pytorch_reads_what_tinygan_wrote(title, tmp_path):
     state = torch.load(tmp_path / "net.pth", weights_only=True)
     reference.load_state_dict(state, strict=True)
     agree(network, reference, title)
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_pytorch_modules_of_every_variant_are_loaded_strictly(norm, dropout, tmp_path):
+    """A translator by the published code's rules: biases but for batch norm, dropout in between."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    kind, bias = (nn.BatchNorm2d, False) if norm == "batch" else (nn.InstanceNorm2d, True)
+
+    class Block(nn.Module):
+        def __init__(self, c):
+            super().__init__()
+            between = [nn.Dropout(dropout)] if dropout else []
+            first = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, bias=bias), kind(c), nn.ReLU()]
+            second = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3, bias=bias), kind(c)]
+            self.conv_block = nn.Sequential(*first, *between, *second)
+
+        def forward(self, x):
+            return x + self.conv_block(x)
+
+    layers = [nn.ReflectionPad2d(3), nn.Conv2d(1, 4, 7, bias=bias), kind(4), nn.ReLU()]
+    for c in (4, 8):
+        layers += [nn.Conv2d(c, 2 * c, 3, 2, 1, bias=bias), kind(2 * c), nn.ReLU()]
+    layers += [Block(16), Block(16)]
+    for c in (16, 8):
+        layers += [nn.ConvTranspose2d(c, c // 2, 3, 2, 1, 1, bias=bias), kind(c // 2), nn.ReLU()]
+    reference = nn.Module()
+    reference.model = nn.Sequential(
+        *layers, nn.ReflectionPad2d(3), nn.Conv2d(4, 1, 7), nn.Tanh()
+    ).eval()
+    torch.save({"state_dict": reference.state_dict()}, tmp_path / "net.pth")
+    arrays = read_weights(tmp_path / "net.pth")
+    found, options = recognize(shapes(arrays))
+    assert (options["norm"], options["dropout"], options["width"]) == (norm, dropout, 4)
+    network = from_published(found.build(**options), found.prefix, arrays)
+    x = np.random.default_rng(0).standard_normal((2, 16, 24, 1), np.float32)
+    with torch.no_grad():
+        y = reference.model(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
+    np.testing.assert_allclose(network.predict(x), y.transpose(0, 2, 3, 1), atol=1e-5)
+    write_weights(tmp_path / "back.pth", to_published(network, "model"))
+    state = torch.load(tmp_path / "back.pth", weights_only=True)
+    reference.load_state_dict(state, strict=True)
+
+
+@pytest.mark.parametrize(("nz", "ngf", "nc"), [(100, 64, 3), (50, 8, 1), (7, 3, 3)])
+def test_pytorchs_dcgan_of_other_sizes_is_loaded_strictly(nz, ngf, nc, tmp_path):
+    torch = pytest.importorskip("torch")
+    nn, up = torch.nn, {"bias": False}
+    layers, c = [nn.ConvTranspose2d(nz, 8 * ngf, 4, 1, 0, **up)], 8 * ngf
+    while c > ngf:
+        layers += [nn.BatchNorm2d(c), nn.ReLU(True), nn.ConvTranspose2d(c, c // 2, 4, 2, 1, **up)]
+        c //= 2
+    layers += [nn.BatchNorm2d(ngf), nn.ReLU(True), nn.ConvTranspose2d(ngf, nc, 4, 2, 1, **up)]
+    reference = nn.Module()
+    reference.main = nn.Sequential(*layers, nn.Tanh()).eval()
+    wrapped = {f"module.{name}": array.half() if array.is_floating_point() else array
+               for name, array in reference.state_dict().items()}  # fmt: skip
+    torch.save(wrapped, tmp_path / "net.pth")
+    arrays = read_weights(tmp_path / "net.pth")
+    found, options = recognize(shapes(arrays))
+    assert options == {"image_size": 64, "noise_size": nz, "width": ngf, "channels": nc}
+    network = from_published(found.build(**options), found.prefix, arrays)
+    assert {array.dtype for array in network.state_dict().values()} == {np.dtype(np.float32)}
+    write_weights(tmp_path / "back.pth", to_published(network, "main"))
+    state = torch.load(tmp_path / "back.pth", weights_only=True)
+    reference.load_state_dict(state, strict=True)
+    z = np.random.default_rng(0).standard_normal((2, nz), np.float32)
+    with torch.no_grad():
+        y = reference.main(torch.from_numpy(z)[:, :, None, None]).numpy()
+    np.testing.assert_allclose(network.predict(z), y.transpose(0, 2, 3, 1), atol=1e-5)

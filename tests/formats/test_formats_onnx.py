@@ -1,5 +1,6 @@
 """Networks as ONNX models, run by ONNX Runtime; and ONNX's own cases, run by tinygan's layers."""
 
+import json
 import warnings
 from collections import Counter
 
@@ -84,7 +85,7 @@ def test_networks_agree_at_every_size(title, half):
     open_size = title[:5] != "dcgan"
     model = to_onnx(network, (None, None, 3) if open_size else shape[1:], half)
     assert (model.graph.input[0].name, model.graph.output[0].name) == (source, target)
-    for count, size in ((1, 64), (3, 48)):
+    for count, size in ((1, 64), (3, 48), (2, 96)):
         at = (count, size, 64, 3) if open_size else (count, *shape[1:])
         x = rng.uniform(-1, 1, at).astype(np.float32)
         np.testing.assert_allclose(
@@ -126,7 +127,8 @@ def test_the_command_writes_a_run_with_its_notes(shared_run, tmp_path, capsys):
         notes = {prop.key: prop.value for prop in onnx.load(out).metadata_props}
         assert (notes["network"], notes["step"]) == (name, "7")
         assert notes["made with"] == f"tinygan {tinygan.__version__}"
-        assert '"noise_size": 8' in notes["options"]
+        assert json.loads(notes["options"])["noise_size"] == 8
+        assert "data" not in json.loads(notes["options"])  # the user's own path
         assert main(words) == 2
         assert "is there already; --force replaces it" in capsys.readouterr().err
         assert main([*words, "--force"]) == 0

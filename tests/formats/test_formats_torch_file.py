@@ -94,9 +94,60 @@ def test_files_of_before_1_6_are_read(big, tmp_path):
     check(read_weights(path))
 
 
-def test_the_prefix_of_data_parallel_is_taken_off(tmp_path):
-    write_weights(tmp_path / "net.pth", {f"module.{name}": a for name, a in ARRAYS.items()})
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_the_prefixes_of_wrappers_are_taken_off(prefix, tmp_path):
+    write_weights(tmp_path / "net.pth", {prefix + name: a for name, a in ARRAYS.items()})
     check(read_weights(tmp_path / "net.pth"))
+
+
+def test_tensors_that_lay_on_a_gpu_are_read(tmp_path):
+    path = tmp_path / "cuda.pth"
+    content = state(a=tensor((3,), (1,), 3)).replace(
+        torch_file._unicode("cpu"), torch_file._unicode("cuda:1")
+    )
+    values = np.array([1.0, 2.5, -3.0], "<f4")
+    path.write_bytes(zipped(content, [values.tobytes()]))
+    check(read_weights(path), {"a": values})
+
+
+def test_bfloat16_becomes_float32(tmp_path):
+    bits = np.array([0x3F80, 0xC040, 0x0000], "<u2")  # 1, -3, 0
+    expected = {"a": np.array([1, -3, 0], np.float32)}
+    content = state(a=tensor((3,), (1,), 3, kind="BFloat16Storage"))
+    (tmp_path / "net.pth").write_bytes(zipped(content, [bits.tobytes()]))
+    check(read_weights(tmp_path / "net.pth"), expected)
+    header = b'{"a":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]}}'
+    content = struct.pack("<Q", len(header)) + header + bits.tobytes()
+    (tmp_path / "net.safetensors").write_bytes(content)
+    check(read_weights(tmp_path / "net.safetensors"), expected)
+
+
+def test_two_tensors_in_one_storage_are_read(tmp_path):
+    path, values = tmp_path / "flat.pth", np.arange(6, dtype="<f4")
+    content = state(a=tensor((2,), (1,), 6), b=tensor((2, 2), (1, 2), 6, offset=2))
+    path.write_bytes(zipped(content, [values.tobytes()]))
+    check(read_weights(path), {"a": values[:2], "b": values[2:].reshape(2, 2).T})
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_whole_checkpoints_of_a_training_are_read(new, tmp_path):
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(2, 3, 5, 5)).sum().backward()
+    optimizer.step()
+    for key in ("state_dict", "model", "netG"):
+        tree = {"epoch": 3, key: network.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(tree, tmp_path / "net.pth", _use_new_zipfile_serialization=new)
+        check(
+            read_weights(tmp_path / "net.pth"),
+            {name: t.numpy() for name, t in network.state_dict().items()},
+        )
+    half = {name: t.half() for name, t in network.state_dict().items() if t.is_floating_point()}
+    half |= {"bf": network[0].weight.detach().bfloat16().transpose(0, 1)}
+    torch.save(half, tmp_path / "net.pth", _use_new_zipfile_serialization=new)
+    expected = {name: t.numpy() for name, t in half.items() if name != "bf"}
+    check(read_weights(tmp_path / "net.pth"), expected | {"bf": half["bf"].float().numpy()})
 
 
 def test_the_same_weights_give_the_same_file(tmp_path):
@@ -188,7 +239,7 @@ HOSTILE = {
     "a negative shape": state(a=tensor((-2,), (1,), 4)),
     "strides without sizes": state(a=tensor((2,), (1, 1), 4)),
     "many dimensions": state(a=tensor((1,) * 70, (1,) * 70, 4)),
-    "another type": state(a=tensor((2,), (1,), 4, kind="BFloat16Storage")),
+    "another type": state(a=tensor((2,), (1,), 4, kind="ComplexFloatStorage")),
     "another member": state(a=tensor((2,), (1,), 4, key="../data.pkl")),
     "shared numbers": state(a=tensor((4,), (1,), 4), b=tensor((4,), (1,), 4)),
 }

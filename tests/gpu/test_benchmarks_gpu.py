@@ -91,6 +91,6 @@ def test_without_a_gpu_a_worker_says_why():
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", sorted(GPU_SECTIONS))
 def test_gpu_sections_measure(gpu, name):
-    rows = GPU_SECTIONS[name](Options("cupy", quick=True, rounds=2))
+    rows = list(GPU_SECTIONS[name](Options("cupy", quick=True, rounds=2)))
     assert rows
     print(_table(name, rows))

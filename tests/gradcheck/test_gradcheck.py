@@ -1,5 +1,8 @@
 """The checker is checked: it finds what is wrong, names it, and accuses nothing that is right."""
 
+import signal
+import time
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,7 @@ from tinygan import (
     frozen,
     mse,
 )
+from tinygan.gradcheck import NotCheckable
 from tinygan.gradcheck.__main__ import main
 from tinygan.gradcheck.cases import LAYERS, LOSSES
 
@@ -179,3 +183,33 @@ def test_the_command_checks_every_case(capsys):
     assert all(line.startswith("ok ") for line in lines[:-1])
     assert f"{len(LAYERS) + len(LOSSES)} cases" in lines[-1]
     assert "0 wrong" in lines[-1]
+
+
+def test_what_takes_too_long_says_so_and_leaves_no_alarm():
+    handler = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(NotCheckable, match=r"not finished after 0\.2 s: check a smaller input"):
+        check_gradients(
+            (lambda x: (time.sleep(9), None), lambda dy, cache: dy), normal(3, 4), time_limit=0.2
+        )
+    assert signal.getsignal(signal.SIGALRM) == handler
+    assert not 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"time_limit": 0}, {"directions": 0}, {"elements": -1}, {"rtol": 2}]
+)
+def test_arguments_that_mean_nothing_are_refused_by_name(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"check_gradients: {name}: expected"):
+        check_gradients(ReLU(), normal(3, 4), **wrong)
+
+
+def test_code_that_knows_only_its_own_batch_is_checked_whole():
+    x = np.random.default_rng(0).standard_normal((40, 30, 30, 1))
+    weights = np.random.default_rng(1).standard_normal((40, 1, 1, 1))
+    pair = (lambda x: (x * weights, None), lambda dy, cache: dy * weights)
+    assert check_gradients(pair, x).ok
+    wrong = weights * np.where(np.arange(40) == 7, 2, 1)[:, None, None, None]
+    report = check_gradients((pair[0], lambda dy, cache: dy * wrong), x, raises=False)
+    assert report.worst.index is not None
+    assert report.worst.index[0] == 7

@@ -95,6 +95,13 @@ def test_right(student, arguments, capsys):
     assert "gradients agree" in capsys.readouterr().out
 
 
+def test_json_and_nothing_else_on_standard_output(student, capsys):
+    assert main([f"{student}:MyTanh", "--json"]) == 0
+    [report] = json.loads(capsys.readouterr().out)
+    assert report["ok"] is True
+    assert {check["name"]: check["ok"] for check in report["checks"]} == {"x": True}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -159,3 +166,85 @@ def test_functions_in_a_notebook(tmp_path, capsys):
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": cells}))
     assert main([f"{tmp_path / 'mine.ipynb'}:relu"]) == 0
     assert "gradients agree" in capsys.readouterr().out
+
+
+LIKE = {
+    "Linear": (
+        "def affine_forward(x, w, b):\n    return x @ w + b, (x, w)\n"
+        "def affine_backward(dout, cache):\n    x, w = cache\n"
+        "    return dout @ w.T, x.T @ dout, dout.sum(0)\n",
+        "dout.sum(0)",
+        "dout.mean(0)",
+    ),
+    "MaxPool2d": (
+        "def pool_forward(x, pool_size=2, stride=2):\n    n, h, w, c = x.shape\n"
+        "    v = x.reshape(n, h // 2, 2, w // 2, 2, c)\n    y = v.max((2, 4))\n"
+        "    return y, (v == y[:, :, None, :, None], x.shape)\n"
+        "def pool_backward(dy, cache):\n    mask, shape = cache\n"
+        "    return (mask * dy[:, :, None, :, None]).reshape(shape)\n",
+        "(mask * dy",
+        "(~mask * dy",
+    ),
+    "AvgPool2d": (
+        "def mean(x, size):\n    n, h, w, c = x.shape\n"
+        "    return x.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4)), size\n"
+        "def mean_backward(dy, size):\n    return dy.repeat(2, 1).repeat(2, 2) / size**2\n",
+        "/ size**2",
+        "/ size",
+    ),
+    "softmax_cross_entropy": (
+        "def loss(scores, y):\n    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)\n"
+        "    n = np.arange(len(p))\n    d = p.copy()\n    d[n, y] -= 1\n"
+        "    return -np.log(p[n, y]).mean(), d / len(p)\n",
+        "d / len(p)",
+        "d",
+    ),
+    "LayerNorm": (
+        "def norm(x, gamma, beta, eps):\n    m = x.mean(-1, keepdims=True)\n"
+        "    r = 1 / np.sqrt(x.var(-1, keepdims=True) + eps)\n    h = (x - m) * r\n"
+        "    return gamma * h + beta, (h, r, gamma)\n"
+        "def norm_backward(dy, cache):\n    h, r, gamma = cache\n    d = dy * gamma\n"
+        "    dx = r * (d - d.mean(-1, keepdims=True) - h * (d * h).mean(-1, keepdims=True))\n"
+        "    return dx, (dy * h).sum((0, 1, 2)), dy.sum((0, 1, 2))\n",
+        " - d.mean(-1, keepdims=True)",
+        "",
+    ),
+    "Dropout": (
+        "def drop(x, p, rng):\n    mask = (rng.random(x.shape) > p) / (1 - p)\n"
+        "    return x * mask, mask\ndef drop_backward(dy, mask):\n    return dy * mask\n",
+        "dy * mask",
+        "dy",
+    ),
+}
+
+
+@pytest.mark.parametrize("like", LIKE)
+def test_like(like, tmp_path, capsys):
+    source, right, wrong = LIKE[like]
+    name = source.partition("(")[0].removeprefix("def ")
+    for text, status in ((source, 0), (wrong.join(source.rsplit(right, 1)), 1)):
+        (tmp_path / "mine.py").write_text("import numpy as np\n" + text)
+        assert main([f"{tmp_path / 'mine.py'}:{name}", "--like", like]) == status, (
+            capsys.readouterr()
+        )
+
+
+def test_what_never_ends_exits_or_prints(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def endless(x):\n    while True:\n        pass\n"
+        "def quits(x):\n    raise SystemExit\n"
+        "def prints(x):\n    print('NOISE')\n    return 2 * x, None\n"
+        "def prints_backward(dy, cache):\n    return 2 * dy\n"
+        "def endless_backward(dy, cache):\n    return dy\nquits_backward = endless_backward\n"
+    )
+    assert main([f"{path}:endless", "--time-limit", "0.3"]) == 2
+    assert "not finished after 0.3 s" in capsys.readouterr().err
+    assert main([f"{path}:quits"]) == 2
+    assert "the forward pass raised SystemExit" in capsys.readouterr().err
+    assert main([f"{path}:prints"]) == 0
+    assert "NOISE" not in (out := capsys.readouterr().out)
+    assert "mine.py prints" in out
+    path.write_text("import sys\nsys.exit(0)\n")
+    assert main([f"{path}:relu"]) == 2
+    assert "cannot be imported: SystemExit" in capsys.readouterr().err

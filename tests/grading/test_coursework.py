@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tinygan.coursework import create
 from tinygan.coursework.__main__ import main
+from tinygan.grading.process import isolated
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS = Path(__file__).parents[1] / "coursework_solutions"
@@ -165,8 +167,72 @@ def test_a_class_is_graded_side_by_side(course, tmp_path):
     assert [row.split(",")[:2] for row in rows] == [
         ["name", "score"], ["'=cmd", "0"], ["ada", "4"], ["bob", "1"], ["eve", "0"],
     ]  # fmt: skip
-    page = (tmp_path / "pages" / "bob.html").read_text()
+    page = (tmp_path / "pages" / "students" / "bob.html").read_text()
     assert "likely cause: wrong mask" in page
     index = (tmp_path / "pages" / "index.html").read_text()
     assert "wrong mask (1)" in index
-    assert "withheld (1)" in index
+    assert "forbidden (1)" in index
+    assert "not handed in (1)" in index
+
+
+def test_the_classroom_workflow_does_what_it_says(course, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    work = shutil.copytree(course / "student", tmp_path / "student")
+    file = yaml.safe_load((work / ".github" / "workflows" / "classroom.yml").read_text())
+    (job,) = file["jobs"].values()
+    assert file[True] == ["push", "workflow_dispatch"]  # YAML takes the key "on" for a truth
+    steps = {step["name"]: step["run"] for step in job["steps"] if "run" in step}
+    (wheel,) = work.glob("tinygan-*.whl")
+    assert "./tinygan-*.whl" in steps["Install"]
+    assert wheel.is_file()
+    for test in (work / "tests").glob("test_*.py"):
+        if "_01_" not in test.name:
+            test.unlink()
+    environment = {
+        **ENVIRONMENT,
+        "PYTEST_PLUGINS": "tinygan.grading.plugin",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    for solution, points in ((None, 0), ("relu.py", 3)):
+        if solution is not None:
+            shutil.copy(SOLUTIONS / solution, work / "exercises")
+        for name in ("Tests", "Points"):
+            command = steps[name].replace("python ", f"{sys.executable} ")
+            done = subprocess.run(
+                ["bash", "-e", "-c", command], cwd=work, env=environment, capture_output=True
+            )
+        assert done.returncode == (points < 3), done.stderr
+        assert f"### {points} of 3 points" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_wheel_holds_everything_that_is_installed(course):
+    (wheel,) = (course / "student").glob("tinygan-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("tinygan/")}
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tinygan").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == there
+    assert "tinygan/coursework/template/student/.github/workflows/classroom.yml" in packed
+
+
+@pytest.mark.skipif(not isolated(), reason="another user can be had as root on Linux")
+def test_what_needs_tinygan_runs_isolated_too(course, tmp_path):
+    """Exercises 10 to 12 import parts of tinygan, in the process that may import little."""
+    submission = solved(course, tmp_path / "exercises")
+    _, results = grade(course, submission, "-k", "(10 or 11 or 12) and not learns")
+    assert [test["output"] for test in results["tests"] if test["score"] < test["max_score"]] == []
+    assert len(results["tests"]) == 6
+
+
+def test_the_recorded_path_says_what_the_tests_say(course, tmp_path):
+    """docs/recorded/student.txt is what docs/course_paths.py saw; the messages are still those."""
+    recorded = (ROOT / "docs" / "recorded" / "student.txt").read_text(encoding="utf-8")
+    text = (SOLUTIONS / "relu.py").read_text().replace("dy * cache", "dy * (dy > 0)")
+    (tmp_path / "relu.py").write_text(text)
+    _, results = grade(course, tmp_path, "--tinygan-isolate", "no", "-k", "01_relu and not hidden")
+    (message,) = [test["output"] for test in results["tests"] if not test["score"]]
+    assert message.splitlines()[-1] in recorded
+    assert "not written yet: relu: compute y = max(x, 0)" in recorded

@@ -1,13 +1,17 @@
 """The pytest plugin: any submission, isolated, scored."""
 
-# ruff: noqa: E501
+import io
 import json
 import os
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import pytest
+
+from tinygan.grading.family import _has, _processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,6 +98,8 @@ SUBMISSIONS = {
 def run(folder, *options):
     command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    if "-n" not in options:
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -234,37 +240,10 @@ def test_a_submission_that_prints_loses_nothing(tmp_path):
         assert results["score"] == 5, results
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "exit()",
-        "import os; os.environ['NOWHERE']",
-        "eval(compile('1/0', '<frozen x>', 'exec'))",
-        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
-        "raise KeyboardInterrupt",
-        "import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'no' * 9)\n    except OSError: 0",
-        "import os\nfor fd in range(3, 30):\n    try: os.close(fd)\n    except OSError: pass",
-        "import os, time\nfor _ in range(9):\n    if os.fork() == 0: os.setsid(); time.sleep(99)",
-        "x = bytearray(64 << 30)",
-        "\0",
-    ],
-)
-def test_nothing_that_a_student_writes_stops_the_grading(tmp_path, text):
-    _, results = one(tmp_path, text + RIGHT)
-    assert len(results["tests"]) == 2
-    for inside in (True, False):
-        code = "\n".join("    " + line for line in text.replace("\0", "pass").splitlines())
-        broken = RIGHT.replace(
-            "    return np.max" if inside else "    return dy", f"{code}\n    return dy"
-        )
-        _, results = one(tmp_path, broken)
-        assert len(results["tests"]) == 2
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
 @pytest.mark.parametrize("separate", [True, False])
 def test_descendants_are_ended_to_the_last(tmp_path, separate):
-    from tinygan.grading.process import Student, _has, _processes
+    from tinygan.grading.process import Student
 
     fork = "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid()\n"
     (tmp_path / "forks.py").write_text(f"{fork}        time.sleep(99)\n")
@@ -360,3 +339,101 @@ def test_the_plugin_imports_nothing_of_tinygan_until_it_is_asked():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_teachers_list_and_flags(tmp_path):
+    text = "import scipy.special\n" + RIGHT
+    _, results = one(tmp_path, text)
+    assert results["score"] == 5
+    _, results = one(tmp_path, text, "--tinygan-forbid", "scipy,tinygan")
+    assert results["score"] == 0
+    _, results = one(tmp_path, text, "--tinygan-forbid", "scipy", "--tinygan-cheats", "flag")
+    assert results["score"] == 5
+    assert "flagged: right.py, line 1: scipy.special may not" in results["tests"][0]["output"]
+    _, results = one(tmp_path, text, "--tinygan-forbid", "scipy", "--tinygan-cheats", "allow")
+    assert [test["output"] for test in results["tests"]] == ["", ""]
+
+
+def test_numbers_of_each_students_own(tmp_path):
+    tests = (
+        HEAD + "@pytest.mark.points(1)\ndef test_seed(impl, seed):\n    assert 0, f'seed {seed}'\n"
+    )
+    outputs = [
+        one(tmp_path, RIGHT, *options, tests=tests)[1]["tests"][0]["output"]
+        for options in ((), ("--tinygan-seed", "7"))
+    ]
+    assert outputs == ["seed 0", "seed 7"]
+
+
+def test_the_total_is_shared_out(tmp_path):
+    """Endless loops in one exercise take nothing from another."""
+    loop = RIGHT.replace("    return", "    while True: pass\n    return")
+    write_tests(tmp_path, aloop=TESTS, right=TESTS)
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "aloop.py").write_text(loop)
+    (tmp_path / "handed" / "right.py").write_text(RIGHT)
+    _, results = scores(tmp_path, "--tinygan-impl", "handed", "--tinygan-total", "12")
+    assert [test["score"] for test in results["tests"]] == [0, 0, 2, 3]
+    assert "stopped after 3 seconds of processor time" in results["tests"][0]["output"]
+
+
+def test_what_cannot_be_handed_over_says_how_to_write_it(tmp_path):
+    """A teacher's own test that passes objects in gets the three lines that it needs."""
+    tests = HEAD + "@pytest.mark.points(1)\ndef test_net(impl):\n    impl.relu(object())\n"
+    _, results = one(tmp_path, RIGHT, tests=tests)
+    assert "def driver(impl, x):" in results["tests"][0]["output"]
+
+
+def test_a_killed_grader_leaves_what_it_had_and_nobody(tmp_path):
+    """Killed in the second exercise: the first one's points stand, and all processes end."""
+    fork = "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n"
+    write_tests(tmp_path, right=TESTS, slow=TESTS)
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "right.py").write_text(RIGHT)
+    (tmp_path / "handed" / "slow.py").write_text(f"{fork}        time.sleep(99)\nwhile True: pass")
+    command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin"]
+    command += ["--tinygan-impl", "handed", "--gradescope-json", "results.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MARK": str(tmp_path)}
+    grader = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    mine = lambda: [p for p in _processes() if in_folder(p)]  # noqa: E731
+
+    def in_folder(pid):
+        try:
+            return "slow.py" in Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:
+            return False
+
+    wait(lambda: len(mine()) >= 6)
+    grader.kill()
+    grader.wait()
+    wait(lambda: not mine())
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["score"] == 5
+    assert [test["output"] for test in results["tests"][2:]] == ["the test was not run"] * 2
+
+
+def wait(until):
+    end = time.monotonic() + 120
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_archives_and_odd_files(tmp_path):
+    """A zip in a zip with Windows' slashes, a byte order mark, other line ends."""
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        entry = zipfile.ZipInfo("right.py")
+        entry.filename = "..\\..\\Ada\\right.py"
+        archive.writestr(entry, b"\xef\xbb\xbf" + RIGHT.replace("\n", "\r\n").encode())
+        archive.writestr("__MACOSX/._right.py", b"\0")
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("hw/hw (1).zip", inner.getvalue())
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "all.zip").write_bytes(outer.getvalue())
+    write_tests(tmp_path, right=TESTS)
+    _, results = scores(tmp_path, "--tinygan-impl", "handed")
+    assert results["score"] == 5, results
+    assert [p.name for p in (tmp_path / "handed").iterdir()] == ["all.zip"]

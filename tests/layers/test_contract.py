@@ -5,6 +5,7 @@ import pytest
 
 from tinygan import check_gradients, frozen
 from tinygan.gradcheck.cases import LAYERS, LOSSES
+from tinygan.layers import Flatten, Reshape
 from tinygan.machine.parallel import get_num_threads, set_num_threads
 from tinygan.summary import held_bytes
 
@@ -200,3 +201,21 @@ def test_the_same_bits_at_every_thread_count(case):
         np.testing.assert_array_equal(dx, results[0][1])
         for name in gradients:
             np.testing.assert_array_equal(gradients[name], results[0][2][name])
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool, complex])
+def test_images_of_no_real_numbers_are_refused(case, dtype):
+    layer, x = case.make(), (9 * case.x()).astype(dtype)
+    if type(layer) in (Reshape, Flatten):  # they move whatever there is
+        np.testing.assert_array_equal(layer(x)[0].ravel(), x.ravel())
+        return
+    with pytest.raises(TypeError, match="expected x of a floating-point dtype, got"):
+        layer(x)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool, complex])
+def test_losses_refuse_what_are_no_real_numbers(case, dtype):
+    with pytest.raises(TypeError, match="floating-point dtype"):
+        case.loss(case.x().astype(dtype))

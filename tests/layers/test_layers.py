@@ -280,8 +280,11 @@ def test_output_size_agrees_with_pytorch():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Conv2d(0, 1, 3), "Conv2d: in_channels: expected a positive integer, got 0"),
-        (lambda: Conv2d(1, 2.5, 3), "Conv2d: out_channels: expected a positive integer, got 2.5"),
+        (lambda: Conv2d(0, 1, 3), "Conv2d: in_channels: expected an integer of at least 1, got 0"),
+        (
+            lambda: Conv2d(1, 2.5, 3),
+            "out_channels: expected an integer of at least 1, got 2.5",
+        ),
         (lambda: Conv2d(1, 1, (3, 3, 3)), r"Conv2d: kernel_size: .*pair of them, got \(3, 3, 3\)"),
         (lambda: Conv2d(1, 1, 3, stride=0), "Conv2d: stride: .*at least 1.*got 0"),
         (lambda: Conv2d(1, 1, 3, padding=-1), "Conv2d: padding: .*at least 0.*got -1"),
@@ -300,12 +303,18 @@ def test_output_size_agrees_with_pytorch():
         ),
         (lambda: GroupNorm(2, 3), "groups: expected a divisor of the 3 channels, got 2"),
         (lambda: MaxPool2d(2, padding=2), "MaxPool2d: padding: expected at most half"),
-        (lambda: Linear(0, 1), "Linear: in_features: expected a positive integer, got 0"),
-        (lambda: BatchNorm2d(3, eps=0), "BatchNorm2d: eps: expected a positive number, got 0"),
-        (lambda: BatchNorm2d(3, momentum=2), r"momentum: expected a share in \[0, 1\], got 2"),
-        (lambda: LeakyReLU(-0.1), "negative_slope: expected a number of at least 0, got -0.1"),
-        (lambda: Dropout(1.0), r"Dropout: p: expected a probability in \[0, 1\), got 1.0"),
+        (lambda: Linear(0, 1), "Linear: in_features: expected an integer of at least 1, got 0"),
+        (
+            lambda: BatchNorm2d(3, eps=0),
+            r"eps: expected a number in \(0, inf\), got 0",
+        ),
+        (lambda: BatchNorm2d(3, momentum=2), r"momentum: expected a number in \[0, 1\], got 2"),
+        (lambda: LeakyReLU(-0.1), r"negative_slope: expected a number in \[0, inf\), got -0.1"),
+        (lambda: Dropout(1.0), r"Dropout: p: expected a number in \[0, 1\), got 1.0"),
         (lambda: Upsample(0), "Upsample: scale: .*at least 1.*got 0"),
+        (lambda: LeakyReLU("a"), "negative_slope: expected a number in .*got 'a'"),
+        (lambda: BatchNorm2d(3, momentum=None), "momentum: expected a number in .*got None"),
+        (lambda: BatchNorm2d(3, eps=True), "eps: expected a number in .*got True"),
     ],
 )
 def test_constructors_say_what_was_wrong(make, message):
@@ -367,5 +376,5 @@ def test_instance_noise_is_one_stream_of_normal_numbers():
     shared = np.random.default_rng(5)
     a, b = GaussianNoise(1.0, shared), GaussianNoise(1.0, shared)
     assert (a(x)[0] != b(x)[0]).any()
-    with pytest.raises(ValueError, match="GaussianNoise: std: expected a number of at least 0"):
+    with pytest.raises(ValueError, match="GaussianNoise: std: expected a number in"):
         GaussianNoise(-1.0)

@@ -5,8 +5,10 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tinygan.data import bags, faces
+from tinygan.data import ImageFolder, bags, faces
+from tinygan.data.images import save_pictures
 from tinygan.metrics import (
     AttributeProbe,
     OnnxFeatures,
@@ -234,6 +236,9 @@ def test_onnx_features_prepare_pictures(monkeypatch, tmp_path, shape, channels_f
         def get_inputs(self):
             return [types.SimpleNamespace(name="x", shape=shape)]
 
+        def get_outputs(self):
+            return []
+
         def run(self, outputs, inputs):
             seen.append(inputs["x"])
             return [inputs["x"].mean(axis=(2, 3) if channels_first else (1, 2))[:, :, None]]
@@ -275,3 +280,80 @@ def test_onnx_features_of_a_real_network(tmp_path):
         OnnxFeatures(tmp_path / "broken.onnx")
     with pytest.raises(ValueError, match="no such file"):
         OnnxFeatures(tmp_path / "missing.onnx")
+
+
+@pytest.fixture
+def small_network(tmp_path):
+    """A network with two outputs, written as ONNX: convolution, ReLU, mean over the picture."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    w = np.random.default_rng(0).normal(size=(6, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], strides=[2, 2]),
+            helper.make_node("Relu", ["c"], ["r"]),
+            helper.make_node("GlobalAveragePool", ["r"], ["pool"]),
+            helper.make_node("GlobalMaxPool", ["r"], ["most"]),
+        ],
+        "small",
+        [helper.make_tensor_value_info("x", kind, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info(o, kind, ["n", 6, 1, 1]) for o in ("most", "pool")],
+        [onnx.numpy_helper.from_array(w, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "small.onnx")
+    return tmp_path / "small.onnx"
+
+
+def test_the_recipe_for_published_distances_on_a_small_network(small_network, tmp_path):
+    """As the field's tools: PNG files → scaled, in the network's values → features → FID."""
+    linalg = pytest.importorskip("scipy.linalg")
+    import onnxruntime
+
+    mean, std = (0.48, 0.45, 0.4), (0.22, 0.23, 0.24)
+    session = onnxruntime.InferenceSession(small_network)
+    moments, found = [], []
+    for seed, name in enumerate(("data", "made")):
+        save_pictures(faces(60, 16, seed=seed).images, tmp_path / name)
+        rows = []
+        for path in sorted((tmp_path / name).glob("*.png")):  # by the book, a picture at a time
+            picture = Image.open(path).convert("RGB")
+            planes = [Image.fromarray(np.asarray(picture, np.float32)[..., c]) for c in range(3)]
+            planes = [plane.resize((24, 24), Image.Resampling.BICUBIC) for plane in planes]
+            x = np.stack(planes).astype(np.float32) / 255 - np.reshape(mean, (3, 1, 1))
+            x = (x / np.reshape(std, (3, 1, 1))).astype(np.float32)
+            rows.append(session.run(["pool"], {"x": x[None]})[0].ravel())
+        moments.append((np.mean(rows, axis=0), np.cov(rows, rowvar=False)))
+        images = ImageFolder(tmp_path / name, 16, cache=False).images
+        how = {"mean": mean, "std": std, "size": 24, "resize": "bicubic", "output": "pool"}
+        found.append(OnnxFeatures(small_network, (0, 1), **how)(images))
+        assert np.allclose(found[-1], rows, atol=1e-5)
+    (m, c), (n, d) = moments
+    root = linalg.sqrtm(c.astype(np.float64) @ d).real
+    fid = ((m - n) ** 2).sum() + np.trace(c + d - 2 * root)
+    assert frechet_distance(*found) == pytest.approx(fid, rel=1e-4)
+
+
+def test_pictures_are_enlarged_as_pytorch_does(small_network):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    images = as_float(faces(2, 16).images)
+    features = OnnxFeatures(small_network, size=37)
+    own = features._prepared(images)
+    x = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    theirs = torch.nn.functional.interpolate(x, (37, 37), mode="bilinear", align_corners=False)
+    assert np.abs(own - theirs.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"output": "logits"}, "its outputs are most, pool; got 'logits'"),
+        ({"mean": (1, 2)}, "mean: expected three numbers"),
+        ({"std": (1, 0, 1)}, "other than 0"),
+        ({"resize": "nearest"}, "bilinear or bicubic"),
+    ],
+)
+def test_onnx_features_refuse_what_makes_no_sense(small_network, how, message):
+    with pytest.raises(ValueError, match=message):
+        OnnxFeatures(small_network, **how)

@@ -1,7 +1,8 @@
-"""``python tests/specimens/measure.py [--held-out]``: missed, accused, causes right, wrong, silent.
+"""``python tests/specimens/measure.py [--third]``: missed, accused, causes right, wrong, silent.
 
-Without the option the rows of the developed half and of ``tests/mutants`` are printed one by one;
-of the held-out half only ever the sums.
+The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
+printed one by one where the verdict is not the right one.  ``--third`` measures the third set, of
+which only the sums are printed.
 """
 
 import sys
@@ -14,7 +15,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
 import mutants  # noqa: E402
 
-from specimens import DEVELOPED, HELD_OUT, RIGHT  # noqa: E402
+from specimens import RIGHT, WRONG  # noqa: E402
+from specimens.third import THIRD  # noqa: E402
 
 
 def judge(specimen, seed=0):
@@ -37,18 +39,17 @@ def judge(specimen, seed=0):
 
 
 def main():
-    show = "--held-out" not in sys.argv
-    sets = {"mutants": mutants.WRONG + mutants.RIGHT, "developed": DEVELOPED, "right": RIGHT}
-    sets["held out"] = HELD_OUT
-    for name, specimens in sets.items():
-        counts = Counter()
+    third = "--third" in sys.argv
+    sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
+    for name, specimens in ({"third": THIRD} if third else sets).items():
+        counts: Counter = Counter()
         for specimen in specimens:
             verdict, said = judge(specimen)
             counts[verdict] += 1
-            if show and name != "held out" and verdict not in ("right", "fine"):
+            if not third and verdict not in ("right", "fine"):
                 print(f"  {verdict}: {specimen.id} [{specimen.cause}] {said[:300]}")
         wrong = sum(counts[k] for k in ("right", "wrong", "silent", "missed"))
-        shares = {k: f"{counts[k] / wrong:.1%}" for k in ("right", "wrong", "silent") if wrong}
+        shares = {k: f"{counts[k] / wrong:.1%}" for k in ("right", "wrong", "silent")}
         print(f"{name}: {len(specimens)} specimens, {dict(counts)} {shares}")
 
 

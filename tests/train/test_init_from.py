@@ -11,6 +11,9 @@ from test_train_cyclegan import BAGS, WORDS
 from training import rows, timeless, train
 
 import tinygan
+from tinygan.formats.names import to_published
+from tinygan.formats.torch_file import write_weights
+from tinygan.models import cyclegan_networks, dcgan
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
 from tinygan.systems.resolving import load_options
 from tinygan.train.__main__ import main
@@ -159,16 +162,63 @@ def test_nothing_is_left_if_no_step_was_taken(shared_run, tmp_path, monkeypatch)
         (["--width", 8, "--noise-size", 3], "none of its tensors fits; G.1.weight: expected"),
         (["--init-from", "nowhere"], "--init-from nowhere: no such run folder"),
         (["--init-from", FORMAT_1 / "cyclegan"], "expected a run of dcgan, got cyclegan"),
-        (["--init-from", "{tmp}/net.pth"], "tinygan.convert"),
+        (["--init-from", "{tmp}/net.pth"], "net.pth: cannot be read as a PyTorch file"),
+        (["--init-from", "G={tmp}/F.pth"], "F.pth: expected a run of dcgan, got cyclegan"),
+        (["--init-from", "D={tmp}/F.pth"], "cannot be D"),
+        (["--init-from", "{tmp}/gone.pth"], "gone.pth: cannot be read: No such file"),
+        (["--init-from", "{tmp}/other.safetensors"], "not a published network"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(words, message, shared_run, tmp_path, capsys):
     (tmp_path / "net.pth").write_bytes(b"PK" + bytes(64))
+    F = cyclegan_networks.generator(width=2, residual_blocks=1)
+    write_weights(tmp_path / "F.pth", to_published(F, "model"))
+    save_file({"a": np.zeros(3)}, tmp_path / "other.safetensors")
     words = [str(word).replace("{tmp}", str(tmp_path)) for word in words]
     assert begin(shared_run, tmp_path / "run", *words) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("ending", ["pth", "pt", "safetensors"])
+def test_published_weights_are_taken_and_the_rest_is_named(ending, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    G = dcgan.generator(16, 3, 100, 4, rng=np.random.default_rng(5))
+    write_weights(Path(f"netG.{ending}"), to_published(G, "main"))
+    assert begin(f"netG.{ending}", Path("run")) == 0
+    told = capsys.readouterr().out
+    assert f"tensors are those of netG.{ending} (step 0" in told
+    assert "drawn anew: D.0.weight" in told
+    now = arrays(Path("run"))
+    for name, array in G.state_dict().items():
+        assert same(now[f"networks/G.{name}"], array)
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["init_from"]["checkpoint"] == f"netG.{ending}"
+    assert {name[0] for name in config["init_from"]["drawn"]} == {"D"}
+    wanted = {"noise_size": 100, "noise": "normal", "width": 4, "image_size": 16}
+    assert config["options"] | wanted == config["options"]
+    assert begin(f"netG.{ending}", Path("other"), "--noise-size", 9) == 0
+    assert "1 drawn anew" not in capsys.readouterr().out
+    drawn = json.loads(Path("other/config.json").read_text())["init_from"]["drawn"]
+    assert [name for name in drawn if name[0] == "G"] == ["G.1.weight"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"netG.{ending}", "other", "run"]
+
+
+def test_several_published_files_begin_a_cyclegan(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    files, networks = [], {}
+    for seed, name in enumerate("GF"):
+        networks[name] = cyclegan_networks.generator(width=2, residual_blocks=1, rng=seed)
+        write_weights(Path(f"net{name}.pth"), to_published(networks[name], "model"))
+        files.append(f"{name}=net{name}.pth")
+    words = ["--image-size", "16", "--steps", "1", "--checkpoint-every", "1", "--backend", "numpy"]
+    given = ["--init-from", ",".join(files), "--discriminator-width", "2", "--out", "run"]
+    assert main(["cyclegan", *BAGS, *words, *given]) == 0
+    assert "drawn anew: D_X.0.weight" in capsys.readouterr().out
+    now = arrays(Path("run"))
+    for name, network in networks.items():
+        assert same(now[f"networks/{name}.1.weight"], network.state_dict()["1.weight"])
 
 
 def test_a_resumed_run_keeps_its_own_weights(shared_run, capsys):
@@ -178,7 +228,6 @@ def test_a_resumed_run_keeps_its_own_weights(shared_run, capsys):
 
 def test_what_was_not_trained_is_not_taken(tmp_path):
     from tinygan.formats.run import write_run
-    from tinygan.models import dcgan
 
     G = dcgan.generator(16, 3, 8, 4, "relu", 0.2, np.random.default_rng(5))
     options = {"image_size": 16, "width": 4, "noise_size": 8, "dataset": "faces"}

@@ -368,6 +368,20 @@ def test_it_learns_from_two_folders_of_unequal_size(tmp_path):
     assert sheet.size == (2 * 4 * 100 + 28, 53 + 3 * 100)  # 2 and 3 test pictures, no truth
 
 
+def test_an_archive_or_arrays_of_two_domains_are_such_a_folder(tmp_path):
+    data = domains(tmp_path / "data")
+    archive = shutil.make_archive(str(tmp_path / "both"), "gztar", tmp_path, "data")
+    expected, got = (
+        build(data=str(path), dataset=None, cache=False).domains for path in (data, archive)
+    )
+    assert got.data["checksum"] == expected.data["checksum"]
+    np.testing.assert_array_equal(got.test_A, expected.test_A)
+    np.savez(tmp_path / "both.npz", trainA=expected.A, trainB=expected.B, testB=expected.test_B)
+    arrays = build(data=str(tmp_path / "both.npz"), dataset=None, cache=False).domains
+    assert arrays.data["checksum"] == expected.data["checksum"]
+    assert len(arrays.test_A) == 5  # there is no testA: those that are learnt from
+
+
 def test_without_test_folders_the_sheet_shows_training_pictures(tmp_path):
     data = domains(tmp_path / "data")
     shutil.rmtree(data / "testA"), shutil.rmtree(data / "testB")

@@ -190,3 +190,16 @@ def test_what_a_process_left_that_was_killed_while_it_began_is_removed(tmp_path)
     (run / ".config.json-2afaa601.part").write_text("{")
     assert train("--steps", 1, "--out", run) == 0
     assert [path.name for path in run.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_what_a_run_makes_is_not_put_among_its_own_data(tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for i in range(8):
+        Image.new("RGB", (16, 16), (i * 30, 0, 0)).save(data / f"{i}.png")
+    words = [word for word in TINY if word not in ("--dataset-size", "40")]
+    assert train(*words, "--steps", 1, "--data", data, "--out", tmp_path / "run", tiny=False) == 0
+    out = data / "made.png"
+    assert generate([str(tmp_path / "run"), "--backend", "numpy", "--out", str(out)]) == 2
+    assert "the run's own data" in capsys.readouterr().err
+    assert not out.exists()

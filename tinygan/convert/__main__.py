@@ -8,19 +8,13 @@ from typing import Any
 
 from tinygan import commands
 from tinygan.commands import Parser, say
-from tinygan.errors import CheckpointError, DivergedError, UserError
+from tinygan.errors import CheckpointError, UserError
 from tinygan.formats import names, torch_file
-from tinygan.formats.run import network_of, write_run
-from tinygan.layer import Layer
+from tinygan.formats.published import published_run, read_published
+from tinygan.formats.run import network_of
 from tinygan.runs.header import read_checkpoint
 from tinygan.runs.run import load
 from tinygan.systems.draws import Draws
-
-_ROLES = {role for kind in names.KINDS for role in kind.roles}
-# what the published DCGAN's files do not say: z is normal there
-_UNSAID = {"dcgan": {"noise": "normal", "activation": "relu", "negative_slope": 0.2}}
-# the names of a run's options, where a network's own are others
-_OPTIONS = {"D_Y": {"width": "discriminator_width", "layers": "discriminator_layers"}}
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.convert") -> int:
@@ -46,7 +40,7 @@ def convert(arguments: Any) -> None:
         if arguments.network == "G" and getattr(run.options, "activation", "relu") != "relu":
             say("note: its activations are leaky ReLUs; those of the published G are ReLUs")
     else:
-        kind, _, made = _read(source)
+        kind, _, made = read_published(source)
         prefix = kind.prefix
     torch_file.write_weights(out, names.to_published(made, prefix))
     count = sum(p.size for p in made.parameters())
@@ -54,49 +48,9 @@ def convert(arguments: Any) -> None:
 
 
 def _to_run(inputs: list[str], out: Path) -> None:
-    found: dict[str, Layer] = {}
-    options: dict[str, Any] = {}
-    system, titles = "", []
-    for text in inputs:
-        role, _, file = text.partition("=")
-        if role not in _ROLES or not file:
-            role, file = "", text
-        kind, arguments, network = _read(Path(file))
-        role = role or kind.roles[0]
-        if system not in ("", kind.system):
-            raise UserError(f"{file}: {kind.title}, but {inputs[0]} is part of a {system}")
-        if role not in kind.roles:
-            raise UserError(f"{text}: {kind.title} cannot be {role}")
-        if role in found:
-            raise UserError(
-                f"{file}: {role} is there already; say which network each file is: "
-                f"{', '.join(f'{known}=FILE' for known in kind.roles)}"
-            )
-        system, found[role] = kind.system, network
-        own = {_OPTIONS.get(kind.roles[0], {}).get(key, key): v for key, v in arguments.items()}
-        for key, value in own.items():
-            if options.setdefault(key, value) != value:
-                raise UserError(f"{file}: {key} is {value}, but {options[key]} before")
-        titles.append(f"{role}: {kind.title} ({_brief(own)})")
-    options = _UNSAID.get(system, {}) | options
-    if options.get("residual_blocks") == 9:
-        options["image_size"] = 256
-    try:
-        checkpoint = write_run(out, system, options, found, ", ".join(inputs))
-    except DivergedError as error:
-        raise UserError(f"{', '.join(inputs)}: {error}") from None
+    checkpoint, titles = published_run(inputs, out)
     say("\n".join(titles))
     say(f"the run is in {out}: {checkpoint}")
-
-
-def _read(path: Path) -> tuple[Any, Any, Any]:
-    arrays = torch_file.read_weights(path)
-    try:
-        kind, arguments = names.recognize({name: a.shape for name, a in arrays.items()})
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    network = names.from_published(kind.build(**arguments), kind.prefix, arrays)
-    return kind, arguments, network
 
 
 def _is_checkpoint(path: Path) -> bool:
@@ -105,10 +59,6 @@ def _is_checkpoint(path: Path) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _brief(options: dict) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
 
 
 def _parser(prog: str) -> Parser:

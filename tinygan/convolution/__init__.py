@@ -280,9 +280,12 @@ def _module(
 ) -> ModuleType:
     """Return the module that computes all three operations of this convolution."""
     _check_algorithm(algorithm)
+    for array in arrays:
+        if array.dtype.kind != "f":
+            raise TypeError(f"expected arrays of a floating-point dtype, got {array.dtype}")
     if algorithm == "auto":
         algorithm = mode() if mode() != "auto" else _default.get()
-    if algorithm == "naive":
+    if algorithm == "naive" or x_shape[0] == 0:  # the others cut a batch into slices
         return naive
     if algorithm == "winograd":
         return winograd if winograd.applies(w_shape[:2], stride) else im2col

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from tinygan.commands import Parser, run, say
+from tinygan.commands import Parser, complain, run, say, say_json
 from tinygan.coursework.create import create
 from tinygan.errors import UserError
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursework") -> int:
     """Run the command and return its exit status."""
-    parser = Parser(prog=prog, description=__doc__.partition(": ")[2])
+    parser = Parser(
+        prog=prog, description="Write a course in which a class builds a GAN by hand, and grade it."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     new = commands.add_parser("new", help="write the exercises, tests and READMEs into a folder")
     new.add_argument("directory", metavar="DIR", help="a new folder")
@@ -21,6 +23,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.coursewor
     many.add_argument("--csv", default="grades.csv", metavar="FILE", help="default grades.csv")
     many.add_argument("--out", default="pages", metavar="DIR", help="the pages (default: pages)")
     many.add_argument("--jobs", type=int, metavar="N", help="at a time (default: one a core)")
+    many.add_json()
 
     def do() -> None:
         options = parser.parse_args(argv)
@@ -46,10 +49,13 @@ def _grade(options):
             options.out,
             options.csv,
             options.jobs,
-            report=say,
+            report=complain if options.json else say,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    if options.json:
+        say_json(found)
+        return
     say(f"{len(found)} students: {options.csv}, pages in {options.out}/index.html")
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tinygan.coursework.wheel import wheel
 from tinygan.files import new_folder
 
 __all__ = ["create"]
@@ -15,6 +16,8 @@ TEMPLATE = Path(__file__).parent / "template"
 
 def create(directory: Path) -> Path:
     """Write the course into a new folder: ``student/`` to hand out, ``teacher/`` to keep.
+
+    tinygan itself lies in ``student/`` as a wheel: what students install is what grades.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def create(directory: Path) -> Path:
             copy_function=_copy,
         )
         part.chmod(mode)  # copytree has copied the template's
+        name, content = wheel()
+        (part / "student" / name).write_bytes(content)
     return directory
 
 

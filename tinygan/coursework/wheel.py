@@ -13,7 +13,7 @@ import tinygan
 
 __all__ = ["wheel"]
 
-KEPT = (".py", ".cu", ".typed", ".html", ".css", ".js", ".sh", ".md", ".ini", ".yml", ".json", "")
+LEFT_OUT = (".pyc", ".so", ".part")
 
 
 def wheel() -> tuple[str, bytes]:
@@ -24,7 +24,7 @@ def wheel() -> tuple[str, bytes]:
     contents = {
         f"tinygan/{path.relative_to(package).as_posix()}": path.read_bytes()
         for path in sorted(package.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix in KEPT
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in LEFT_OUT
     }
     info = f"tinygan-{version}.dist-info"
     for name in ("METADATA", "entry_points.txt"):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinygan.commands import Parser, complain, run, say
+from tinygan.commands import Parser, complain, run, say, say_json
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages, check_drawing
 from tinygan.data.drawn_bags import bags
@@ -58,6 +58,7 @@ def make_parser(prog: str) -> Parser:
     )
     new.add_argument("--sha256", metavar="HEX", help="checksum that the archive must have")
     new.add_argument("--archive", metavar="FILE", help="unpack this zip file; download nothing")
+    new.add_json()
     new.set_defaults(run=_download)
 
     about = "make trainA, trainB, testA and testB from two folders of pictures"
@@ -85,6 +86,7 @@ def make_parser(prog: str) -> Parser:
     new.add_argument(
         "--copy", dest="link", action="store_const", const="copy", help="the same as --link copy"
     )
+    new.add_json()
     new.set_defaults(run=_split)
 
     about = "write a drawn data set as PNG files, with attributes.csv"
@@ -107,6 +109,7 @@ def make_parser(prog: str) -> Parser:
         metavar="N",
         help="bags only: pairs of test pictures, of the same number in both domains (default: 100)",
     )
+    new.add_json()
     new.set_defaults(run=_draw)
     return parser
 
@@ -116,6 +119,9 @@ def _download(options: Any) -> None:
     parts = [p for p in sorted(path.iterdir()) if p.is_dir()]
     held = {p.name: len(find_images(p)) for p in parts if _has_images(p)}
     detail = ", ".join(f"{name} {count}" for name, count in held.items())
+    if options.json:
+        say_json({"path": str(path), "pictures": len(find_images(path)), "parts": held})
+        return
     found, published = len(find_images(path)), PICTURES.get(options.name)
     say(f"{path}: {found} pictures{f' ({detail})' if detail else ''}")
     if published and found != published:
@@ -133,6 +139,9 @@ def _split(options: Any) -> None:
     counts = split(
         options.a, options.b, options.out, tuple(options.test), options.seed, options.link
     )
+    if options.json:
+        say_json({"path": options.out, "pictures": sum(counts.values()), "parts": counts})
+        return
     say(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
@@ -163,6 +172,10 @@ def _draw(options: Any) -> None:
                 some = min(_AT_ONCE, first + count - i)
                 drawn = draw(some, size, seed, channels=channels, start=i)
                 _write(drawn, i, folder / name, head=i == first)
+    if options.json:
+        held = {name: count for name, (_, count, _) in parts.items() if name}
+        say_json({"path": options.out, "pictures": total, "parts": held})
+        return
     say(f"{shown(options.out)}: {total} pictures")
 
 

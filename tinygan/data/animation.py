@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tinygan.data.mark import metadata
 from tinygan.errors import DataError
 from tinygan.files import replaced
 
@@ -23,7 +24,9 @@ _QUALITY: dict[str, dict[str, Any]] = {
 }
 
 
-def save_animation(frames: Iterable[np.ndarray], path: Path, milliseconds: int = 100) -> None:
+def save_animation(
+    frames: Iterable[np.ndarray], path: Path, milliseconds: int = 100, note: str | None = None
+) -> None:
     """Write pictures of one size as an animation that begins again at its end, in one go.
 
     Parameters
@@ -34,6 +37,8 @@ def save_animation(frames: Iterable[np.ndarray], path: Path, milliseconds: int =
         Its ending says the format: ``.webp``, of all colours, or ``.gif``, of 256 a frame.
     milliseconds : int
         How long a frame is shown.
+    note : str, optional
+        Who made it, see `tinygan.data.mark`.
     """
     pictures = [Image.fromarray(f if f.shape[2] == 3 else f[:, :, 0]) for f in frames]
     if not pictures:
@@ -49,4 +54,5 @@ def save_animation(frames: Iterable[np.ndarray], path: Path, milliseconds: int =
             duration=milliseconds,
             loop=0,
             **_QUALITY[kind],
+            **metadata(kind, note),
         )

@@ -30,9 +30,16 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("tinygan", appauthor=False))
 
 
-def cache_key(folder: Path, names: Iterable[str], options: dict) -> str:
-    """Return a name for `options` and what `folder` holds now: paths, sizes, times of change."""
-    digest = hashlib.sha256(json.dumps([str(folder.resolve()), options], sort_keys=True).encode())
+def cache_key(folder: Path, names: Iterable[str], options: dict, file: Path | None = None) -> str:
+    """Return a name for `options` and what `folder` holds now: paths, sizes, times of change.
+
+    Where all is in one file, an archive, it is that file whose size and time count.
+    """
+    if file is not None:
+        options = {**options, "part": str(folder.relative_to(file))}
+        folder, names = file.parent, [file.name]
+    subject = json.dumps([os.path.realpath(folder), options], sort_keys=True)
+    digest = hashlib.sha256(subject.encode())
     for name in names:
         try:
             status = os.stat(folder / name)
@@ -74,9 +81,9 @@ class DiskCache:
             check_scale(notes["scale"])
             if not all(isinstance(part, str) for pair in notes["skipped"] for part in pair):
                 return None
-        except (OSError, EOFError, MemoryError, RecursionError):
-            return None
-        except (ValueError, KeyError, TypeError, AttributeError):  # no such notes, no such array
+            if not all(isinstance(name, str) for name in notes.get("names", [])):
+                return None
+        except Exception:  # no such notes, no such array: NumPy raises a dozen kinds for its header
             return None
         return images, notes
 

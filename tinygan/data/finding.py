@@ -51,11 +51,15 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
     if not os.path.isdir(folder):
         if os.path.lexists(folder):
             kind = "a file" if os.path.isfile(folder) else "something that cannot be opened"
-            raise DataError(f"{shown(folder)}: expected a folder of pictures, got {kind}")
+            raise DataError(
+                f"{shown(folder)}: expected a folder of pictures, .zip, .tar, .npy or .npz, got "
+                f"{kind}"
+            )
         raise DataError(
             f"{shown(folder)}: expected a folder of pictures, but there is no such folder"
         )
-    if is_run(folder):
+    real = Path(os.path.realpath(folder))
+    if is_run(folder) or (real.name == "samples" and is_run(real.parent)):
         raise DataError(f"{shown(folder)}: {_RUN}")
     names, left_out = _search(folder)
     if left_out and left_out[0][0] == ".":

@@ -1,4 +1,4 @@
-"""A folder of pictures, of any kinds and sizes, as one array of bytes: decoded once, then kept."""
+"""Pictures of any kinds and sizes as one array of bytes: decoded once, then kept."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import numpy as np
 
 from tinygan.data.cache import DiskCache, cache_key
 from tinygan.data.depth import check_scale, find_scale, measure
-from tinygan.data.finding import EXTENSIONS, find_images, scan
+from tinygan.data.finding import EXTENSIONS, find_images
 from tinygan.data.fingerprint import checksum
-from tinygan.data.images import check_options, load_image
+from tinygan.data.images import check_options
 from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.data.room import disk_bytes
 from tinygan.data.samples import Span
+from tinygan.data.sources import Source, find_source
 from tinygan.errors import DataError
 from tinygan.machine.memory import size_text, total_bytes
 from tinygan.machine.parallel import get_num_threads
@@ -32,7 +33,7 @@ _REVISION = 2  # part of the cache's key; raise it when load_image comes to retu
 
 
 class ImageFolder:
-    """All pictures under a folder, at any depth, as squares of one size.
+    """All pictures under a folder, at any depth, or in a file, as squares of one size.
 
     Pictures are decoded once, on all cores, into an array of bytes.  The array is kept in a cache
     file, so that the next run starts at once; its bytes are compared with their checksum.  Large
@@ -48,7 +49,8 @@ class ImageFolder:
     Parameters
     ----------
     path
-        The folder.
+        The folder; or an archive of one, ``.zip``, ``.tar``, ``.tar.gz`` (``FILE.zip/FOLDER`` for
+        a part of it); or an array, ``.npy`` or ``.npz`` (``FILE.npz/NAME`` for one of several).
     image_size : int or (int, int)
         Side in pixels of the squares, or (height, width).
     channels : {3, 1}
@@ -76,7 +78,7 @@ class ImageFolder:
     scale : dict
         Black and white of the pictures of more than 8 bits, empty if there are none.
     path : pathlib.Path
-        The folder.
+        The folder or file.
     from_cache : bool
         Whether the images were found in the cache.
 
@@ -107,8 +109,9 @@ class ImageFolder:
             raise DataError("image_size: expected a positive number of pixels, got None")
         height, width = size
         self.path = Path(path)
-        names, left_out = scan(self.path)
+        source = find_source(self.path)
         given = check_scale(scale)
+        source.check(given)
         self._options: dict[str, Any] = {
             "image_size": (height, width),
             "channels": channels,
@@ -120,11 +123,12 @@ class ImageFolder:
         found = None
         if cache:
             options = {"revision": _REVISION, "scale": given, **self._options}
-            entry = DiskCache(cache_key(self.path, names, options))
-            found, self.from_cache = self._cached(entry, shape, names, given)
-        images, notes = found or self._in_memory(shape, names, given)
+            key = cache_key(self.path, source.names, options, source.file)
+            found, self.from_cache = self._cached(DiskCache(key), shape, source, given)
+        images, notes = found or self._in_memory(shape, source, given)
         self.scale: dict[str, list] = notes["scale"]
-        skipped = [*left_out, *((name, why) for name, why in notes["skipped"])]
+        names = source.names or notes["names"]
+        skipped = {*source.left_out, *((name, why) for name, why in notes["skipped"])}
         self.skipped: list[tuple[str, str]] = sorted(skipped)
         unusable = {name for name, _ in self.skipped}
         self.files = [name for name in names if name not in unusable]
@@ -165,16 +169,18 @@ class ImageFolder:
         return f"ImageFolder({str(self.path)!r}: {len(self)} images of {shape})"
 
     def _cached(
-        self, entry: DiskCache, shape: tuple[int, int, int], names: list[str], given: dict
+        self, entry: DiskCache, shape: tuple[int, int, int], source: Source, given: dict
     ) -> tuple[tuple[np.ndarray, dict] | None, bool]:
-        if found := entry.load(shape):
+        found = entry.load(shape)
+        if found and (source.names or found[1].get("names")):
             return found, True
-        needed = len(names) * math.prod(shape)
         try:
-            if needed > disk_bytes(entry.array_path)[0]:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            scale = folder_scale([self.path / n for n in names], given, self.path)
-            entry.store(shape, self._decode(names, scale), {"scale": scale})
+            with source.opened() as opened:
+                if len(opened.names) * math.prod(shape) > disk_bytes(entry.array_path)[0]:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                scale = folder_scale(opened.names, given, self.path, opened.measure)
+                notes = {"scale": scale, **({"names": opened.names} if source.file else {})}
+                entry.store(shape, self._decode(opened, scale), notes)
         except OSError as error:
             warnings.warn(
                 f"the images are kept in memory, as {shown(entry.array_path.parent)} cannot be "
@@ -184,62 +190,72 @@ class ImageFolder:
         return entry.load(shape), False
 
     def _in_memory(
-        self, shape: tuple[int, int, int], names: list[str], given: dict
+        self, shape: tuple[int, int, int], source: Source, given: dict
     ) -> tuple[np.ndarray, dict]:
-        needed, there = len(names) * math.prod(shape), total_bytes()
-        if needed > there:
-            raise DataError(
-                f"{shown(self.path)}: {len(names)} pictures of {shape[1]} × {shape[0]} pixels take "
-                f"{size_text(needed)}, there are {size_text(there)} of memory; make room for "
-                "the cache, or use smaller pictures"
-            )
-        scale = folder_scale([self.path / n for n in names], given, self.path)
-        parts, skipped = [], []
-        for decoded, failed in self._decode(names, scale):
-            if decoded:
-                parts.append(np.stack(decoded))
-            skipped += failed
+        with source.opened() as opened:
+            count, there = len(opened.names), total_bytes()
+            if count * math.prod(shape) > there:
+                raise DataError(
+                    f"{shown(self.path)}: {count} pictures of {shape[1]} × {shape[0]} pixels take "
+                    f"{size_text(count * math.prod(shape))}, there are {size_text(there)} of "
+                    "memory; make room for the cache, or use smaller pictures"
+                )
+            scale = folder_scale(opened.names, given, self.path, opened.measure)
+            parts, skipped = [], []
+            for decoded, failed in self._decode(opened, scale):
+                if decoded:
+                    parts.append(np.stack(decoded))
+                skipped += failed
         images = np.concatenate(parts) if parts else np.empty((0, *shape), np.uint8)
         return images, {"scale": scale, "skipped": skipped}
 
     def _decode(
-        self, names: list[str], scale: dict
+        self, source: Source, scale: dict
     ) -> Iterator[tuple[list[np.ndarray], list[tuple[str, str]]]]:
         """Yield, chunk after chunk, the decoded images and the files that could not be."""
 
         def decode(name: str) -> np.ndarray | tuple[str, str]:
             try:
-                return load_image(self.path / name, **self._options, scale=scale)
+                return source.load(name, **self._options, scale=scale)
             except Exception as error:  # Pillow raises a dozen kinds for damaged files
                 return name, describe_error(error)
 
-        for results in _threaded(decode, names):
+        if source.file:  # else they are looked for each time
+            yield [], source.left_out
+        for results in _threaded(decode, source.names):
             images = [r for r in results if isinstance(r, np.ndarray)]
             yield images, [r for r in results if not isinstance(r, np.ndarray)]
 
 
-def folder_scale(paths: list[Path], given: dict | None = None, name: object = None) -> dict:
-    """Return black and white of the pictures of more than 8 bits among some files.
+def folder_scale(
+    pictures: Sequence[Any],
+    given: dict | None = None,
+    name: object = None,
+    measure: Callable[[Any], Span | None] = measure,
+) -> dict:
+    """Return black and white of the pictures of more than 8 bits among some.
 
     Parameters
     ----------
-    paths : list of Path
+    pictures : list of Path, or whatever `measure` takes
     given : dict, optional
         What is settled already: a scale as `ImageFolder` has it.
     name
         What the files are called in the warning that says what was found.
+    measure : callable
+        Returns the numbers that a picture holds, if they need a scale.
     """
     given = check_scale(given)
     if "range" in given or {"integers", "floats"} <= given.keys():
         return given
 
-    def look(path: Path) -> Span | None:
+    def look(picture: Any) -> Span | None:
         try:
-            return measure(path)
+            return measure(picture)
         except Exception:  # reading it once more will say why
             return None
 
-    spans = [span for chunk in _threaded(look, paths) for span in chunk]
+    spans = [span for chunk in _threaded(look, pictures) for span in chunk]
     found = find_scale(spans)
     for kind, (low, high) in found.items():
         if kind not in given:

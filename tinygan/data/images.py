@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from tinygan.data.color import profile_transform, to_mode
 from tinygan.data.conversion import to_uint8
 from tinygan.data.depth import check_scale, read_deep
+from tinygan.data.mark import metadata
 from tinygan.data.opening import open_image, shown
 from tinygan.data.samples import is_deep, png_chunks
 from tinygan.errors import DataError
@@ -85,8 +86,14 @@ def load_image(
             picture.draft(None if profile_transform(picture) else mode, (wanted, wanted))
         picture.load()
         _scale_transparent_level(picture, chunks)
-        picture = ImageOps.exif_transpose(picture)
-        picture = to_mode(picture, mode)
+        return squared(ImageOps.exif_transpose(picture), size, channels, crop, fit)
+
+
+def squared(
+    picture: Image.Image, size: tuple[int, int] | None, channels: int, crop: float | None, fit: str
+) -> np.ndarray:
+    """Return an 8-bit picture as `load_image` does, in sRGB and cut or scaled to its size."""
+    picture = to_mode(picture, "RGB" if channels == 3 else "L")
     if size is not None or crop is not None:
         picture = _fit(picture, size, crop, fit)
     pixels = np.asarray(picture)
@@ -165,6 +172,7 @@ def save_grid(
     path: str | os.PathLike,
     columns: int | None = None,
     gutter: int = 2,
+    note: str | None = None,
 ) -> None:
     """Write images as one PNG, row after row, with white gutters between and around them.
 
@@ -178,8 +186,10 @@ def save_grid(
         By default as many columns as make the picture about square.
     gutter : int
         Width of the gutters in pixels.
+    note : str, optional
+        Who made them, see `tinygan.data.mark`.
     """
-    save_png(tile(images, columns, gutter), path)
+    save_png(tile(images, columns, gutter), path, note)
 
 
 def tile(images: np.ndarray, columns: int | None = None, gutter: int = 2) -> np.ndarray:
@@ -222,16 +232,18 @@ def enlarge(images: np.ndarray, times: int) -> np.ndarray:
     return images.repeat(times, axis=1).repeat(times, axis=2)
 
 
-def save_pictures(images: np.ndarray, folder: Path, first: int = 0) -> None:
+def save_pictures(
+    images: np.ndarray, folder: Path, first: int = 0, note: str | None = None
+) -> None:
     """Write each image as a PNG of its size, ``000000.png``, counted from `first`."""
     for i, image in enumerate(to_uint8(images), first):
-        save_png(image, folder / f"{i:06d}.png")
+        save_png(image, folder / f"{i:06d}.png", note)
 
 
-def save_png(pixels: np.ndarray, path: str | os.PathLike) -> None:
+def save_png(pixels: np.ndarray, path: str | os.PathLike, note: str | None = None) -> None:
     """Write one picture, uint8 ``(H, W, 3 or 1)``, as a PNG in one go."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
     with replaced(path) as beside:
-        picture.save(beside, "PNG")
+        picture.save(beside, "PNG", **metadata("PNG", note))

@@ -103,13 +103,13 @@ class ResumingDownloader:
             version = answer.headers.get("ETag", "")
             if not version or version.startswith("W/"):  # a weak tag does not vouch for every byte
                 version = answer.headers.get("Last-Modified")
-            self.notes.write_text(json.dumps({"address": address.key, "version": version}))
+            self.notes.write_text(json.dumps({"address": address.key, "version": version}), "utf-8")
             self._save(answer, "ab" if goes_on else "wb", have, total)
 
     def _begun(self, key: str) -> tuple[int, str | None]:
         """Return how many bytes of the address are there, and the version they belong to."""
         try:
-            notes = json.loads(self.notes.read_text())
+            notes = json.loads(self.notes.read_text("utf-8"))
             version = notes["version"]
             if notes["address"] == key and (version is None or isinstance(version, str)):
                 return self.part.stat().st_size, version

@@ -70,8 +70,8 @@ def split(
         raise DataError(f"seed: expected 0 or more, got {seed}")
     chosen: dict[str, tuple[Path, list[str]]] = {}
     for number, (domain, folder, count) in enumerate((("A", a, test[0]), ("B", b, test[1]))):
-        folder = Path(folder).resolve()
-        if out.resolve().is_relative_to(folder):
+        folder = Path(os.path.realpath(folder))
+        if Path(os.path.realpath(out)).is_relative_to(folder):
             raise DataError(
                 f"{out}: the new folder cannot be inside of {folder}, which it is made from"
             )
@@ -104,7 +104,7 @@ def split(
             "seed": seed,
             "link": link,
         }
-        (new / "split.json").write_text(json.dumps(about, indent=2) + "\n")
+        (new / "split.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     return {part: len(chosen[part][1]) for part in ("trainA", "trainB", "testA", "testB")}
 
 

@@ -1,16 +1,20 @@
-"""``python -m tinygan.evaluate RUN``: measure a run's pictures against the data."""
+"""``python -m tinygan.evaluate RUN …``: measure runs' pictures against the data."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, complain, say
+from tinygan.commands import Parser, complain, say, say_json
 from tinygan.data import DRAWN_SETS, save_grid
 from tinygan.errors import UserError
+from tinygan.evaluate.compare import compared, shortened
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_json
@@ -19,7 +23,7 @@ from tinygan.metrics.table import table
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
 from tinygan.systems.kinds import number, whole
-from tinygan.systems.system import refuse_above
+from tinygan.systems.system import Panel, refuse_above
 
 FORMAT = "tinygan measures 1"
 
@@ -31,14 +35,22 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def _evaluate(settings: Any) -> None:
     """Measure, show the tables, write ``measures.json`` and the sheets of neighbours."""
-    run = load(
-        settings.run,
-        system=settings.system,
-        best=settings.best,
-        raw=settings.raw,
-        backend=settings.backend,
-    )
-    folder = Path(settings.out) if settings.out else folder_of(run)
+    options = {name: getattr(settings, name) for name in ("system", "best", "raw", "backend")}
+    runs = [load(path, **options) for path in settings.runs]  # all, before the first is measured
+    names = shortened([path_of(run) for run in runs])
+    many, found = len(runs) > 1, {}
+    for run, name in zip(runs, names, strict=True):
+        out = Path(settings.out) / (name if many else "") if settings.out else folder_of(run)
+        found[name] = _measured(run, out, settings)
+    if settings.json:
+        say_json(found if many else found[names[0]])
+    elif many:
+        say("\n\n".join(table(result) for result in compared(found)))
+
+
+def _measured(run: Run, folder: Path, settings: Any) -> dict[str, Any]:
+    """Measure one run, and write what was found."""
+    _check_folder(folder)
     values = settings.count * run.options.image_size**2 * run.options.channels
     refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
     subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
@@ -60,15 +72,40 @@ def _evaluate(settings: Any) -> None:
         "seed": settings.seed,
         "results": results,
     }
+    tell = (lambda text: None) if settings.json else say
     tables = "\n\n".join(table(result) for result in results)
-    say(f"{run.checkpoint}, step {run.step}\n\n{tables}\n")  # first: a full disk costs no numbers
+    tell(f"{run.checkpoint}, step {run.step}\n\n{tables}\n")  # first: a full disk costs no numbers
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "measures.json", value)
     for name, images in sheets.items():
         save_grid(images, folder / name, columns=10)
     if not settings.out:
-        write_report(folder, given_panels=run.system.panels)
-    say(f"written to {folder / 'measures.json'}")
+        redraw(folder, run.system.panels)
+    tell(f"written to {folder / 'measures.json'}")
+    return value
+
+
+def path_of(run: Run) -> Path:
+    """Return a run's folder, or its checkpoint if that stands alone."""
+    return run.path or run.checkpoint
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what can be no folder before the minutes that measuring takes."""
+    with suppress(FileNotFoundError):
+        os.lstat(folder)  # raises for names that are too long, too
+        if not folder.is_dir():
+            raise UserError(f"--out {folder}: expected a folder, this is none")
+
+
+def redraw(folder: Path, panels: Sequence[Panel]) -> None:
+    """Write a run's report anew; what is damaged in its folder is a warning."""
+    try:
+        write_report(folder, given_panels=panels)
+    except OSError:  # a full disk, as ever
+        raise
+    except Exception as error:
+        complain(f"warning: cannot write report: {error or type(error).__name__}")
 
 
 def folder_of(run: Run) -> Path:
@@ -82,7 +119,15 @@ def _features(settings: Any, image_size: int, backend: str) -> RandomFeatures | 
     if settings.onnx is None:
         return RandomFeatures(image_size, backend=backend)
     try:
-        return OnnxFeatures(settings.onnx, tuple(settings.onnx_values))
+        return OnnxFeatures(
+            settings.onnx,
+            tuple(settings.onnx_values),
+            mean=settings.onnx_mean,
+            std=settings.onnx_std,
+            size=settings.onnx_size,
+            resize=settings.onnx_resize,
+            output=settings.onnx_output,
+        )
     except (ValueError, ImportError) as error:
         raise UserError(f"--onnx {error}") from None
 
@@ -94,14 +139,19 @@ def _parser(prog: str) -> Parser:
         "what was learnt by heart; for drawn data also which attributes are made and how true "
         "translations are. The data's other half is the floor, the untrained network the ceiling.",
     )
-    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a run folder, or one of its checkpoints; several are compared in one table",
+    )
     parser.add_run_options()
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data",
-        metavar="DIR",
-        help="pictures to compare with, best ones that were not trained on (default: the run's; "
-        "fresh ones if it was trained on drawn pictures)",
+        metavar="PATH",
+        help="pictures to compare with, a folder, archive or array as in training, best ones that "
+        "were not trained on (default: the run's; fresh ones if it was trained on drawn pictures)",
     )
     source.add_argument(
         "--dataset", choices=list(DRAWN_SETS), help="compare with drawn pictures instead"
@@ -127,12 +177,32 @@ def _parser(prog: str) -> Parser:
         help="what it expects for black and white (default: -1 1)",
     )
     parser.add_argument(
+        "--onnx-size", type=whole(1, 4096), metavar="N", help="scale to N × N pixels first"
+    )
+    parser.add_argument(
+        "--onnx-resize",
+        choices=("bilinear", "bicubic"),
+        default="bilinear",
+        help="how pictures are scaled (default: %(default)s)",
+    )
+    for name in ("mean", "std"):
+        parser.add_argument(
+            f"--onnx-{name}",
+            nargs=3,
+            type=number(-1e6, 1e6),
+            metavar=("R", "G", "B"),
+            help="of the colours, after --onnx-values: it expects (x - mean) / std",
+        )
+    parser.add_argument("--onnx-output", metavar="NAME", help="the output to use, not the first")
+    parser.add_argument(
         "--out",
         metavar="DIR",
-        help="where to write measures.json and the sheets of neighbours (default: the run's)",
+        help="where to write measures.json and the sheets of neighbours; of several runs, into a "
+        "folder each there (default: the run's)",
     )
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default: 0")
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
+    parser.add_json()
     return parser
 
 

@@ -29,7 +29,9 @@ def export(arguments: Any) -> None:
     if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"{out}: is there already; --force replaces it")
     run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
-    network, options = network_of(run, name), json.dumps(stored(run.options), ensure_ascii=False)
+    network = network_of(run, name)
+    said = {key: value for key, value in stored(run.options).items() if key != "data"}  # a path
+    options = json.dumps(said, ensure_ascii=False)
     notes = {"system": run.system.name, "network": name, "step": run.step, "options": options}
     write_onnx(out, to_onnx(network, input_shape(run, name), arguments.half, notes))
     say(f"{name} of {arguments.run} is in {out}, {size_text(out.stat().st_size)}")

@@ -14,35 +14,11 @@ from typing import Any
 import numpy as np
 
 import tinygan
+from tinygan import layers
 from tinygan.errors import UserError
 from tinygan.files import replaced
 from tinygan.formats.sizes import output_padding
 from tinygan.layer import Layer, Residual, Sequential
-from tinygan.layers import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    GaussianNoise,
-    GroupNorm,
-    InstanceNorm2d,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    PixelShuffle,
-    PReLU,
-    RandomColor,
-    RandomCutout,
-    RandomTranslation,
-    ReflectionPad2d,
-    ReLU,
-    Reshape,
-    Sigmoid,
-    Tanh,
-    Upsample,
-)
 from tinygan.machine.arrays import Array, asnumpy
 
 __all__ = ["NODES", "to_onnx", "write_onnx"]
@@ -142,7 +118,7 @@ def _ends_in_scores(network: Layer) -> bool:
     """Whether the network's output is no picture: what `Tanh` or `Sigmoid` last gives is one."""
     while isinstance(network, Sequential) and len(network):
         network = network[len(network) - 1]
-    return not isinstance(network, (Tanh, Sigmoid))
+    return not isinstance(network, (layers.Tanh, layers.Sigmoid))
 
 
 class _Graph:
@@ -301,9 +277,9 @@ def _upsample(graph: _Graph, layer: Any) -> None:
 
 
 def _reshape(graph: _Graph, layer: Any) -> None:
-    shape = () if type(layer) is Flatten else layer.shape
+    shape = () if type(layer) is layers.Flatten else layer.shape
     graph.transpose(_TO_NHWC)
-    if type(layer) is Flatten:
+    if type(layer) is layers.Flatten:
         graph.add_node("Flatten", axis=1)
         graph.rank = 2
     else:
@@ -316,28 +292,28 @@ def _reshape(graph: _Graph, layer: Any) -> None:
 NODES: dict[type, Callable] = {
     Sequential: _sequential,
     Residual: _residual,
-    Conv2d: _convolution("Conv"),
-    ConvTranspose2d: _convolution("ConvTranspose"),
-    BatchNorm2d: _norm("BatchNormalization", "running_mean", "running_var"),
-    InstanceNorm2d: _norm("InstanceNormalization"),
-    GroupNorm: _group_norm,
-    Linear: _linear,
-    MaxPool2d: _pool("MaxPool"),
-    AvgPool2d: _pool("AveragePool", count_include_pad=1),
-    PixelShuffle: _pixel_shuffle,
-    PReLU: _prelu,
-    ReLU: _elementwise("Relu"),
-    LeakyReLU: _leaky_relu,
-    Tanh: _elementwise("Tanh"),
-    Sigmoid: _elementwise("Sigmoid"),
-    Dropout: _nothing,
-    GaussianNoise: _nothing,
-    RandomColor: _nothing,
-    RandomCutout: _nothing,
-    RandomTranslation: _nothing,
-    ReflectionPad2d: _pad,
-    Upsample: _upsample,
-    Reshape: _reshape,
-    Flatten: _reshape,
+    layers.Conv2d: _convolution("Conv"),
+    layers.ConvTranspose2d: _convolution("ConvTranspose"),
+    layers.BatchNorm2d: _norm("BatchNormalization", "running_mean", "running_var"),
+    layers.InstanceNorm2d: _norm("InstanceNormalization"),
+    layers.GroupNorm: _group_norm,
+    layers.Linear: _linear,
+    layers.MaxPool2d: _pool("MaxPool"),
+    layers.AvgPool2d: _pool("AveragePool", count_include_pad=1),
+    layers.PixelShuffle: _pixel_shuffle,
+    layers.PReLU: _prelu,
+    layers.ReLU: _elementwise("Relu"),
+    layers.LeakyReLU: _leaky_relu,
+    layers.Tanh: _elementwise("Tanh"),
+    layers.Sigmoid: _elementwise("Sigmoid"),
+    layers.Dropout: _nothing,
+    layers.GaussianNoise: _nothing,
+    layers.RandomColor: _nothing,
+    layers.RandomCutout: _nothing,
+    layers.RandomTranslation: _nothing,
+    layers.ReflectionPad2d: _pad,
+    layers.Upsample: _upsample,
+    layers.Reshape: _reshape,
+    layers.Flatten: _reshape,
 }
 """What each layer becomes, by its exact type: a subclass may compute something else."""

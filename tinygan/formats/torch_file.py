@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save_file
 
 from tinygan.errors import UserError
 from tinygan.files import replaced
@@ -46,7 +46,11 @@ _TYPES = {
     "CharStorage": "i1",
     "ByteStorage": "u1",
     "BoolStorage": "?",
+    "BFloat16Storage": "u2",  # the upper half of a float32
 }
+_SAFE = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1"}
+_SAFE |= {"U8": "u1", "BOOL": "?", "BF16": "u2"}  # safetensors' names of types
+_WRAPPINGS = ("module.", "_orig_mod.")  # of nn.DataParallel and torch.compile
 _ORDERED = "collections OrderedDict"
 _REBUILD = "torch._utils _rebuild_tensor_v2"
 _REBUILDS = (_REBUILD, "torch._utils _rebuild_tensor")
@@ -57,7 +61,8 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a ``.pth``, ``.pt`` or ``.safetensors`` file by name.
 
     A file that holds one dictionary of tensors inside another (``{"state_dict": …}``) is read like
-    that dictionary.  The prefix ``module.`` of `nn.DataParallel` is taken off.
+    that dictionary.  The prefixes of `nn.DataParallel` and `torch.compile` are taken off; bfloat16
+    becomes float32.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged texts in a pickle
             if kind == "safetensors":
-                arrays = load_file(path)
+                arrays = _safe(path.read_bytes())
             else:
                 arrays = _tensors(_load(path.read_bytes()))
     except OSError as error:
@@ -78,9 +83,13 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # zipfile and pickletools raise a dozen kinds for damaged files
         why = " ".join(str(error).split())[:300]
         raise UserError(f"{path}: cannot be read as a {kind} file: {why}") from None
-    if all(name.startswith("module.") for name in arrays):
-        arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
+    while prefix := next((p for p in _WRAPPINGS if _all_begin(arrays, p)), ""):
+        arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
     return arrays
+
+
+def _all_begin(arrays: dict[str, np.ndarray], prefix: str) -> bool:
+    return bool(arrays) and all(name.startswith(prefix) for name in arrays)
 
 
 def write_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -103,6 +112,22 @@ def write_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
 # --- reading ----------------------------------------------------------------------------------
 
 
+def _safe(content: bytes) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, found in deserialize(content):
+        if found["dtype"] not in _SAFE:
+            raise ValueError(f"{name} holds {found['dtype']}; known are {', '.join(_SAFE)}")
+        flat = np.frombuffer(found["data"], np.dtype(_SAFE[found["dtype"]]).newbyteorder("<"))
+        array = flat.reshape(found["shape"])
+        arrays[name] = _widened(array) if found["dtype"] == "BF16" else array
+    return arrays
+
+
+def _widened(bits: np.ndarray) -> np.ndarray:
+    """Return bfloat16 numbers, given by their bits, as float32."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 def _load(content: bytes) -> Any:
     file = io.BytesIO(content)
     return _load_zip(file) if content[:4] == b"PK\x03\x04" else _load_in_a_row(file)
@@ -121,13 +146,15 @@ def _load_zip(file: io.BytesIO) -> Any:
         raise ValueError("expected a zip file with one data.pkl")
     folder = pickles[0].removesuffix("data.pkl")
     big = f"{folder}byteorder" in sizes and archive.read(f"{folder}byteorder") == b"big"
-    storages = {}
+    storages: dict[str, bytes] = {}
+    made: dict[tuple[str, str, int], np.ndarray] = {}
 
     def storage(kind: str, key: str, length: int) -> Any:
         if key not in storages:
-            name = f"{folder}data/{key}"
-            storages[key] = archive.read(name)
-        return _numbers(storages[key], kind, length, big)
+            storages[key] = archive.read(f"{folder}data/{key}")
+        if (key, kind, length) not in made:
+            made[key, kind, length] = _numbers(storages[key], kind, length, big)
+        return made[key, kind, length]
 
     return _run(io.BytesIO(archive.read(pickles[0])), storage)
 
@@ -184,7 +211,8 @@ def _numbers(content: Any, kind: str, length: int, big: bool) -> np.ndarray:
     dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if big else "<")
     if length * dtype.itemsize > len(content) or length < 0:
         raise ValueError(f"it is cut short: expected {length} numbers, {len(content)} bytes came")
-    return np.frombuffer(content, dtype, length)
+    numbers = np.frombuffer(content, dtype, length)
+    return _widened(numbers) if kind == "BFloat16Storage" else numbers
 
 
 def _tensors(tree: Any) -> dict[str, np.ndarray]:
@@ -380,7 +408,7 @@ def _pickled(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the pickle of an OrderedDict of tensors, in protocol 2 as PyTorch has it."""
     ordered = b"ccollections\nOrderedDict\n)R"
     rebuild = f"c{_REBUILD}\n".replace(" ", "\n").encode()
-    kinds = {np.dtype(code): name for name, code in _TYPES.items()}
+    kinds = {np.dtype(code): name for name, code in _TYPES.items() if code != "u2"}
     out = [b"\x80\x02", ordered, b"("]
     for i, (name, array) in enumerate(arrays.items()):
         strides = [step // array.itemsize for step in array.strides]

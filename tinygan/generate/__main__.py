@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tinygan
 from tinygan import commands
 from tinygan.commands import Parser, say
+from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.generate import forms
 from tinygan.runs.run import load
@@ -24,7 +26,7 @@ def _generate(arguments: Any) -> None:
     out, scale = Path(arguments.out), arguments.scale
     form = forms.check_out(out, arguments.force)
     if arguments.over_time:
-        return _show_history(Path(arguments.run), out, form, scale)
+        return _show_history(Path(arguments.run), out, form, scale, arguments.no_metadata)
     run = load(
         arguments.run,
         system=arguments.system,
@@ -32,30 +34,34 @@ def _generate(arguments: Any) -> None:
         raw=arguments.raw,
         backend=arguments.backend,
     )
+    run.check_out(out)
     options, count, truncation = run.options, arguments.count, arguments.truncation
     columns = min(arguments.columns, count)
+    seed = arguments.seed
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step, seed)
     values = count * (options.image_size * scale) ** 2 * options.channels
     if form == "single":
         refuse_above(4 * count * run.drawing().noise(1, 0).size, "the noise", "--count")
         z = run.noise(count, arguments.seed, arguments.interpolate, columns, truncation)
-        forms.write_single(run, z, out, scale)
+        forms.write_single(run, z, out, scale, note)
     elif form == "animation":
         refuse_above(2 * arguments.frames * values, "the frames", "--count, --frames or --scale")
         z = run.walk(count, arguments.frames, arguments.seed, truncation)
-        forms.write_walk(run, z, out, columns, scale)
+        forms.write_walk(run, z, out, columns, scale, note)
     else:
         refuse_above(8 * values, "the pictures", "--count or --scale")  # float32, bytes, the sheet
         images = run.generate(count, arguments.seed, arguments.interpolate, columns, truncation)
-        forms.write_sheet(images, out, columns, scale)
+        forms.write_sheet(images, out, columns, scale, note)
     say(f"{count} pictures of {run.checkpoint} are in {out}")
 
 
-def _show_history(run: Path, out: Path, form: str, scale: int) -> None:
+def _show_history(run: Path, out: Path, form: str, scale: int, unmarked: bool) -> None:
     if form != "animation":
         raise UserError(f"--over-time: expected --out FILE.webp or FILE.gif, got {out}")
     if not run.is_dir():
         raise UserError(f"--over-time: expected a run folder, got {run}")
-    say(f"{forms.write_history(run, out, scale)} sheets of {run} are in {out}")
+    note = None if unmarked else f"made with tinygan {tinygan.__version__}"
+    say(f"{forms.write_history(run, out, scale, note)} sheets of {run} are in {out}")
 
 
 def _parser(prog: str) -> Parser:
@@ -104,6 +110,7 @@ def _parser(prog: str) -> Parser:
         action="store_true",
         help="an animation of the sample sheets that the run wrote while training, of any system",
     )
+    parser.add_no_metadata()
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     return parser

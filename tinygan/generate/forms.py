@@ -45,27 +45,31 @@ def check_out(out: Path, force: bool) -> str:
     return "sheet" if kind == ".png" else "animation"
 
 
-def write_sheet(images: np.ndarray, out: Path, columns: int, scale: int) -> None:
-    """Write all images on one sheet."""
-    save_grid(enlarge(images, scale), out, columns)
+def write_sheet(
+    images: np.ndarray, out: Path, columns: int, scale: int, note: str | None = None
+) -> None:
+    """Write all images on one sheet.  The note, here and below, says who made them."""
+    save_grid(enlarge(images, scale), out, columns, note=note)
 
 
-def write_single(run: Run, z: np.ndarray, out: Path, scale: int) -> None:
+def write_single(run: Run, z: np.ndarray, out: Path, scale: int, note: str | None = None) -> None:
     """Write one file a picture, of its exact size, into a new folder."""
     with new_folder(out) as folder:
         for i in tqdm(range(0, len(z), _AT_ONCE), unit_scale=_AT_ONCE, disable=None):
             images = run.drawing().draw(z[i : i + _AT_ONCE])
-            save_pictures(enlarge(images, scale), folder, i)
+            save_pictures(enlarge(images, scale), folder, i, note)
 
 
-def write_walk(run: Run, z: np.ndarray, out: Path, columns: int, scale: int) -> None:
+def write_walk(
+    run: Run, z: np.ndarray, out: Path, columns: int, scale: int, note: str | None = None
+) -> None:
     """Write an animation of a walk, z ``(frames, count, noise_size)``."""
     frames = tqdm(z, unit="frame", disable=None)
     sheets = (tile(enlarge(run.drawing().draw(at), scale), columns) for at in frames)
-    save_animation(sheets, out, _WALK)
+    save_animation(sheets, out, _WALK, note)
 
 
-def write_history(folder: Path, out: Path, scale: int) -> int:
+def write_history(folder: Path, out: Path, scale: int, note: str | None = None) -> int:
     """Write an animation of a run's samples over time; return how many frames it has."""
     sheets = []
     for _, path in sample_files(folder / "samples", _MOST_FRAMES):
@@ -76,5 +80,5 @@ def write_history(folder: Path, out: Path, scale: int) -> int:
     sheets = [sheet for sheet in sheets if sheet.shape == sheets[-1].shape]
     if not sheets:
         raise UserError(f"{folder}: there are no samples in it")
-    save_animation((enlarge(sheet[None], scale)[0] for sheet in sheets), out, _HISTORY)
+    save_animation((enlarge(sheet[None], scale)[0] for sheet in sheets), out, _HISTORY, note)
     return len(sheets)

@@ -58,28 +58,20 @@ class LayerSubject(Subject):
                 parameter.grad = self.xp.array(start, dtype=self.dtype)
             try:
                 dx = self.layer.backward(dy, cache)
-            except ValueError:
-                caught = self._catch(dy, cache, before)
-                if caught is None:
+            except ValueError:  # perhaps a gradient of a wrong shape, which += refused: name it
+                starts = {n: self.tensors[n] * 0 for n in self._parameters} | (before or {})
+                for name, parameter in self._parameters.items():
+                    parameter.grad = _Catch(starts[name])
+                try:
+                    dx = self.layer.backward(dy, cache)
+                except Exception:
+                    dx = None
+                if dx is None:
                     raise
-                return caught
-            return {"x": dx} | {n: p.grad for n, p in self._parameters.items()}
+            grads = {n: getattr(p.grad, "total", p.grad) for n, p in self._parameters.items()}
+            return {"x": dx} | grads
 
         return y, walk
-
-    def _catch(self, dy, cache, before):
-        """Return gradients of wrong shapes, which ``grad += …`` refused, so that they be named."""
-        for name, parameter in self._parameters.items():
-            parameter.grad = _Catch(self.tensors[name] * 0 if before is None else before[name])
-        try:
-            dx = self.layer.backward(dy, cache)
-        except Exception:
-            return None
-        grads = {
-            n: p.grad.total if isinstance(p.grad, _Catch) else p.grad
-            for n, p in self._parameters.items()
-        }
-        return {"x": dx} | grads
 
 
 def _plain_weights(layer):
@@ -187,29 +179,29 @@ class PairSubject(_FunctionsSubject):
 
         return y, walk
 
-    def settle(self, call, dy, rng):
+    def adopt(self, other):
+        self._convention, self.is_loss, self.hint = other._convention, other.is_loss, other.hint
+        self.notes = other.notes
+
+    def settle(self, y, dy, rng):
         """Choose the convention: by names, else the one that agrees with differences."""
         possible = conventions(
-            self._function_backward, self._argument_names, self._has_cache, call.y.ndim == 0
+            self._function_backward, self._argument_names, self._has_cache, y.ndim == 0
         )
-        fitting = None
+        fitting = []
         for convention in possible:
             self._convention, self.is_loss = convention, convention.is_loss
             if len(possible) == 1:
                 return
             fits = self._agrees(dy, rng)
             if fits:
-                self._say(convention, possible[0])
+                if convention is not possible[0]:
+                    self.notes.append(f"called as {convention.text}, which agrees")
                 return
-            if fits is not None and fitting is None:
-                fitting = convention
-        self._convention = fitting or possible[0]
+            fitting += [convention] if fits is not None else []
+        self._convention = (fitting or possible)[0]
         self.is_loss = self._convention.is_loss
         self.hint = f"called as {self._convention.text}; {ADAPTER}"
-
-    def _say(self, convention, usual):
-        if convention is not usual:
-            self.notes.append(f"called as {convention.text}, which agrees")
 
     def _agrees(self, dy, rng):
         """Whether the gradients agree with differences; None if they cannot even be compared."""
@@ -233,15 +225,14 @@ class PairSubject(_FunctionsSubject):
     def _by_name(self, returned):
         names = list(self.tensors)
         if isinstance(returned, dict):
-            found = {}
-            for key, value in returned.items():
-                name = key if key in names else key.removeprefix("d").removeprefix("_")
-                if name not in names:
-                    raise BackwardError(
-                        f"the backward pass returned a gradient named {key!r}; expected names "
-                        f"among {', '.join('d' + n for n in names)}"
-                    )
-                found[name] = value
+            keys = [k if k in names else k.removeprefix("d").removeprefix("_") for k in returned]
+            values = list(returned.values())
+            strange = [k for k, plain in zip(returned, keys, strict=True) if plain not in names]
+            if strange:
+                raise BackwardError(
+                    f"the backward pass returned a gradient named {strange[0]!r}; expected names "
+                    f"among {', '.join('d' + n for n in names)}"
+                )
         else:
             values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
             if len(values) > len(names):
@@ -249,23 +240,19 @@ class PairSubject(_FunctionsSubject):
                     f"the backward pass returned {len(values)} gradients, expected at most "
                     f"{len(names)}: {', '.join('d' + n for n in names)}"
                 )
-            found = dict(zip(self._ordered(names, values), values, strict=True))
-        for name in names:
-            found.setdefault(name, None)
-        return found
+            keys = self._ordered(names, values)
+        return dict.fromkeys(names) | dict(zip(keys, values, strict=True))
 
     def _ordered(self, names, values):
         """Return the names of the values: in order, unless fewer came and only shapes can tell."""
         required = [n for n in names if n not in self.optional]
-        if len(values) == len(required) and len(values) < len(names):
-            return required
-        if len(values) == len(names):
-            return names
-        left, chosen = list(names), []
+        if len(values) in (len(names), len(required)):
+            return names if len(values) == len(names) else required
+        chosen: list[str] = []
         for value in values:
+            left = [n for n in names if n not in chosen]
             fits = [n for n in left if np.shape(value) == self.tensors[n].shape]
-            chosen.append(fits[0] if fits else left[0])
-            left.remove(chosen[-1])
+            chosen.append((fits or left)[0])
         return chosen
 
 
@@ -317,11 +304,10 @@ class ObjectSubject(Subject):
 
     def _gradient(self, thing, name):
         grads: Any = getattr(thing, "grads", None)
-        found = {name: grads[name]} if isinstance(grads, dict) and name in grads else {}
-        for place in (grads, vars(thing)):
-            for key in _gradient_names(name) if isinstance(place, dict) else ():
-                found.setdefault(key, place.get(key))
-        return next((g for g in found.values() if g is not None), None)
+        places = [place for place in (grads, vars(thing)) if isinstance(place, dict)]
+        found = [place.get(key) for place in places for key in _gradient_names(name)]
+        found.insert(0, places[0].get(name) if len(places) > 1 else None)
+        return next((g for g in found if g is not None), None)
 
 
 def _gradient_names(name):

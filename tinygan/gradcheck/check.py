@@ -27,6 +27,7 @@ import numpy as np
 from tinygan.gradcheck import protocol
 from tinygan.gradcheck.adapters import make_subject
 from tinygan.gradcheck.compare import Comparison, failed
+from tinygan.gradcheck.limit import limited
 from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.report import Cause, GradientError, GradientReport
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
@@ -52,6 +53,7 @@ def check_gradients(
     elements: int = ELEMENTS,
     rtol: float = 1e-7,
     seed: int = 0,
+    time_limit: float | None = None,
     raises: bool = True,
 ) -> GradientReport:
     """Compare hand-written gradients with central differences, and name the likely mistake.
@@ -84,6 +86,9 @@ def check_gradients(
         difference itself is allowed for on top.
     seed : int
         Of the random directions and the upstream gradient.
+    time_limit : float, optional
+        Seconds after which the check gives up.  A wrong gradient that is known by then is reported,
+        without a cause.
     raises : bool
         Whether a wrong gradient raises; else the report says so.
 
@@ -98,7 +103,7 @@ def check_gradients(
         If a gradient is wrong, or the code writes into what is not its own.  The message names the
         tensor, its worst index, the analytic and the numeric value there, and the likely cause.
     NotCheckable
-        A ValueError: the forward pass raises, is random, or returns no numbers.
+        A ValueError: the forward pass raises, is random, returns no numbers, or takes too long.
 
     Notes
     -----
@@ -126,8 +131,8 @@ def check_gradients(
     >>> report.ok, report.cause.kind
     (False, 'constant factor')
     """
-    _validate(directions, elements, rtol)
-    with _global_generator():
+    _validate(directions, elements, rtol, time_limit)
+    with _global_generator(), limited(time_limit):
         report = _check(layer, x, arguments, dy, options, directions, elements, rtol, seed)
     if raises and not report.ok:
         raise GradientError(report)
@@ -142,26 +147,27 @@ def _check(layer, x, arguments, dy, options, directions, elements, rtol, seed):
         raise NotCheckable(
             f"{subject.name}: {name} is empty (shape {value.shape}): there is nothing to check"
         )
-    call = subject.call()
-    y = call.y
+    y = subject.call().y
     if not np.isfinite(y).all():
         raise NotCheckable(f"{subject.name}: the output is not finite (NaN or infinity)")
-    if not np.array_equal(y, subject.call().y):
+    dy = rng.standard_normal(y.shape) if dy is None else _upstream(dy, y.shape)
+    large = max(y.size, *(value.size for value in subject.tensors.values())) > LARGE
+    part, part_y, part_dy = (_part(subject, rng) if large else None) or (subject, y, dy)
+    if not np.array_equal(part_y, part.call().y):
         raise NotCheckable(
             f"{subject.name}: the same input gives another output in every call; draw random "
             "numbers from a generator that is given or listed in buffer_names"
         )
-    dy = rng.standard_normal(y.shape) if dy is None else _upstream(dy, y.shape)
     try:
-        subject.settle(call, dy, rng)
-        gradients = subject.walk(call, subject.upstream(dy))
+        if part is subject:
+            subject.settle(y, dy, rng)
+        else:
+            subject.adopt(part)
+        gradients = subject.walk(subject.call(), subject.upstream(dy))
     except BackwardError as error:
         return _failed(subject, str(error))
     if subject.is_loss:
-        dy = np.ones(y.shape)
-    sizes = max(v.size for v in subject.tensors.values()), y.size
-    part = subject if max(sizes) <= LARGE else (cropped(subject) or subject)
-    part_y, part_dy = (y, dy) if part is subject else _fresh(part, rng)
+        dy, part_dy = np.ones(y.shape), np.ones(part_y.shape)
     causes, noise = _rules(part, part_dy, rng)
     if part is not subject:
         noise = float(noise.max(initial=0))
@@ -195,6 +201,9 @@ def _check(layer, x, arguments, dy, options, directions, elements, rtol, seed):
         numeric = compare.numeric if part is subject else Numeric(part, part_y, noise)
         causes += diagnose(numeric, part_dy, rng, checks, gradients)
         notes += [subject.hint] if subject.hint else []
+        if part is not subject and causes:
+            shape = next(iter(part.tensors.values())).shape
+            notes += [f"the cause was looked for on a part of the input, of shape {shape}"]
     return GradientReport(subject.name, checks, causes, notes)
 
 
@@ -209,43 +218,42 @@ def _rules(subject, dy, rng):
     return causes + imprecise, noise
 
 
-def cropped(subject):
-    """Return the subject with a small part of its input, or None if it takes none."""
+def _part(subject, rng):
+    """Return the subject with a small part of its input, its output, dy; None if it takes none."""
     first = next(iter(subject.tensors))
     shape = subject.tensors[first].shape
     for axes in ([0, 1, 2], [0, 2, 3], [0]):
         if len(shape) <= max(axes) or (len(axes) > 1 and len(shape) < 4):
             continue
-        size = tuple((2 if a == 0 else 6) if a in axes else n for a, n in enumerate(shape))
-        size = tuple(min(a, b) for a, b in zip(size, shape, strict=True))
-        part = tuple(slice(n) for n in size)
+        part = tuple(
+            slice(min(n, 2 if a == 0 else 6) if a in axes else n) for a, n in enumerate(shape)
+        )
         small = subject.with_tensors(
             {n: v[part].copy() if v.shape == shape else v for n, v in subject.tensors.items()}
         )
         small.crop(shape, part)
         try:
-            y, dy = _fresh(small, np.random.default_rng(0))
+            y = small.call().y
+            dy = rng.standard_normal(y.shape)
+            small.settle(y, dy, rng)
             small.walk(small.call(), small.upstream(dy))
         except (NotCheckable, BackwardError):
             continue
         if np.isfinite(y).all() and y.size and y.size <= LARGE:
-            return small
+            return small, y, dy
     return None
 
 
-def _fresh(subject, rng):
-    y = subject.call().y
-    return y, np.ones(y.shape) if subject.is_loss else rng.standard_normal(y.shape)
-
-
-def _validate(directions: Any, elements: Any, rtol: Any) -> None:
-    for name, value, least in (("directions", directions, 1), ("elements", elements, 0)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(
-                f"check_gradients: {name}: expected a whole number from {least}, got {value!r}"
-            )
-    if not isinstance(rtol, (int, float, np.number)) or not 0 < rtol < 1:
-        raise ValueError(f"check_gradients: rtol: expected a number between 0 and 1, got {rtol!r}")
+def _validate(directions: Any, elements: Any, rtol: Any, limit: Any) -> None:
+    whole, real = (int, np.integer), (int, float, np.number)
+    for name, value, types, fits, expected in (
+        ("directions", directions, whole, lambda v: v >= 1, "a whole number from 1"),
+        ("elements", elements, whole, lambda v: v >= 0, "a whole number from 0"),
+        ("rtol", rtol, real, lambda v: 0 < v < 1, "a number between 0 and 1"),
+        ("time_limit", limit, (*real, type(None)), lambda v: v is None or v > 0, "seconds above 0"),
+    ):
+        if not isinstance(value, types) or not fits(value):
+            raise ValueError(f"check_gradients: {name}: expected {expected}, got {value!r}")
 
 
 def _upstream(dy, shape):

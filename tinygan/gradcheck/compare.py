@@ -40,7 +40,7 @@ class Comparison:
 
     def __init__(self, numeric: Numeric, dy, rng, directions, elements, rtol):
         self.numeric, self.dy, self.rng = numeric, dy, rng
-        self.directions = directions if dy.size <= MANY else min(directions, 2)
+        self.directions = directions if dy.size <= MANY else 1
         self.elements, self.rtol = elements, rtol
         y = numeric.y
         # roundings are independent, but for what all outputs share (that of a mean)
@@ -128,22 +128,31 @@ class Comparison:
         check = self._verdict(name, None, analytic, value, wrong, undecided, np.zeros(len(found)))
         if check.ok:
             return check
-        # which elements?  a random order, so that a mistake that is everywhere is found at once
+        # which element?  a few at random, then more, until some are wrong; then by halving
         found = [wrong[: self.directions].any(), *wrong[self.directions :]]
         suspects = np.concatenate([b for b, bad in zip(bins, found, strict=True) if bad])
-        order, until = self.rng.permutation(suspects), time.monotonic() + SEARCH
-        while len(order) and time.monotonic() < until:
-            some, order = order[:8], order[8:]
-            if self.dy.size > MANY:
-                one = self._single(name, flat, some[:2])
-            else:
-                one = self._by_elements(name, flat, some)
-            if not one.ok:
+        order, until, some = self.rng.permutation(suspects), time.monotonic() + SEARCH, 2
+        while some < len(order) and time.monotonic() < until:
+            if some == 2 and not (one := self._single(name, flat, order[:2])).ok:
                 return one
-        return check
+            if some > 2 and self._differ(name, flat, order[:some]):
+                order = order[:some]
+            some *= 8
+        while len(order) > 1 and time.monotonic() < until:
+            half, rest = np.array_split(order, 2)
+            order = half if self._differ(name, flat, half) else rest
+        one = self._single(name, flat, order[:1])
+        return check if one.ok else one
+
+    def _differ(self, name, flat, indices):
+        v = np.zeros(flat.size)
+        v[indices] = self.rng.standard_normal(len(indices))
+        return self._along(name, flat, v, len(indices))[2]
 
     def _single(self, name, flat, indices):
-        """Compare a few elements of a tensor that moves very many outputs."""
+        """Compare a few elements."""
+        if self.dy.size <= MANY:
+            return self._by_elements(name, flat, indices)
         found = [self._along(name, flat, np.eye(1, flat.size, i)[0], 1) for i in indices]
         analytic, value, wrong, undecided = map(np.array, zip(*found, strict=True))
         return self._verdict(name, indices, analytic, value, wrong, undecided, 0 * analytic)

@@ -55,6 +55,8 @@ def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[
     if names is None:
         return [_positional(["dy", "cache"] if has_cache else ["dy", *argument_names])]
     known = [_meaning(name, argument_names, has_cache) for name in names]
+    if has_cache and len(names) == 2 and known.count("dy") == 1:
+        known = [what or "cache" for what in known]
     if all(known) and len(set(known)) == len(known) and ("dy" in known or len(known) > 1):
         return [_positional(known, named=True)]
     count = len(names)
@@ -84,7 +86,8 @@ def _required(function):
         return None
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return None
-    return [p.name for p in parameters if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
 
 
 def _meaning(name, argument_names, has_cache):

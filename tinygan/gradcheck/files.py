@@ -1,16 +1,18 @@
-"""Checking a layer or a pair of functions that stands in a file."""
+"""Checking a layer or a pair of functions that stands in a file or a notebook."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from tinygan.gradcheck.blame import where
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.conventions import ADAPTER
-from tinygan.gradcheck.likes import Like, find_like
+from tinygan.gradcheck.likes import LIKES, Like, find_like
 from tinygan.gradcheck.loading import load_file, load_notebook
 from tinygan.gradcheck.output import check_output
 from tinygan.gradcheck.report import GradientReport
@@ -20,19 +22,23 @@ from tinygan.layer import Layer
 __all__ = ["check_named"]
 
 
-def check_named(path, name: str, like: str | None = None, seed: int = 0) -> list[GradientReport]:
+def check_named(
+    path, name: str, like: str | None = None, seed: int = 0, time_limit: float | None = None
+) -> list[GradientReport]:
     """Check what `name` is in the file `path`, once for each set of arguments.
 
     Parameters
     ----------
     path : path
-        A Python file, which is imported.
+        A Python file, which is imported, or a notebook, whose code is run.
     name : str
-        A `Layer` class, a function with its ``name_backward``, or a loss.
+        A class with forward and backward, a function with its ``name_backward``, or a loss.
     like : str, optional
         One of `LIKES`: gives the arguments, and the output is compared too.  Without it the name
         says what it is like, or a function of x alone is called with a batch of images.
     seed : int
+    time_limit : float, optional
+        Seconds for each set of arguments.
 
     Raises
     ------
@@ -42,18 +48,23 @@ def check_named(path, name: str, like: str | None = None, seed: int = 0) -> list
         If `like` is unknown.
     """
     value, module = _load(path, name)
-    known = _like(name, like)
-    if inspect.isclass(value) and issubclass(value, Layer):
-        return [_check_layer(value, known, case, seed) for case in _cases(known, seed)]
+    known, x = (
+        _like(name, like),
+        np.random.default_rng([seed, *b"like"]).standard_normal((2, 5, 4, 3)),
+    )
+    cases = [{"x": x + 0.05 * np.sign(x)}]
+    if known is not None:
+        cases = known.cases(np.random.default_rng([seed, *b"like"]))
+    options = {"seed": seed, "time_limit": time_limit, "raises": False}
     if inspect.isclass(value) and hasattr(value, "forward") and hasattr(value, "backward"):
-        return [_check_layer(value, known, case, seed) for case in _cases(known, seed)]
+        return [_check_layer(value, known, case, options) for case in cases]
     if inspect.isclass(value) or not callable(value):
         raise NotCheckable(
             f"{name} is neither a function nor a class with forward and backward: {ADAPTER}"
         )
     backward = _backward_of(module, name)
     subject = value if backward is None else (value, backward)
-    return [_check_function(subject, value, known, case, seed) for case in _cases(known, seed)]
+    return [_check_function(subject, value, known, case, options) for case in cases]
 
 
 def _backward_of(module, name):
@@ -71,8 +82,9 @@ def _load(path, name):
         raise NotCheckable(f"there is no file {path}")
     try:
         module = load_file(path) if path.suffix != ".ipynb" else load_notebook(path)
-    except Exception as error:
-        raise NotCheckable(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {error}{where(error)}"
+        raise NotCheckable(f"{path} cannot be imported: {what}") from error
     if not hasattr(module, name):
         defined = [
             n
@@ -92,44 +104,35 @@ def _like(name, like) -> Like | None:
         return None
 
 
-def _cases(known, seed):
-    rng = np.random.default_rng([seed, *b"like"])
-    if known is not None:
-        return known.cases(rng)
-    x = rng.standard_normal((2, 5, 4, 3))
-    return [{"x": x + 0.05 * np.sign(x)}]
-
-
-def _check_layer(kind, known, case, seed):
+def _check_layer(kind, known, case, options):
     built_with = known.built_with(case) if known and known.layer else ()
     try:
         layer = kind(*built_with)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         hint = "" if known else "; say what it is like: --like Conv2d"
         given = ", ".join(map(repr, built_with))
         raise NotCheckable(
             f"{kind.__name__}({given}) cannot be built: {type(error).__name__}: {error}{hint}"
         ) from error
-    report = check_gradients(layer, case["x"], seed=seed, raises=False)
-    if known is None or known.layer is None or not issubclass(kind, Layer):
+    report = check_gradients(layer, case["x"], **options)
+    if (
+        known is None
+        or known.layer in (None, LIKES["Dropout"].layer)
+        or not issubclass(kind, Layer)
+    ):
         return report
-    reference = known.layer(*built_with).to(dtype=np.float64)
-    layer = layer.to(dtype=np.float64)
+    layer, reference = (a.to(dtype=np.float64) for a in (layer, known.layer(*built_with)))
     mine, due = layer.parameters(), reference.parameters()
     if [p.shape for p in mine] != [p.shape for p in due]:
         return report
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(options["seed"])
     for a, b in zip(mine, due, strict=True):
-        b.data[...] = rng.standard_normal(b.shape)
-        a.data[...] = b.data
-    wrong = check_output(layer.forward(case["x"].copy())[0], reference.forward(case["x"])[0])
-    return report if wrong is None else replace(report, causes=[wrong, *report.causes])
+        a.data[...] = b.data[...] = rng.standard_normal(b.shape)
+    return _with_output(report, layer.forward(case["x"].copy())[0], reference.forward(case["x"])[0])
 
 
-def _check_function(subject, forward, known, case, seed):
-    if known is not None:
-        arguments = known.arguments(forward, case)
-    else:
+def _check_function(subject, forward, known, case, options):
+    if known is None:
         needed = [
             p.name
             for p in inspect.signature(forward).parameters.values()
@@ -140,20 +143,17 @@ def _check_function(subject, forward, known, case, seed):
                 f"{forward.__name__}({', '.join(needed)}): say what it is like, for the arguments "
                 "to be known: --like Conv2d"
             )
-        arguments = [case["x"]]
-    report = check_gradients(subject, *arguments, seed=seed, raises=False)
-    if known is None:
-        return report
-    copies = [a.copy() if hasattr(a, "copy") else a for a in arguments]
-    given = {k: v for k, v in case.items() if any(v is a for a in arguments)}
-    due = known.output({**_neutral(case), **given})
-    result = forward(*copies)
+        return check_gradients(subject, case["x"], **options)
+    arguments = known.arguments(forward, case)
+    # what the function does not take would have to be this
+    neutral = {"b": 0.0, "stride": 1, "padding": 0, "gamma": 1.0, "beta": 0.0}
+    given = {k: v if any(v is a for a in arguments) else neutral.get(k, v) for k, v in case.items()}
+    report = check_gradients(subject, *copy.deepcopy(arguments), **options)
+    result = forward(*copy.deepcopy(arguments))
     y = result[0] if isinstance(result, (tuple, list)) and len(result) > 1 else result
+    return _with_output(report, y, known.output(given, y))
+
+
+def _with_output(report, y, due):
     wrong = check_output(y, due)
     return report if wrong is None else replace(report, causes=[wrong, *report.causes])
-
-
-def _neutral(case):
-    """Return what an argument that the function does not take would have to be."""
-    neutral = {"b": 0.0, "stride": 1, "padding": 0, "gamma": 1.0, "beta": 0.0}
-    return {k: neutral.get(k, v) for k, v in case.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -13,7 +14,7 @@ __all__ = ["load_file", "load_notebook", "notebook_code"]
 
 def load_file(path):
     """Import a file by its path; its folder is searched for what it imports itself."""
-    path = Path(path).resolve()
+    path = Path(os.path.realpath(path))
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -57,7 +57,7 @@ def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probe=N
     value, error = np.zeros_like(y), np.full_like(y, np.inf)
     low, high = np.full_like(y, -np.inf), np.full_like(y, np.inf)
     before, gap_before, smooth_before = value, np.full_like(y, np.nan), np.zeros(y.shape, bool)
-    ratio = SHRINK
+    ratio = np.float64(SHRINK)
     steps = [start / SHRINK**k for k in range(levels)]
     closer = [nearest / 4 / SHRINK**k for k in range(3) if 0 < nearest / 4 < steps[-1]]
     waiting = steps + closer
@@ -92,7 +92,7 @@ def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probe=N
         if not finite.all() and waiting and 0 < nearest / 4 < waiting[0]:
             waiting = [nearest / 4 / SHRINK**k for k in range(4)]
         if waiting:
-            ratio = step / waiting[0]
+            ratio = np.float64(step / waiting[0])
     settled = np.isfinite(error)
     with np.errstate(invalid="ignore"):
         half = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, 0.0)

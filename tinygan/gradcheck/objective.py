@@ -49,6 +49,9 @@ def check_objective(
     GradientError
         If the gradient is wrong.
     """
+    for what, value in (("directions", directions), ("step", step)):
+        if not value > 0 or (what == "directions" and value != int(value)):
+            raise ValueError(f"check_objective: {what}: expected a number above 0, got {value!r}")
     networks = list(networks)
     parameters: list[Parameter] = [p for network in networks for p in network.parameters()]
     for parameter in parameters:
@@ -80,12 +83,12 @@ def check_objective(
             offset += data.size
 
     def slope(direction):
-        move(direction, step)
-        plus = evaluate()
-        move(direction, -step)
-        minus = evaluate()
+        ends = []
+        for size in (step, -step):
+            move(direction, size)
+            ends.append(evaluate())
         move(direction, 0.0)
-        return (plus - minus) / (2 * step)
+        return (ends[0] - ends[1]) / (2 * step)
 
     rng = generator(seed)
     along = [rng.standard_normal(gradient.size) for _ in range(directions)]
@@ -100,16 +103,11 @@ def check_objective(
     # ⟨g, v⟩ of a standard normal v is of the size of g's norm
     size = max(float(np.sqrt(gradient @ gradient)), np.abs(numeric).max())
     rounding = 160 * EPS * abs(loss) / step * np.sqrt(gradient.size)
+    ok = bool(difference[worst] - rounding <= rtol * size)
+    error = float(difference[worst]) / size if size > rounding else 0.0
+    numbers = float(analytic[worst]), float(numeric[worst])
     check = TensorCheck(
-        name="all parameters",
-        shape=gradient.shape,
-        ok=bool(difference[worst] - rounding <= rtol * size),
-        error=float(difference[worst]) / size if size > rounding else 0.0,
-        index=None,
-        analytic=float(analytic[worst]),
-        numeric=float(numeric[worst]),
-        count=directions,
-        method="directions",
+        "all parameters", gradient.shape, ok, error, None, *numbers, directions, "directions"
     )
     report = GradientReport(getattr(objective, "__name__", repr(objective)), [check])
     if raises and not report.ok:

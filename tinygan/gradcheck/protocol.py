@@ -22,50 +22,48 @@ EPS = float(np.finfo(np.float64).eps)
 LOW = (np.float32, np.float16)
 
 
+RULES = {
+    "input overwritten": "{when} writes into {tensor}, which belongs to the caller; work on a copy",
+    "upstream overwritten": "backward writes into dy, which belongs to the caller (another branch "
+    "may still need it); work on a copy",
+    "output overwritten": "backward writes into the output that forward returned, which the caller "
+    "still holds; keep a copy in the cache or work on a new array",
+    "assigned": "backward sets {tensor}.grad instead of adding to it: what an earlier call "
+    "gathered is lost; write grad += …",
+    "shared cache": "a second forward call changes the {what} of the first: {why}",
+    "float32": "{what} in float32 although everything before is float64: create arrays with the "
+    "dtype of what they are computed from (zeros_like, dtype=x.dtype)",
+}
+"""What is said where a rule is broken."""
+
+
+def _broken(kind, tensor, **words):
+    return Cause(kind, tensor, RULES[kind].format(tensor=tensor, **words))
+
+
 def overwriting(subject: Subject, dy) -> list[Cause]:
     """Whether the arguments, the upstream gradient or the returned output are written to."""
-    causes = []
+    causes: dict[str, Cause] = {}
+
+    def look(when):
+        for name, array in call.given.items():
+            if not _same(asnumpy(array), subject.tensors[name]):
+                causes.setdefault(name, _broken("input overwritten", name, when=when))
+
     call = subject.call()
-    causes += _changed(subject, call, "forward")
+    look("forward")
     upstream = subject.upstream(dy)
     before = asnumpy(upstream).copy()
     try:
         subject.walk(call, upstream)
     except BackwardError:
-        return causes
-    known = {cause.tensor for cause in causes}
-    causes += [c for c in _changed(subject, call, "backward") if c.tensor not in known]
+        return list(causes.values())
+    look("backward")
     if not _same(asnumpy(upstream), before):
-        causes.append(
-            Cause(
-                "upstream overwritten",
-                "dy",
-                "backward writes into dy, which belongs to the caller (another branch may still "
-                "need it); work on a copy",
-            )
-        )
+        causes["dy"] = _broken("upstream overwritten", "dy")
     elif not causes and not _same(_host(call.output), call.y):
-        causes.append(
-            Cause(
-                "output overwritten",
-                "y",
-                "backward writes into the output that forward returned, which the caller still "
-                "holds; keep a copy in the cache or work on a new array",
-            )
-        )
-    return causes
-
-
-def _changed(subject, call, when):
-    return [
-        Cause(
-            "input overwritten",
-            name,
-            f"{when} writes into {name}, which belongs to the caller; work on a copy",
-        )
-        for name, array in call.given.items()
-        if not _same(asnumpy(array), subject.tensors[name])
-    ]
+        causes["y"] = _broken("output overwritten", "y")
+    return list(causes.values())
 
 
 def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
@@ -80,14 +78,7 @@ def accumulation(subject: Subject, dy, gradients, rng) -> list[Cause]:
         if got is None or got.shape != start.shape or not np.any(alone):
             continue
         if _close(got, alone) and not _close(got, start + alone):
-            causes.append(
-                Cause(
-                    "assigned",
-                    name,
-                    f"backward sets {name}.grad instead of adding to it: what an earlier call "
-                    "gathered is lost; write grad += …",
-                )
-            )
+            causes.append(_broken("assigned", name))
     return causes
 
 
@@ -107,14 +98,8 @@ def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
             for name, parameter in subject._parameters.items():
                 parameter.data = first.given[name]
         if not _same(_host(first.output), first.y):
-            return [
-                Cause(
-                    "shared cache",
-                    "y",
-                    "a second forward call changes the output of the first: both use one array; "
-                    "allocate the output anew in every call",
-                )
-            ]
+            why = "both use one array; allocate the output anew in every call"
+            return [_broken("shared cache", "y", what="output", why=why)]
         try:
             if second_first:
                 subject.walk(second, subject.upstream(dy))
@@ -122,18 +107,10 @@ def shared_cache(subject: Subject, dy, gradients) -> list[Cause]:
         except BackwardError:
             got = {name: None for name in gradients}
         for name, alone in gradients.items():
-            if alone is None:
-                continue
-            if got[name] is None or not _close(got[name], alone):
-                return [
-                    Cause(
-                        "shared cache",
-                        name,
-                        "a second forward call changes the gradients of the first: what backward "
-                        "needs is kept on the layer or in a global instead of in the cache that "
-                        "forward returns",
-                    )
-                ]
+            if alone is not None and (got[name] is None or not _close(got[name], alone)):
+                why = "what backward needs is kept on the layer or in a global instead of in the "
+                why += "cache that forward returns"
+                return [_broken("shared cache", name, what="gradients", why=why)]
     return []
 
 
@@ -170,14 +147,8 @@ def precision(subject: Subject, dy, rng) -> tuple[np.ndarray, list[Cause]]:
     noise, unusual, each = _noise(subject, outputs, rng)
     each = each.reshape(y.shape) * (np.abs(y).max(initial=0) or 1.0)
     if unusual > NOISE or low_output:
-        return np.maximum(each, max(noise, 1e-8) * np.abs(y).max(initial=0)), [
-            Cause(
-                "float32",
-                "y",
-                "the output is computed in float32 although the input is float64: create arrays "
-                "with the input's dtype (zeros_like, dtype=x.dtype)",
-            )
-        ]
+        each = np.maximum(each, max(noise, 1e-8) * np.abs(y).max(initial=0))
+        return each, [_broken("float32", "y", what="the output is computed")]
     try:
         walked = subject.walk(subject.call(), subject.upstream(dy))
         low = [n for n, g in walked.items() if g is not None and g.dtype in LOW]
@@ -190,14 +161,8 @@ def precision(subject: Subject, dy, rng) -> tuple[np.ndarray, list[Cause]]:
             return each, []
     except (BackwardError, ValueError):
         return each, []
-    return each, [
-        Cause(
-            "float32",
-            ", ".join(low) or "gradients",
-            "the gradient goes through float32 although everything it is computed from is "
-            "float64: create arrays with dy's dtype and keep the cache as it is",
-        )
-    ]
+    names = ", ".join(low) or "gradients"
+    return each, [_broken("float32", names, what="the gradient is computed")]
 
 
 def _noise(subject, compute, rng):

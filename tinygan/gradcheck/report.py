@@ -8,31 +8,15 @@ import numpy as np
 
 __all__ = ["CAUSES", "Cause", "GradientError", "GradientReport", "TensorCheck"]
 
+# fmt: off
 CAUSES = (
-    "constant factor",
-    "transposed",
-    "missing term",
-    "extra term",
-    "wrong axis",
-    "missing gradient",
-    "assigned",
-    "input overwritten",
-    "upstream overwritten",
-    "output overwritten",
-    "shared cache",
-    "flipped kernel",
-    "stride or padding",
-    "wrong mask",
-    "wrong tensor",
-    "upstream ignored",
-    "float32",
-    "wrong shape",
-    "empty slice",
-    "not finite",
-    "integer arithmetic",
-    "exception",
-    "wrong output",
+    "constant factor", "transposed", "missing term", "extra term", "wrong axis",
+    "missing gradient", "assigned", "input overwritten", "upstream overwritten",
+    "output overwritten", "shared cache", "flipped kernel", "stride or padding", "wrong mask",
+    "wrong tensor", "upstream ignored", "float32", "wrong shape", "empty slice", "not finite",
+    "integer arithmetic", "exception", "wrong output",
 )
+# fmt: on
 """The kinds of mistake that a check can name."""
 
 
@@ -168,11 +152,28 @@ class GradientReport:
         """The tensor with the largest relative error; wrong ones before right ones."""
         return max(self.checks, key=lambda check: (not check.ok, check.error))
 
+    def as_dict(self) -> dict:
+        """Return verdicts, causes and notes as JSON holds them; no whole gradients."""
+        left_out = ("analytic_gradient", "numeric_gradient")
+        checks = [
+            {name: value for name, value in vars(check).items() if name not in left_out}
+            for check in self.checks
+        ]
+        return {
+            "subject": self.subject,
+            "ok": bool(self.ok),
+            "checks": checks,
+            "causes": [vars(cause) for cause in self.causes],
+            "notes": self.notes,
+        }
+
     def __str__(self) -> str:
         if self.ok:
             verdict = "gradients agree"
         elif all(check.ok for check in self.checks):
-            verdict = "gradients agree, but a rule of the protocol is broken"
+            broken = any(cause.kind != "wrong output" for cause in self.causes)
+            what = "a rule of the protocol is broken" if broken else "the output is wrong"
+            verdict = f"gradients agree, but {what}"
         else:
             verdict = "gradients disagree with differences"
         return "\n".join(

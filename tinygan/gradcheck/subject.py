@@ -80,14 +80,15 @@ class Subject:
         if restore:
             self._restore()
         try:
-            output, walk = self._forward(given)
+            with np.errstate(all="ignore"):
+                output, walk = self._forward(given)
         except NotCheckable:
             raise
         except NotImplementedError as error:
             raise NotCheckable(
                 f"{self.name}: the forward pass is not written yet ({error})"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise NotCheckable(
                 f"{self.name}: the forward pass raised {type(error).__name__}: {error}"
                 f"{where(error)}"
@@ -97,15 +98,14 @@ class Subject:
     def walk(self, call: Call, dy, before=None) -> dict[str, np.ndarray | None]:
         """Run the backward pass of `call` and return the gradients on the host, as given."""
         try:
-            return {
-                name: None if value is None else _gradient(value)
-                for name, value in call.walk(dy, before).items()
-            }
-        except BackwardError:
+            with np.errstate(all="ignore"):
+                found = call.walk(dy, before)
+            return {n: None if value is None else _gradient(value) for n, value in found.items()}
+        except (BackwardError, NotCheckable):
             raise
         except NotImplementedError as error:
             raise BackwardError(f"the backward pass is not written yet ({error})") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BackwardError(
                 f"the backward pass raised {type(error).__name__}: {error}{where(error)}"
             ) from error
@@ -120,8 +120,11 @@ class Subject:
         other.tensors = tensors
         return other
 
-    def settle(self, call, dy, rng):
+    def settle(self, y, dy, rng):
         """Find out by which convention the backward pass is to be called."""
+
+    def adopt(self, other):
+        """Call the backward pass as `other`, a part of this subject, found out to."""
 
     def crop(self, shape, part):
         """Cut what belongs to the input, once of `shape`, to its `part`."""

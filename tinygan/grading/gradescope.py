@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tinygan.files import write_json
+from tinygan.grading.plugin import readable
 
 __all__ = ["Scores"]
 
@@ -22,7 +23,7 @@ class Scores:
     def __init__(self, path, note=""):
         self._path, self._began, self._note = Path(path), time.monotonic(), note
         self._tests: dict[str, dict] = {}
-        self._passed: dict[str, bool] = {}
+        self._path.unlink(missing_ok=True)  # of another submission
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
@@ -45,19 +46,23 @@ class Scores:
         test = self._tests.get(report.nodeid)
         if test is None:
             return
-        credit = dict(report.user_properties).get("credit")
+        properties = dict(report.user_properties)
+        share = min(properties.get("credit", 0), 1)
         if report.when == "call" and report.passed:
-            self._passed[report.nodeid] = True
-            share = 1.0 if credit is None else min(credit, 1.0)
-            test |= {"status": "passed", "output": "", "score": _plain(share * test["max_score"])}
+            share = min(properties.get("credit", 1), 1)
+            test |= {"status": "passed" if share == 1 else "failed", "output": ""}
+            if "flagged" in properties:
+                test["output"] = f"flagged: {properties['flagged']}"
         elif report.failed or report.skipped:
             if report.failed:
                 text = getattr(report, "tinygan_message", None) or report.longreprtext
             else:
                 text = report.longrepr[2] if isinstance(report.longrepr, tuple) else "skipped"
-            if test["output"] in ("", "the test was not run"):
-                test["output"] = _printable(text)
-            test |= {"status": "failed", "score": _plain(min(credit or 0, 1) * test["max_score"])}
+            test |= {"status": "failed", "output": _cut(readable(text))}
+        elif report.when != "call":
+            share = None
+        if share is not None:
+            test["score"] = _plain(share * test["max_score"])
         if report.when == "teardown" or report.failed:
             self._write()
 
@@ -80,9 +85,7 @@ class Scores:
         write_json(self._path, results)
 
 
-def _printable(text, limit=20000):
-    """Return the text without what no file or page can hold, cut with a note if it is long."""
-    text = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in str(text))
+def _cut(text, limit=20000):
     return text if len(text) <= limit else f"{text[:limit]}\n… ({len(text)} characters, cut here)"
 
 

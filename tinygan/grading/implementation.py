@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import tarfile
 import traceback
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tinygan.gradcheck.loading import load_file, notebook_code
+from tinygan.gradcheck.loading import load_file, load_notebook, notebook_code
 
-__all__ = ["LocalModule", "find_file"]
+__all__ = ["LocalModule", "find_file", "unpack"]
+
+TAR = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+LARGEST, MOST, DEEPEST = 256 << 20, 5000, 4
+"""Bytes and files that archives may hold, and how far they may be packed into each other."""
 
 
 def find_file(given, named) -> Path:
@@ -18,8 +26,8 @@ def find_file(given, named) -> Path:
     Parameters
     ----------
     given : Path
-        A file, or a folder: the file is looked for in it, in ``exercises`` inside it and one level
-        deeper, as a notebook too.
+        A file, or a folder: the file is looked for in it, in ``exercises`` inside it and deeper, as
+        a notebook too.
     named : str
         What the test module calls it, ``exercises/relu.py``.
     """
@@ -27,47 +35,112 @@ def find_file(given, named) -> Path:
     if not given.is_dir():
         if not given.is_file():
             pytest.fail(f"the file {given.name} does not exist: hand it in", pytrace=False)
-        return _python(given)
+        return given
     wanted = Path(named)
     for name in (wanted, Path(wanted.name)):
         if (given / name).is_file():
             return given / name
-    deeper = sorted(
-        p for p in given.rglob("*") if p.is_file() and len(p.relative_to(given).parts) <= 4
-    )
-    hidden = [
-        p for p in deeper if not any(q.startswith((".", "__")) for q in p.relative_to(given).parts)
-    ]
+    there = sorted(p for p in given.rglob("*") if p.is_file() and not _hidden(p, given))
     for ending in (".py", ".ipynb"):
-        exact = [p for p in hidden if p.name == wanted.stem + ending]
-        if len(exact) == 1:
-            return _python(exact[0])
-        if len(exact) > 1:
+        exact = [p for p in there if p.name == wanted.stem + ending]
+        if len({p.read_bytes() for p in exact}) == 1:
+            return exact[0]
+        if exact:
             found = ", ".join(str(p.relative_to(given)) for p in exact)
             pytest.fail(f"{wanted.name} was handed in more than once: {found}", pytrace=False)
-    there = ", ".join(str(p.relative_to(given)) for p in hidden[:20]) or "nothing"
-    near = [p for p in hidden if _plain(p.stem) == _plain(wanted.stem)]
-    hint = f"; rename {near[0].name} to {wanted.name}" if near else ""
+    listed = [str(p.relative_to(given)) for p in there]
+    near = [p for p in there if _plain(p.name) == _plain(wanted.name)]
     pytest.fail(
-        f"{wanted.name} does not exist: hand it in (handed in: {there}){hint}", pytrace=False
+        f"{wanted.name} does not exist: hand it in (handed in: {_some(listed)})"
+        + (f"; rename {near[0].name} to {wanted.name}" if near else ""),
+        pytrace=False,
     )
 
 
-def _plain(stem):
-    return "".join(c for c in stem.lower().partition("(")[0] if c.isalnum())
+def _hidden(path, folder):
+    parts = path.relative_to(folder).parts
+    return any(part.startswith((".", "__")) for part in parts)
 
 
-def _python(path):
-    """Return the path itself, or that of the code of a notebook's cells, written beside it."""
-    if path.suffix != ".ipynb":
-        return path
+def _some(names):
+    more = f", … ({len(names)} files)" if len(names) > 20 else ""
+    return (", ".join(names[:20]) or "nothing") + more
+
+
+def _plain(name):
+    """Return a file's name without what browsers, copies and editors make of it."""
+    stem = name.lower().partition(".")[0].partition("(")[0]
+    stem = stem.removeprefix("copy of ").removesuffix("copy")
+    return "".join(c for c in stem if c.isalpha())
+
+
+def unpack(given, folder) -> Path:
+    """Return the submission, or a copy of it in `folder` if it has archives or notebooks.
+
+    There archives are unpacked, and beside each notebook lies the code of its cells.  What would
+    land outside, links and a computer's own files are left out; an archive that cannot be read, or
+    that is too large, stays as it is.
+    """
+    endings = (".ipynb", ".zip", *TAR)
+    if not given.is_dir() or not any(p.name.lower().endswith(endings) for p in given.rglob("*")):
+        return given
+    left = [LARGEST, MOST]
+    for path in sorted(given.rglob("*")):
+        name = PurePosixPath(path.relative_to(given).as_posix())
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
+            _place(name, path.read_bytes(), folder, left, 0)
+    for path in sorted(folder.rglob("*.ipynb")):
+        if not path.with_suffix(".py").exists():
+            with contextlib.suppress(Exception):  # it stays, and says why when it is opened
+                path.with_suffix(".py").write_text(notebook_code(path), encoding="utf-8")
+    return folder
+
+
+def _place(name, data, folder, left, depth):
+    parts = [p for p in str(name).replace("\\", "/").split("/") if p not in ("", ".", "..")]
+    if not parts or parts[0].endswith(":") or "__MACOSX" in parts or parts[-1].startswith("._"):
+        return
+    left[0], left[1] = left[0] - len(data), left[1] - 1
+    if min(left) < 0 or len(parts) > 40 or max(map(len, parts)) > 200:
+        return
+    target = folder.joinpath(*parts)
+    if depth < DEEPEST and (members := _members(data, target.name, left)) is not None:
+        stem = target.name.partition(".")[0] or "archive"
+        for inner, content in members:
+            _place("/".join([*parts[:-1], stem, inner]), content, folder, left, depth + 1)
+        return
+    if target.exists() or any(p.is_file() for p in target.parents):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+
+
+def _members(data, name, left):
+    """Return the files of an archive, by name, or None if it is none."""
+    found: list[tuple[str, bytes]] = []
+    size = 0
     try:
-        code = notebook_code(path)
-        target = path.with_suffix(".py")
-        target.write_text(code, encoding="utf-8")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        pytest.fail(f"{path.name} is no notebook that can be read: {error}", pytrace=False)
-    return target
+        if name.lower().endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for entry in archive.infolist():
+                    size += entry.file_size
+                    if size > left[0] or len(found) > left[1]:
+                        return None
+                    if not entry.is_dir():
+                        found.append((entry.filename, archive.read(entry)))
+        elif name.lower().endswith(TAR):
+            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+                for member in archive:
+                    size += member.size
+                    if size > left[0] or len(found) > left[1]:
+                        return None
+                    if member.isfile() and (file := archive.extractfile(member)):
+                        found.append((member.name, file.read()))
+        else:
+            return None
+    except Exception:  # what a damaged or encrypted archive raises is many things
+        return None
+    return found
 
 
 class LocalModule:
@@ -76,7 +149,8 @@ class LocalModule:
     def __init__(self, path):
         self.path = Path(path)
         try:
-            self._module = load_file(self.path)
+            load = load_notebook if self.path.suffix == ".ipynb" else load_file
+            self._module = load(self.path)
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             own = [f for f in frames if Path(f.filename).name == self.path.name]
@@ -92,9 +166,6 @@ class LocalModule:
     def run(self, driver, *arguments):
         """Return ``driver(submission, *arguments)``; graded runs do this in the other process."""
         return driver(self, *arguments)
-
-    def _printed(self):  # pytest shows it by itself
-        return ""
 
     def __getattr__(self, name):
         if name.startswith("_"):

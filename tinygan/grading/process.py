@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import random
 import select
 import shutil
 import signal
@@ -20,10 +19,15 @@ from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
     import resource
+
+    from tinygan.grading import family
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 __all__ = ["Limits", "Stopped", "Student", "isolated"]
+
+KEPT = 10_000
+"""Bytes of what was printed that are kept, of its beginning and of its end."""
 
 
 class Stopped(Exception):
@@ -36,9 +40,9 @@ class Limits:
     Parameters
     ----------
     memory : int
-        Bytes.
+        Bytes, of each process, and of all together where they run as another user.
     output : int
-        Bytes that it may write into any file, and print.
+        Bytes that it may write into a file.  What it prints is cut, not limited.
     processes : int
         Where it runs as another user.
     """
@@ -49,7 +53,7 @@ class Limits:
 
 def isolated() -> bool:
     """Whether submissions can run as another user than the grader: root on Linux can do that."""
-    return sys.platform == "linux" and os.geteuid() == 0
+    return resource is not None and family.isolated()
 
 
 class Student:
@@ -64,15 +68,25 @@ class Student:
         Whether to run it as another user, where that is possible.
     extra : iterable of Path
         Files of the teacher's that are laid beside it.
+    forbidden : iterable of str
+        Modules that it may not import.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None, separate=True, extra=()):
+    descendants = 0
+    """How many processes that submissions had started were ended, of all of this grader's."""
+
+    def __init__(
+        self, path: Path, limits: Limits | None = None, separate=True, extra=(), forbidden=()
+    ):
         self.limits = limits or Limits()
-        self.user = _free_user() if separate and isolated() else None
+        self.user = family.free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
         self._process: Any = None
+        self._guard: Any = None
         self._token = f"TINYGAN_STUDENT={self._folder.name}"
-        self.used, self._extra = 0.0, extra
+        self._pipes: list[int] = []
+        self._first, self._last, self.size = b"", b"", 0  # of what it prints
+        self.used, self._extra, self._forbidden = 0.0, extra, forbidden
         try:
             self._start(Path(path))
         except BaseException:
@@ -85,34 +99,43 @@ class Student:
         for file in self._extra:
             shutil.copyfile(file, home / Path(file).name)
         if self.user is not None:
-            for root, folders, files in os.walk(self._folder):
-                for name in (".", *folders, *files):
+            self._folder.chmod(0o711)  # the grader's; only what is inside is the student's
+            for root, _, files in os.walk(home):
+                for name in (".", *files):
                     os.chown(os.path.join(root, name), self.user, self.user, follow_symlinks=False)
-        self._output = self._folder.with_name(self._folder.name + ".output")
         there, self._to = os.pipe()
         self._from, back = os.pipe()
+        self._printing, printing = os.pipe()
+        self._pipes = [self._to, self._from, self._printing]
         keep = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
         environment = {k: os.environ[k] for k in keep if k in os.environ}
         environment |= {"HOME": str(home), "TMPDIR": str(home), "OPENBLAS_NUM_THREADS": "1",
                         "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
                         "PYTHONIOENCODING": "utf-8:backslashreplace"}  # fmt: skip
         environment |= dict([self._token.split("=")])
-        command = [sys.executable, "-m", "tinygan.grading.worker", there, back, home / path.name]
-        command += [self.user or 0, self.limits.processes]
-        with open(self._output, "wb") as file:
+        # -P: nothing in the submission is imported before the rights are given up
+        command = [sys.executable, "-P", "-m", "tinygan.grading.worker", there, back]
+        command += [home / path.name, self.user or 0, self.limits.processes]
+        command.append(",".join(self._forbidden))
+        family.adopt()
+        self._guard = family.Guard(self.user, self._token, self._folder)
+        self._spared = family.children()
+        try:
             self._process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=home,
+                stdout=printing,
+                stderr=printing,
+                cwd=self._folder,
                 env=environment,
                 pass_fds=(there, back),
                 start_new_session=True,
                 preexec_fn=self._lower,
             )
-        os.close(there)
-        os.close(back)
+        finally:
+            for fd in (there, back, printing):
+                os.close(fd)
+        self._guard.watch(self._process.pid)
 
     def _lower(self):
         """In the child: limits that cannot be raised again, and death with the grader."""
@@ -135,59 +158,65 @@ class Student:
 
     def ask(self, request, seconds, outgoing=None, incoming=None):
         """Send a request and return ``("result", value)`` or ``("raised", description)``."""
-        message, at = pack(request, outgoing), 0
-        while at < len(message):
+        message, watch = memoryview(pack(request, outgoing)), _Watch(self, seconds)
+        os.set_blocking(self._to, False)
+        while message:
             try:
-                if not select.select([], [self._to], [], seconds)[1]:
-                    raise Stopped(
-                        f"stopped after {max(1, round(seconds))} seconds: is there an endless loop?"
-                    )
-                at += os.write(self._to, message[at : at + 65536])
+                if self._wait([self._to])[1]:
+                    message = message[os.write(self._to, message) :]
+            except BlockingIOError:
+                pass
             except BrokenPipeError:
                 raise Stopped(self._how_it_ended()) from None
+            watch.look()
         return self._receive(seconds, incoming)
 
     def _receive(self, seconds, incoming):
-        size = int.from_bytes(self._read(8, seconds), "big")
+        watch = _Watch(self, seconds)
+        size = int.from_bytes(self._read(8, watch), "big")
         if not 12 <= size <= LIMIT:
             raise Stopped("the program sent what it should not")
         try:
-            what, value = unpack(self._read(size, seconds), incoming)
+            what, value = unpack(self._read(size, watch), incoming)
         except (WireError, TypeError, ValueError):
             raise Stopped("the program sent what it should not") from None
+        self.used += self.cpu()[0] - watch.began
         return what, value
 
-    def _read(self, count, seconds):
-        """Read so many bytes; `seconds` are of processor time, and waiting is limited too."""
-        parts, began, start = [], self._cpu(), time.monotonic()
+    def _read(self, count, watch):
+        parts = []
         while count:
-            if select.select([self._from], [], [], 0.05)[0]:
+            if self._from in self._wait()[0]:
                 part = os.read(self._from, min(count, 1 << 20))
                 if not part:
                     raise Stopped(self._how_it_ended())
                 parts.append(part)
                 count -= len(part)
-                continue
-            used, waited = self._cpu() - began, time.monotonic() - start
-            if used > seconds:
-                raise Stopped(
-                    f"stopped after {max(1, round(seconds))} seconds of processor time: "
-                    "is there an endless loop?"
-                )
-            if waited > 3 * seconds + 5 or (used < 0.1 * waited and waited > seconds + 1):
-                raise Stopped(
-                    f"stopped after {waited:.0f} seconds in which it did little: does it wait for "
-                    "input, sleep, or hold a lock?"
-                )
-        self.used += self._cpu() - began
+            watch.look()
         return b"".join(parts)
 
-    def _cpu(self):
+    def _wait(self, writing=()):
+        """Wait a moment for the process, and take what it has printed, so that it never waits."""
+        reading = [self._from] + [self._printing] * (self._printing in self._pipes)
+        found = select.select(reading, writing, [], 0.05)
+        if self._printing in found[0]:
+            part = os.read(self._printing, 1 << 20)
+            self._first += part[: KEPT - len(self._first)]
+            self._last = (self._last + part)[-KEPT:]
+            self.size += len(part)
+            if not part:
+                self._pipes.remove(self._printing)
+                os.close(self._printing)
+        return found
+
+    def cpu(self):
+        """Return the processor time used so far, and whether the process sleeps."""
         try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8", "replace")
+            fields = stat.rpartition(")")[2].split()
+            return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), fields[0] in "STt"
         except (OSError, IndexError, ValueError):
-            return time.monotonic()
+            return time.monotonic(), False
 
     def _how_it_ended(self):
         try:
@@ -196,25 +225,27 @@ class Student:
             return "the program closed its connection to the grader"
         output = self.printed().strip()[-1500:]
         if code == -signal.SIGXFSZ or "File too large" in output:
-            return f"stopped: it wrote more than {self.limits.output >> 20} MB"
+            return f"stopped: it wrote a file of more than {self.limits.output >> 20} MB"
         if "MemoryError" in output or "Cannot allocate memory" in output:
             return f"stopped: it needs more than {self.limits.memory >> 20} MB of memory"
+        if code == -signal.SIGKILL:
+            return "the program was killed: by itself, or because the machine has no more memory"
         if code < 0:
             with contextlib.suppress(ValueError):
                 return f"the program crashed ({signal.Signals(-code).name})"
             return f"the program crashed (signal {-code})"
-        return f"the program ended before the test did (exit status {code})\n{output}".strip()
+        return f"the program ended before the test did (exit status {code})"
 
-    def printed(self, limit=20000) -> str:
+    def printed(self) -> str:
         """Return what the submission has printed, cut with a note if it is long."""
-        try:
-            with open(self._output, "rb") as file:
-                data = file.read(limit + 1)
-            size = self._output.stat().st_size
-        except OSError:
-            return ""
-        text = data[:limit].decode("utf-8", "replace")
-        return text if size <= limit else f"{text}\n… ({size} bytes in all, cut here)"
+        for _ in range(64):
+            if self._printing not in self._pipes or self._printing not in self._wait()[0]:
+                break
+        first, last = self._first, self._last[max(0, len(self._first) + KEPT - self.size) :]
+        if self.size <= 2 * KEPT:
+            return (first + last).decode("utf-8", "replace")
+        cut = f"\n… ({self.size} bytes in all, cut here)\n"
+        return first.decode("utf-8", "replace") + cut + last.decode("utf-8", "replace")
 
     @property
     def alive(self) -> bool:
@@ -223,14 +254,55 @@ class Student:
     def close(self):
         """End the process and everything that it started, and remove its files."""
         if self._process is not None:
-            _kill(self._process, self.user, self._token)
-            for fd in (self._to, self._from):
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+            self._process.kill()
+            ended = family.end(self._process.pid, self.user, self._token, self._spared)
+            Student.descendants += ended
+            self._process.wait()
             self._process = None
-            with contextlib.suppress(OSError):
-                self._output.unlink()
+        if self._guard is not None:
+            self._guard.dismiss()
+            self._guard = None
+        for fd in self._pipes:
+            os.close(fd)
+        self._pipes = []
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Watch:
+    """Stops a process that takes too long.
+
+    `seconds` are of processor time, and of sleeping: a process that waits for a processor, or a
+    grader that does, loses nothing, so that what else the machine does changes no mark.
+    """
+
+    def __init__(self, student, seconds):
+        self.student, self.seconds, self.slept = student, seconds, 0.0
+        self.began: float = student.cpu()[0]
+        self.last: Any = None
+        self.looked = self.weighed = time.monotonic()
+
+    def look(self):
+        now = time.monotonic()
+        if now - self.looked < 0.05:
+            return
+        cpu, sleeps = self.student.cpu()
+        done = cpu, self.student.size  # a process that prints waits for the grader to read
+        self.slept += min(now - self.looked, 0.2) * (sleeps and done == self.last)
+        self.looked, self.last = now, done
+        if cpu - self.began > self.seconds:
+            raise Stopped(
+                f"stopped after {max(1, round(self.seconds))} seconds of processor time: "
+                "is there an endless loop?"
+            )
+        if self.slept > self.seconds + 1:
+            raise Stopped(
+                f"stopped after {self.slept:.0f} seconds in which it did nothing: does it wait for "
+                "input, sleep, or hold a lock?"
+            )
+        if self.student.user is not None and now - self.weighed > 1:
+            self.weighed, limit = now, self.student.limits.memory
+            if family.weight(self.student.user) > limit:
+                raise Stopped(f"stopped: it needs more than {limit >> 20} MB of memory")
 
 
 def _unsafe(folder, names):
@@ -242,70 +314,3 @@ def _unsafe(folder, names):
         if not plain or path.stat().st_size > 256 << 20:
             skipped.append(name)
     return {*skipped, "__pycache__", ".git"}
-
-
-def _free_user():
-    """Return a user id that nothing runs as."""
-    taken = {status for status, _ in _processes().values()}
-    while (user := random.randrange(200_000, 2_000_000)) in taken:
-        pass
-    return user
-
-
-def _processes():
-    """Return ``{pid: (user, parent)}`` of everything that runs (Linux)."""
-    found = {}
-    for entry in os.listdir("/proc") if sys.platform == "linux" else ():
-        if entry.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-                if fields[0] != "Z":
-                    found[int(entry)] = os.stat(f"/proc/{entry}").st_uid, int(fields[1])
-    return found
-
-
-def _kill(process, user, token):
-    """End a process and its descendants to the last: by parent, by user, by their environment."""
-    family = {process.pid}
-    for _ in range(50):
-        table = _processes()
-        size = 0
-        while size != len(family):
-            size = len(family)
-            family |= {pid for pid, (_, parent) in table.items() if parent in family}
-        alive = {p for p in family if p in table and p != os.getpid()}
-        alive |= {p for p, (uid, _) in table.items() if user is not None and uid == user}
-        alive |= {p for p in table if p != os.getpid() and _has(p, token)}
-        family |= alive
-        if user is not None and alive:
-            _kill_user(user)
-        for pid in sorted(alive):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.2)
-        if not alive:
-            break
-    process.wait()
-
-
-def _has(pid, token):
-    try:
-        return token.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _kill_user(user):
-    """Kill, in one call, everything that runs as `user`: no fork can escape between two looks."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgid(user)
-            os.setuid(user)
-            os.kill(-1, signal.SIGKILL)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)

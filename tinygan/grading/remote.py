@@ -94,13 +94,16 @@ class RemoteModule:
     ----------
     path : Path
     limits : Limits
-    seconds : float
-        Of processor time, for importing.
+    separate, extra, forbidden
+        As of `Student`.
     """
 
-    def __init__(self, path, limits: Limits | None = None, seconds=20.0, separate=True, extra=()):
-        self.path, self.limits, self.seconds, self.separate = path, limits, seconds, separate
-        self.left, self.extra = seconds, extra
+    left = 20.0
+    """Seconds of processor time that the test may still take."""
+
+    def __init__(self, path, limits: Limits | None = None, separate=True, extra=(), forbidden=()):
+        self.path = path
+        self._given = limits, separate, extra, forbidden
         self._student: Any = None
         self._broken: str | None = None
         self._names: set[str] = set()
@@ -116,8 +119,8 @@ class RemoteModule:
         self.close()
         self._arrays.clear()
         try:
-            self._student = Student(self.path, self.limits, self.separate, self.extra)
-            failed = self._student.ready(self.seconds)
+            self._student = Student(self.path, *self._given)
+            failed = self._student.ready(max(self.left, 0.1))
             if failed is not None:
                 kind, text = failed.get("type"), failed.get("text")
                 if kind == "SystemExit":

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tinygan.grading.forbidden import DEFAULT, find_forbidden
-from tinygan.grading.implementation import LocalModule, find_file
-from tinygan.grading.process import Limits, isolated
+from tinygan.grading.forbidden import ALLOWED, DEFAULT, find_forbidden
+from tinygan.grading.implementation import LocalModule, find_file, unpack
+from tinygan.grading.process import Limits, Student, isolated
 
 __all__ = ["Session"]
 
 
 class Session:
-    """Opens submissions, one process for each test module, and shares out the time."""
+    """Opens submissions, a process for each file, and shares out the time."""
 
     def __init__(self, config):
         option = config.getoption
@@ -25,10 +28,15 @@ class Session:
         self.limits = Limits(memory=option("--tinygan-memory") << 20)
         self.cheats = option("--tinygan-cheats")
         self.forbidden = (option("--tinygan-forbid") or " ".join(DEFAULT)).replace(",", " ").split()
+        # what is also refused while it runs; of tinygan a part is allowed, and all of it is loaded
+        self._never = [name for name in self.forbidden if name.partition(".")[0] != "tinygan"]
+        self._never = self._never if self.cheats == "withhold" else []
         self.extra = [Path(config.invocation_params.dir, f) for f in option("--tinygan-with")]
         self._modules: dict = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="tinygan-grading-"))  # the grader's alone
+        self._unpacked: dict[Path, Path] = {}
         self._end = time.monotonic() + self.total
-        self._left = 0
+        self._shares: dict[str, float] = {}
 
     @property
     def note(self) -> str:
@@ -36,59 +44,90 @@ class Session:
             return ""
         return (
             "not isolated: practice marks (the submission ran with the grader's rights; grade as "
-            "root, in a container, for marks that count)"
+            "root on Linux, in a container, for marks that count)"
         )
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        """Have the tests of one file follow each other: it is opened once."""
+        names = [getattr(item.module, "IMPLEMENTATION", "") for item in items]
+        first = {name: names.index(name) for name in names}
+        items.sort(key=lambda item: first[getattr(item.module, "IMPLEMENTATION", "")])
+
     def pytest_collection_finish(self, session):
-        self._left = len(session.items)
+        self._end = time.monotonic() + self.total
+        limits = {item.nodeid: self._limit(item) for item in session.items}
+        scale = min(1.0, 0.95 * self.total / (sum(limits.values()) or 1))
+        self._shares = {name: scale * limit for name, limit in limits.items()}
 
-    def seconds(self, request) -> float:
-        """Return how long the test may take: its own limit, or what is left of the total."""
-        marker = request.node.get_closest_marker("time_limit")
-        own = float(marker.args[0]) if marker else self.timeout
-        left = self._end - time.monotonic() - 0.1 * max(self._left, 0)
-        if left <= 0:
-            pytest.fail(
-                f"the total time of {self.total:g} seconds is used up: an earlier exercise is slow",
-                pytrace=False,
-            )
-        return min(own, left)
+    def _limit(self, item):
+        marker = item.get_closest_marker("time_limit")
+        return float(marker.args[0]) if marker else self.timeout
 
-    def pytest_runtest_logfinish(self):
-        self._left -= 1
+    def seconds(self, item) -> float:
+        """Return how long the test may take.
+
+        Each test has its share of the total, which no other can use up, and what is left over.
+        """
+        left = self._end - time.monotonic() - sum(self._shares.values())
+        left += self._shares.get(item.nodeid, 0)
+        return max(min(self._limit(item), left), min(1.0, self._limit(item)))
+
+    def pytest_runtest_logfinish(self, nodeid):
+        self._shares.pop(nodeid, None)
 
     def open(self, given, named, request):
-        path = find_file(given, named)
-        seconds = self.seconds(request)
-        cheats = find_forbidden(path, self.forbidden) if self.cheats != "allow" else []
+        if given not in self._unpacked:
+            folder = self._folder / str(len(self._unpacked))
+            folder.mkdir()
+            self._unpacked[given] = unpack(given, folder)
+        path = find_file(self._unpacked[given], named)
+        self._look(path, request)
+        if not self.separate:
+            return LocalModule(path)
+        if path not in self._modules:
+            from tinygan.grading.remote import RemoteModule
+
+            self._modules[path] = RemoteModule(
+                path,
+                self.limits,
+                self.separate,
+                self.extra,
+                self._never,
+            )
+        for other in self._modules.values():
+            if other is not self._modules[path]:
+                other.close()
+        module = self._modules[path]
+        module.left = self.seconds(request.node)
+        return module
+
+    def _look(self, path, request):
+        """Withhold the test's points, or flag them, where something forbidden is used."""
+        allowed = [*ALLOWED, *getattr(request.module, "ALLOWED", ())]
+        beside = {file.name for file in self.extra}
+        cheats = [] if self.cheats == "allow" else find_forbidden(path, self.forbidden, allowed)
+        cheats = [text for text in cheats if text.partition(",")[0] not in beside]
         if cheats and self.cheats == "withhold":
             pytest.fail("points withheld: " + "; ".join(cheats), pytrace=False)
         if cheats:
             request.node.user_properties.append(("flagged", "; ".join(cheats)))
-        if not self.separate:
-            return LocalModule(path)
-        key = request.node.path, path
-        if key not in self._modules:
-            from tinygan.grading.remote import RemoteModule
 
-            for module in self._modules.values():
-                module.close()
-            self._modules.clear()
-            self._modules[key] = RemoteModule(
-                path, self.limits, self.timeout, self.separate, self.extra
-            )
-        module = self._modules[key]
-        module.left = seconds
-        return module
+    def pytest_terminal_summary(self, terminalreporter):
+        for module in self._modules.values():
+            module.close()
+        if Student.descendants:
+            terminalreporter.write_line(f"processes of submissions ended: {Student.descendants}")
 
     def pytest_unconfigure(self):
         for module in self._modules.values():
             module.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def submission(config, request, named) -> Path:
+def submission(config, named) -> Path:
     """Return what was given to grade, or the file that the test module names."""
     given = config.getoption("--tinygan-impl")
     if given is not None:
-        return Path(config.invocation_params.dir, given)
+        return Path(os.path.abspath(Path(config.invocation_params.dir, given)))
     return Path(config.rootpath) / named

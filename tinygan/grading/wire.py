@@ -97,6 +97,8 @@ def _decode(head, arrays, other, depth):
     if "a" in head or "s" in head:
         file = io.BytesIO(arrays[head.get("a", head.get("s"))])
         array = np.load(file, allow_pickle=False)
+        if array.dtype.kind not in "fiubc":
+            raise WireError(f"an array of {array.dtype}")
         if "s" in head:
             return array[()]
         array = array if head.get("k") is None or other is None else other(head["k"], array)

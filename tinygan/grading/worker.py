@@ -1,14 +1,15 @@
 """The student's process: it imports the submission and calls what the grader asks it to call.
 
-Run as ``python -m tinygan.grading.worker FD_IN FD_OUT FILE USER PROCESSES``; it becomes that user
-before it reads a line of the submission.  Nothing here is trusted by the
-grader: whatever is answered is compared with values that this process has never seen.
+Run as ``python -P -m tinygan.grading.worker FD_IN FD_OUT FILE USER PROCESSES FORBIDDEN``; it gives
+up its rights before it reads a line of the submission.  Nothing here is trusted by the grader:
+whatever is answered is compared with values that this process has never seen.
 """
 
 from __future__ import annotations
 
 import builtins
 import contextlib
+import fcntl
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.gradcheck.loading import load_file, load_notebook
+from tinygan.grading import sandbox
 from tinygan.grading.wire import WireError, pack, unpack
 
 KEPT = 64
@@ -100,64 +103,74 @@ class Worker:
         return thing
 
 
-def become(user, processes):
-    """Give up the grader's rights for good."""
-    import ctypes
-    import signal
+def forbid(names, folder):
+    """Refuse to import what may not be used, by whatever trick the submission asks for it."""
+    packages = (sys.prefix, sys.base_prefix, str(Path(np.__file__).parents[1]), "<grader>",
+                str(Path(__file__).parents[1]), "/proc/self/fd/")  # fmt: skip
 
-    import numpy.fft
-    import numpy.linalg
-    import numpy.random  # noqa: F401 (what another user may not be able to read)
+    def hook(event, arguments):
+        if event != "import" or not isinstance(arguments[0], str):
+            return
+        name = arguments[0]
+        if any(name == no or name.startswith(f"{no}.") for no in names):
+            frame = sys._getframe(1)
+            while frame.f_back and "importlib" in frame.f_code.co_filename:
+                frame = frame.f_back
+            file = frame.f_code.co_filename
+            if file.startswith(folder) or not file.startswith(packages):
+                raise ImportError(f"{name} may not be used here")
 
-    import tinygan.data  # noqa: F401
-
-    if user:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-        os.setgroups([])
-        os.setgid(user)
-        os.setuid(user)
-        libc = ctypes.CDLL(None)
-        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, which setuid has cleared
-        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-    sys.argv[:] = sys.argv[3:4]
+    if names:
+        sys.addaudithook(hook)
 
 
 def describe(error, folder):
-    """Return what a student should read of an exception."""
-    text = builtins.str(error)[:2000]
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename.startswith(folder)]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
-    where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
-    if line is not None:
-        where = f"{Path(error.filename or '').name}, line {line}"
-    return {"type": type(error).__name__, "text": text, "where": where[:300]}
+    """Return what a student should read of an exception, whatever it does to be read."""
+    found = {"type": "Exception", "text": "", "where": ""}
+    with contextlib.suppress(BaseException):
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        found["type"] = type.__dict__["__name__"].__get__(type(error))[:80]
+    with contextlib.suppress(BaseException):
+        text = builtins.str(error)
+        found["text"] = "".join(text[:2000])
+    with contextlib.suppress(BaseException):
+        if isinstance(error, SyntaxError) and error.lineno is not None:
+            found["text"] = str(error.msg)[:2000]
+            found["where"] = f"{Path(error.filename or '').name}, line {int(error.lineno)}"
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [f for f in frames if f.filename.startswith(folder)]
+            if own:
+                where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"
+                found["where"] = where[:300]
+    return found
 
 
 def main():
-    source, target = os.fdopen(int(sys.argv[1]), "rb"), os.fdopen(int(sys.argv[2]), "wb")
-    path = Path(sys.argv[3])
-    folder = str(path.resolve().parent)
+    numbers = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 200) for fd in sys.argv[1:3]]
+    for fd in sys.argv[1:3]:
+        os.close(int(fd))
+    source, target = os.fdopen(numbers[0], "rb"), os.fdopen(numbers[1], "wb")
+    path, (user, processes) = Path(sys.argv[3]), map(int, sys.argv[4:6])
+    folder, names = str(path.resolve().parent), tuple(filter(None, sys.argv[6].split(",")))
+    sys.argv[:] = sys.argv[3:4]
 
-    def send(value, other=None):
-        target.write(pack(value, other))
+    def send(value):
+        target.write(pack(value))
         target.flush()
 
     try:
-        from tinygan.gradcheck.loading import load_file
-
-        become(int(sys.argv[4]), int(sys.argv[5]))
-        worker = Worker(load_file(path))
-        send(("ready", None))
+        sandbox.enter(folder, user, processes)
+        forbid(names, folder)
+        builtins.display = print  # type: ignore[attr-defined]  # which notebooks have
+        worker = Worker((load_notebook if path.suffix == ".ipynb" else load_file)(path))
     except BaseException as error:
         send(("failed", describe(error, folder)))
         return
+    send(("ready", None))
     while len(size := source.read(8)) == 8:
         body = source.read(int.from_bytes(size, "big"))
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
         try:
             result = worker.answer(unpack(body, worker.incoming))
             message = pack(("result", (result, 0)), worker.outgoing)
@@ -168,11 +181,10 @@ def main():
             message = pack(("raised", {"type": "", "text": f"what was returned: {error}",
                                        "where": ""}))  # fmt: skip
         except BaseException as error:
-            try:
-                message = pack(("raised", describe(error, folder)))
-            except BaseException:
-                message = pack(("raised", {"type": type(error).__name__[:80], "text": "",
-                                           "where": ""}))  # fmt: skip
+            message = pack(("raised", describe(error, folder)))
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
         target.write(message)
         target.flush()
 

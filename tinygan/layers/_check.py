@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tinygan.layer import Layer
 from tinygan.machine.arrays import Array, get_xp
-
-
-def count(value: Any, name: str) -> int:
-    """Check a number of channels or the like: a positive integer."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
-    return int(value)
 
 
 def images(layer: Layer, x: Array, channels: int | None = None, like: Array = None) -> None:
@@ -29,6 +21,16 @@ def features(layer: Layer, x: Array, channels: int | None = None, like: Array = 
     _batch(layer, x, "(N, …, {})", lambda axes: axes >= 2, channels, like)
 
 
+def floats(layer: Layer, x: Array) -> None:
+    """Check that `x` is an array of floating-point numbers: whole ones would be cut or wrap."""
+    get_xp(x=x)
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"{layer!r}: expected x of a floating-point dtype, got {x.dtype} "
+            "(images are float32 in [-1, 1])"
+        )
+
+
 def _batch(
     layer: Layer,
     x: Array,
@@ -41,16 +43,13 @@ def _batch(
     if not fits(x.ndim) or (channels is not None and x.shape[-1] != channels):
         wanted = shape.format("C" if channels is None else channels)
         raise ValueError(f"{layer!r}: expected x of shape {wanted}, got {tuple(x.shape)}")
-    if x.dtype.kind != "f":
-        raise TypeError(
-            f"{layer!r}: expected x of a floating-point dtype, got {x.dtype} "
-            "(images are float32 in [-1, 1])"
-        )
+    floats(layer, x)
     if like is not None and x.dtype != like.dtype:
+        advice = f"convert it: x.astype({xp.__name__}.{like.dtype})"
+        if str(x.dtype) in ("float32", "float64"):  # what a layer can be, see Layer.to
+            advice = f"{advice} or layer.to(dtype={str(x.dtype)!r})".replace("it", "one of them", 1)
         raise TypeError(
-            f"{layer!r}: expected x of the layer's dtype {like.dtype}, got {x.dtype}; "
-            f"convert one of them: x.astype({xp.__name__}.{like.dtype}) or "
-            f"layer.to(dtype={str(x.dtype)!r})"
+            f"{layer!r}: expected x of the layer's dtype {like.dtype}, got {x.dtype}; {advice}"
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygan.checks import count, number
 from tinygan.fast import accelerated
 from tinygan.initialize import normal
 from tinygan.layer import Layer, Parameter
@@ -120,6 +121,7 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return relu(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -152,13 +154,10 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, negative_slope: float = 0.2):
-        if not negative_slope >= 0:
-            raise ValueError(
-                f"LeakyReLU: negative_slope: expected a number of at least 0, got {negative_slope}"
-            )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number(negative_slope, "LeakyReLU: negative_slope", "[0, inf)")
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return leaky_relu(x, self.negative_slope)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -203,8 +202,9 @@ class PReLU(Layer):
     """
 
     def __init__(self, channels: int = 1, negative_slope: float = 0.25):
-        self.channels = _check.count(channels, "PReLU: channels")
-        self.weight = Parameter(normal((channels,), std=0.0, mean=negative_slope))
+        self.channels = count(channels, "PReLU: channels")
+        slope = number(negative_slope, "PReLU: negative_slope", "(-inf, inf)")
+        self.weight = Parameter(normal((channels,), std=0.0, mean=slope))
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.features(self, x, self.channels if self.channels > 1 else None, self.weight.data)
@@ -243,6 +243,7 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return tanh(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:
@@ -270,6 +271,7 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         return sigmoid(x)
 
     def backward(self, dy: Array, cache: Any) -> Array:

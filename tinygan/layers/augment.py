@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.checks import number
 from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
 from tinygan.layers import _check
@@ -149,7 +150,7 @@ class RandomTranslation(_Augmentation):
 
     def __init__(self, share: float = 1 / 8, rng: Any = None):
         super().__init__(rng)
-        self.share = _share("RandomTranslation", share)
+        self.share = number(share, "RandomTranslation: share", "[0, 1]")
 
     def draw(
         self, random: np.random.Generator, n: int, height: int, width: int
@@ -206,7 +207,7 @@ class RandomCutout(_Augmentation):
 
     def __init__(self, share: float = 1 / 2, rng: Any = None):
         super().__init__(rng)
-        self.share = _share("RandomCutout", share)
+        self.share = number(share, "RandomCutout: share", "[0, 1]")
 
     def draw(
         self, random: np.random.Generator, n: int, height: int, width: int
@@ -243,9 +244,3 @@ def _moved(x: Array, u: Array, v: Array) -> Array:
     rows, columns = xp.clip(rows, 0, height - 1), xp.clip(columns, 0, width - 1)
     moved = x[xp.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
     return xp.where(inside[..., None], moved, xp.zeros((), x.dtype))
-
-
-def _share(name: str, share: float) -> float:
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name}: share: expected a number in [0, 1], got {share!r}")
-    return float(share)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygan.checks import count
 from tinygan.convolution import (
     Pair,
     convolve,
@@ -47,8 +48,8 @@ class _Conv(Layer):
                  padding: Pair | str, bias: bool, rng: Seed, dilation: int,
                  groups: int):  # fmt: skip
         name = type(self).__name__
-        self.in_channels = _check.count(in_channels, f"{name}: in_channels")
-        self.out_channels = _check.count(out_channels, f"{name}: out_channels")
+        self.in_channels = count(in_channels, f"{name}: in_channels")
+        self.out_channels = count(out_channels, f"{name}: out_channels")
         self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
         self.stride = pair(stride, f"{name}: stride", 1)
         self.padding = pair(padding, f"{name}: padding", 0)

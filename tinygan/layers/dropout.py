@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.checks import number
 from tinygan.distributed.shared import drawn
 from tinygan.fast import accelerated
 from tinygan.initialize import Seed
 from tinygan.layer import Layer
+from tinygan.layers import _check
 from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["Dropout", "dropout", "dropout_backward"]
@@ -68,13 +70,12 @@ class Dropout(Layer):
     buffer_names = ("state",)
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None):
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p: expected a probability in [0, 1), got {p}")
-        self.p = float(p)
+        self.p = number(p, "Dropout: p", "[0, 1)")
         seed = np.random.default_rng(rng).integers(2**63)
         self.state = np.array([seed, 0], np.uint64)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         seed, calls = (int(v) for v in self.state)
         self.state[1] += 1
         random = np.random.Generator(np.random.Philox(key=[seed, calls]))

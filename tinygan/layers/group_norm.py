@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygan.checks import count
 from tinygan.initialize import Seed
 from tinygan.layers import _check
 from tinygan.layers.norm import _Affine, moments, normalize, normalize_backward, normalize_sums
@@ -42,7 +43,7 @@ class GroupNorm(_Affine):
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, affine: bool = True,
                  weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
-        self.groups = _check.count(groups, "GroupNorm: groups")
+        self.groups = count(groups, "GroupNorm: groups")
         if channels % groups:
             raise ValueError(
                 f"GroupNorm: groups: expected a divisor of the {channels} channels, got {groups}"
@@ -78,7 +79,7 @@ class GroupNorm(_Affine):
     def _groups(self, x: Array) -> Array:
         n, h, w, c = x.shape
         parts = x.reshape(n, h * w, self.groups, c // self.groups).transpose(0, 2, 1, 3)
-        return parts.reshape(n * self.groups, -1, 1)
+        return parts.reshape(n * self.groups, h * w * (c // self.groups), 1)
 
     def _ungroup(self, grouped: Array, shape: tuple[int, ...]) -> Array:
         n, h, w, c = shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygan.checks import count
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
@@ -58,8 +59,8 @@ class Linear(Layer):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Seed = None):
-        self.in_features = _check.count(in_features, "Linear: in_features")
-        self.out_features = _check.count(out_features, "Linear: out_features")
+        self.in_features = count(in_features, "Linear: in_features")
+        self.out_features = count(out_features, "Linear: out_features")
         self.weight = Parameter(normal((self.in_features, self.out_features), rng=rng))
         self.bias = Parameter(normal((self.out_features,), std=0.0)) if bias else None
 

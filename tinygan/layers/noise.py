@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.checks import number
 from tinygan.distributed.shared import drawn
 from tinygan.layer import Layer
+from tinygan.layers import _check
 from tinygan.machine.arrays import Array, asarray, backend_of
 
 __all__ = ["GaussianNoise", "pack", "unpack"]
@@ -52,12 +54,11 @@ class GaussianNoise(Layer):
     buffer_names = ("state",)
 
     def __init__(self, std: float = 0.1, rng: Any = None):
-        if not std >= 0:
-            raise ValueError(f"GaussianNoise: std: expected a number of at least 0, got {std}")
-        self.std = float(std)
+        self.std = number(std, "GaussianNoise: std", "[0, inf)")
         self.state = first_state(rng)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
+        _check.floats(self, x)
         random = np.random.Generator(unpack(self.state))
         noise = drawn(random.standard_normal, x.shape, np.float32)
         noise *= np.float32(self.std)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from tinygan.checks import count, number
 from tinygan.distributed.shared import add_sums, merge_moments
 from tinygan.fast import accelerated, run_as_one
 from tinygan.initialize import Seed, normal
@@ -32,8 +35,10 @@ __all__ = [
 @accelerated
 def moments(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance over each group's pixels: ``(G, M, C) -> 2 × (G, C)``."""
-    mean = x.mean(axis=1)
-    return mean, ((x - mean[:, None]) ** 2).mean(axis=1)
+    # summed in float64: NumPy adds row to row, and thousands of rows cost float32 three digits
+    exact = np.promote_types(x.dtype, np.float64)
+    mean = x.mean(axis=1, dtype=exact).astype(x.dtype)
+    return mean, ((x - mean[:, None]) ** 2).mean(axis=1, dtype=exact).astype(x.dtype)
 
 
 @accelerated
@@ -108,10 +113,8 @@ class _Affine(Layer):
 
     def __init__(self, channels: int, eps: float, affine: bool, weight_std: float, rng: Seed):
         name = type(self).__name__
-        self.channels = _check.count(channels, f"{name}: channels")
-        if not eps > 0:
-            raise ValueError(f"{name}: eps: expected a positive number, got {eps}")
-        self.eps = float(eps)
+        self.channels = count(channels, f"{name}: channels")
+        self.eps = number(eps, f"{name}: eps", "(0, inf)")
         self.weight: Any = None
         self.bias: Any = None
         if affine:  # else nothing is drawn from rng, which others draw from, too
@@ -251,9 +254,7 @@ class BatchNorm2d(_Norm):
     def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1,
                  affine: bool = True, weight_std: float = 0.0, rng: Seed = None):  # fmt: skip
         super().__init__(channels, eps, affine, weight_std, rng)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNorm2d: momentum: expected a share in [0, 1], got {momentum}")
-        self.momentum = float(momentum)
+        self.momentum = number(momentum, "BatchNorm2d: momentum", "[0, 1]")
         self.running_mean = normal((channels,), std=0.0)
         self.running_var = normal((channels,), std=0.0, mean=1.0)
 
@@ -326,7 +327,7 @@ class InstanceNorm2d(_Norm):
         super().__init__(channels, eps, affine, weight_std, rng)
 
     def _groups(self, x: Array) -> Array:
-        return x.reshape(x.shape[0], -1, self.channels)
+        return x.reshape(x.shape[0], x.shape[1] * x.shape[2], self.channels)
 
     def __repr__(self) -> str:
         affine = ", affine=True" if self.weight is not None else ""

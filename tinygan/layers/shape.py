@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygan.checks import count
 from tinygan.convolution import Pair
 from tinygan.convolution.geometry import pair
 from tinygan.fast import accelerated
@@ -199,7 +200,7 @@ class PixelShuffle(Layer):
     """
 
     def __init__(self, scale: int = 2):
-        self.scale = _check.count(scale, "PixelShuffle: scale")
+        self.scale = count(scale, "PixelShuffle: scale")
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         _check.images(self, x)
@@ -238,7 +239,7 @@ class Reshape(Layer):
     """
 
     def __init__(self, *shape: int):
-        self.shape = tuple(_check.count(size, "Reshape: shape") for size in shape)
+        self.shape = tuple(count(size, "Reshape: shape") for size in shape)
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         if math.prod(x.shape[1:]) != math.prod(self.shape):

@@ -61,9 +61,15 @@ def get_xp(*arrays: Array, **named: Array) -> Any:
     >>> get_xp(np.zeros(3), np.ones(2)) is np
     True
     """
+    values = (*arrays, *named.values())
+    for value in values:
+        if not isinstance(value, (np.ndarray, np.generic)):
+            break
+    else:
+        if values:
+            return np  # as it is nearly always, told without further ado
     cupy = sys.modules.get("cupy")
     found: list[Any] = []
-    values = (*arrays, *named.values())
     for value in values:
         if isinstance(value, (np.ndarray, np.generic)):
             found.append(np)

@@ -58,8 +58,8 @@ def _of_container() -> int | None:
         ),
     ):
         try:
-            most, now = int(Path(limit).read_text()), int(Path(usage).read_text())
-            stat = (Path(usage).parent / "memory.stat").read_text()
+            most, now = int(Path(limit).read_text("ascii")), int(Path(usage).read_text("ascii"))
+            stat = (Path(usage).parent / "memory.stat").read_text("ascii")
         except (OSError, ValueError):  # no such file, or "max": no limit
             continue
         inactive = [int(x.split()[1]) for x in stat.splitlines() if "inactive_file" in x]

@@ -42,6 +42,8 @@ __all__ = [
     "workspace",
 ]
 
+MOST_THREADS = 4096
+
 
 def split(length: int, size: int) -> list[tuple[int, int]]:
     """Cut ``range(length)`` into ``(start, stop)`` ranges of `size`; the last may be shorter.
@@ -123,8 +125,11 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Spread slices over `count` threads from now on; results do not change by a bit."""
     global _num_threads, _pool
-    if int(count) != count or count < 1:
-        raise ValueError(f"set_num_threads: expected a positive whole number, got {count!r}")
+    if int(count) != count or not 1 <= count <= MOST_THREADS:
+        raise ValueError(
+            f"set_num_threads: expected a positive whole number of at most {MOST_THREADS}, "
+            f"got {count!r}"
+        )
     _num_threads = int(count)
     with _lock:
         pool, _pool = _pool, None
@@ -156,9 +161,10 @@ _pool: ThreadPoolExecutor | None = None
 def _default_num_threads() -> int:
     wanted = os.environ.get("TINYGAN_NUM_THREADS", "")
     if wanted:
-        if not wanted.isdigit() or int(wanted) < 1:
+        if not wanted.isdecimal() or not 1 <= int(wanted[:9]) <= MOST_THREADS:
             raise UserError(
                 f"TINYGAN_NUM_THREADS: expected a positive whole number, got {wanted!r}"
+                f" (at most {MOST_THREADS})"
             )
         return int(wanted)
     if hasattr(os, "sched_getaffinity"):

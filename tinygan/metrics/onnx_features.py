@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,8 @@ from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 
 __all__ = ["OnnxFeatures"]
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class OnnxFeatures:
@@ -22,9 +25,19 @@ class OnnxFeatures:
     ----------
     path
         The file.  Its one input takes pictures, ``(N, 3, H, W)`` or ``(N, H, W, 3)``; which, and
-        the size if it is fixed, is read from the file.  Its first output holds the features.
+        the size if it is fixed, is read from the file.
     values : (float, float)
         What the network expects for black and for white.
+    mean, std : sequence of 3 floats, optional
+        Of red, green and blue, in `values`: the network expects (x − mean) / std.
+    size : int, optional
+        Side in pixels to bring pictures to, for a network that takes any size; by default they keep
+        theirs.
+    resize : {"bilinear", "bicubic"}
+        How they are brought to another size.  Where that is smaller, the filter is as much wider,
+        so that nothing aliases.
+    output : str, optional
+        The output that holds the features, by default the first.
 
     Raises
     ------
@@ -40,7 +53,17 @@ class OnnxFeatures:
     (1000, 2048)
     """
 
-    def __init__(self, path: str | os.PathLike, values: tuple[float, float] = (-1.0, 1.0)):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        values: tuple[float, float] = (-1.0, 1.0),
+        *,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: int | None = None,
+        resize: str = "bilinear",
+        output: str | None = None,
+    ):
         try:
             import onnxruntime
         except ImportError:
@@ -49,6 +72,12 @@ class OnnxFeatures:
                 "the features that are built in"
             ) from None
         self.path, self.values = os.fspath(path), values
+        self._mean, self._std = _three(mean, 0.0, "mean"), _three(std, 1.0, "std")
+        if not self._std.all():
+            raise ValueError(f"std: expected numbers other than 0, got {std}")
+        if resize not in _FILTERS:
+            raise ValueError(f"resize: expected {' or '.join(_FILTERS)}, got {resize!r}")
+        self._filter = _FILTERS[resize]
         self.name = f"ONNX {os.path.basename(self.path)}"
         if not os.path.isfile(self.path):
             raise ValueError(f"{self.path}: no such file")
@@ -67,8 +96,15 @@ class OnnxFeatures:
                 f"{self.path}: expected one input of shape (N, 3, H, W) or (N, H, W, 3), got "
                 f"{[list(i.shape) for i in inputs]}"
             )
-        size = shape[2:] if self._first else shape[1:3]
-        self._size = tuple(size) if all(isinstance(s, int) for s in size) else None
+        sides = shape[2:] if self._first else shape[1:3]
+        self._size = tuple(sides) if all(isinstance(s, int) for s in sides) else None
+        if size is not None and self._size not in (None, (size, size)):
+            raise ValueError(f"{self.path}: takes pictures of {self._size}, not of {size}")
+        self._size = (size, size) if size is not None else self._size
+        outputs = [found.name for found in self._session.get_outputs()]
+        if output is not None and output not in outputs:
+            raise ValueError(f"{self.path}: its outputs are {', '.join(outputs)}; got {output!r}")
+        self._outputs = None if output is None else [output]
         self._fixed = isinstance(shape[0], int)
         self._batch = shape[0] if self._fixed else 32
 
@@ -82,7 +118,7 @@ class OnnxFeatures:
             missing = self._batch - len(x)
             if self._fixed and missing:  # it takes neither more nor less
                 x = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)])
-            y = self._session.run(None, {self._input: x})[0]
+            y = self._session.run(self._outputs, {self._input: x})[0]
             results.append(np.asarray(y, np.float32).reshape(len(x), -1)[: len(part)])
         return np.concatenate(results)
 
@@ -91,17 +127,22 @@ class OnnxFeatures:
         if x.shape[3] == 1:
             x = np.repeat(x, 3, axis=3)
         if self._size is not None and x.shape[1:3] != self._size:
-            x = np.stack([_resized(image, self._size) for image in x])
+            x = np.stack([_resized(image, self._size, self._filter) for image in x])
         low, high = self.values
         x = (x + 1) * ((high - low) / 2) + low
+        x = (x - self._mean) / self._std
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2) if self._first else x, np.float32)
 
 
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int], filter: Image.Resampling) -> np.ndarray:
     planes = [
-        Image.fromarray(np.ascontiguousarray(image[:, :, c])).resize(
-            (size[1], size[0]), Image.Resampling.BILINEAR
-        )
+        Image.fromarray(np.ascontiguousarray(image[:, :, c])).resize((size[1], size[0]), filter)
         for c in range(3)
     ]
     return np.stack([np.asarray(plane) for plane in planes], axis=2)
+
+
+def _three(values: Sequence[float] | None, default: float, name: str) -> np.ndarray:
+    if values is not None and len(values) != 3:
+        raise ValueError(f"{name}: expected three numbers, of red, green and blue, got {values}")
+    return np.array([default] * 3 if values is None else values, np.float32)

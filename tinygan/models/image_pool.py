@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygan.checks import count
 from tinygan.distributed.shared import of_whole_batch
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 
@@ -48,9 +49,7 @@ class ImagePool:
     """
 
     def __init__(self, size: int = 50, seed: int = 0):
-        if isinstance(size, bool) or not hasattr(size, "__index__") or size < 0:
-            raise ValueError(f"ImagePool: size: expected an integer of at least 0, got {size!r}")
-        self.size, self.seed = int(size), int(seed)
+        self.size, self.seed = count(size, "ImagePool: size", 0), int(seed)
         self.images: list = []
         self.calls = 0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tinygan.files import open_to_append
 __all__ = ["MetricsFile", "read_metrics"]
 
 _LONGEST = 1 << 16  # bytes; lines have a few hundred
+_NUMBERS = {int, float}
 
 
 class MetricsFile:
@@ -75,10 +77,11 @@ def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[lis
     if not path.is_file():
         return rows, end
     due = {"step", "epoch", "seconds", *names} if names else {"step"}
+    parse = json.JSONDecoder().raw_decode
     with open(path, "rb") as file:
         while steps is None or len(rows) < steps:
             line = file.readline(_LONGEST)
-            row = _row(line, due, len(rows) + 1)
+            row = _row(line, due, len(rows) + 1, parse)
             if row is None:
                 break
             rows.append(row)
@@ -86,17 +89,17 @@ def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[lis
     return rows, end
 
 
-def _row(line: bytes, due: set[str], step: int) -> dict | None:
+def _row(line: bytes, due: set[str], step: int, parse: Callable) -> dict | None:
     """Return what a line holds if it is whole: numbers by name, of the step that is due."""
     try:
-        row = json.loads(line)
+        text = line.decode()
+        row, stop = parse(text)
     except (ValueError, RecursionError):
         return None
-    whole = line.endswith(b"\n") and isinstance(row, dict) and due <= row.keys()
-    return row if whole and row["step"] == step and all(map(_is_number, row.values())) else None
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) < 1e300  # no NaN is
+    if text[stop:] != "\n" or type(row) is not dict or not due <= row.keys() or row["step"] != step:
+        return None
+    values = row.values()
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
+    inside = min(values) > -1e300 and max(values) < 1e300
+    return row if inside and not any(map(math.isnan, values)) else None

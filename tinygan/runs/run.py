@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,15 @@ class Run:
         """Translate images ``(N, H, W, C)``, bytes or in [−1, 1]."""
         system = self.translating()
         return system.translate(images, self.direction(direction)).view(Images)
+
+    def check_out(self, out: str | Path) -> None:
+        """Raise a UserError if `out` is among the run's own data: it would be trained on."""
+        data = self.options.data
+        if data and os.path.realpath(out).startswith(os.path.realpath(data) + os.sep):
+            raise UserError(
+                f"--out {out}: expected a place outside of {data}, the run's own data, "
+                "or its next session would train on what it made"
+            )
 
     def direction(self, name: str | None) -> str:
         """Return the direction of a name, or the usual one; raise a UserError if there is none."""

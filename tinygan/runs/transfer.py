@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.errors import CheckpointError, UserError
+from tinygan.errors import UserError
 from tinygan.runs import format_1
 from tinygan.runs.checkpoint import expected_networks, is_number_like, read_arrays
 from tinygan.runs.header import Checkpoint
@@ -19,8 +19,6 @@ from tinygan.systems.system import System
 
 __all__ = ["Taken", "network_options", "open_source", "take_weights"]
 
-_PYTORCH = (".pth", ".pt", ".safetensors")
-
 
 @dataclass
 class Taken:
@@ -29,6 +27,8 @@ class Taken:
     Attributes
     ----------
     source : Checkpoint
+    origin : str or None
+        What it was made of, where that is another file.
     taken, drawn : list of str
         Their names, ``G.1.weight``: taken from the source, or drawn anew.
     averaged : list of str
@@ -36,6 +36,7 @@ class Taken:
     """
 
     source: Checkpoint
+    origin: str | None
     taken: list[str] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
     averaged: list[str] = field(default_factory=list)
@@ -44,23 +45,23 @@ class Taken:
         counts = f"{len(self.taken)} of {len(self.taken) + len(self.drawn)} tensors"
         average = f", the average of {' and '.join(self.averaged)}" if self.averaged else ""
         drawn = f"; {len(self.drawn)} drawn anew: {_first(self.drawn)}" if self.drawn else ""
-        return (
-            f"{counts} are those of {self.source.path} (step {self.source.step}{average}): "
-            f"{_first(self.taken)}{drawn}"
-        )
+        source = f"{self.origin or self.source.path} (step {self.source.step}{average})"
+        return f"{counts} are those of {source}: {_first(self.taken)}{drawn}"
 
     def described(self) -> dict[str, Any]:
         """Return what the new run notes in its ``config.json``."""
         return {
-            "checkpoint": str(self.source.path.absolute()),
+            "checkpoint": self.origin or str(self.source.path.absolute()),
             "step": self.source.step,
             "taken": len(self.taken),
             "drawn": self.drawn,
         }
 
 
-def open_source(path: Path, cls: type[System]) -> Checkpoint:
+def open_source(path: Path, cls: type[System], origin: str | None = None) -> Checkpoint:
     """Return the checkpoint of a run's folder, or the file itself, that `cls` may begin with.
+
+    `origin` is what it was made of, for messages.
 
     Raises
     ------
@@ -68,18 +69,13 @@ def open_source(path: Path, cls: type[System]) -> Checkpoint:
     """
     try:
         source = open_run(path).checkpoint
-    except CheckpointError as error:
-        if path.is_file() and path.suffix.lower() in _PYTORCH:
-            raise UserError(
-                f"--init-from {error}; if these are published PyTorch weights: python -m "
-                f"tinygan.convert {path} RUN makes a run of them, and --init-from RUN takes it"
-            ) from None
-        raise UserError(f"--init-from {error}") from None
     except UserError as error:
         raise UserError(f"--init-from {error}") from None
     own = cls.file is not None or source.system_file is not None
     if source.system != cls.name and not own:
-        raise UserError(f"--init-from {path}: expected a run of {cls.name}, got {source.system}")
+        raise UserError(
+            f"--init-from {origin or path}: expected a run of {cls.name}, got {source.system}"
+        )
     return source
 
 
@@ -95,18 +91,25 @@ def network_options(source: Checkpoint, cls: type[System]) -> dict[str, Any]:
     }
 
 
-def take_weights(source: Checkpoint, system: System) -> Taken:
+def take_weights(source: Checkpoint, system: System, origin: str | None = None) -> Taken:
     """Set the networks of `system`, layer by layer, where all tensors of a layer fit.
 
     Averages are taken where the source has them.  The averages of `system` begin anew, its
     optimizers stay as they are: fresh.
+
+    Parameters
+    ----------
+    source : Checkpoint
+    system : System
+    origin : str, optional
+        What the source was made of.
 
     Raises
     ------
     UserError
         If nothing fits.
     """
-    report = Taken(source)
+    report = Taken(source, origin)
     names: dict[str, str] = {}
     due = expected_networks(system.networks)
     places = _places(source, system, report)
@@ -120,7 +123,7 @@ def take_weights(source: Checkpoint, system: System) -> Taken:
         names |= {name: places[name] for name in inside} if fits else {}
     if not names:
         raise UserError(
-            _misfit(source, places, {n: due[n] for row in layers.values() for n in row})
+            _misfit(source, origin, places, {n: due[n] for row in layers.values() for n in row})
         )
     arrays = read_arrays(source, names)
     for network, layer in system.networks.items():
@@ -155,13 +158,16 @@ def _fits(source: Checkpoint, place: str | None, array: np.ndarray) -> bool:
     return shape == tuple(array.shape) and is_number_like(kind, array.dtype)
 
 
-def _misfit(source: Checkpoint, places: dict[str, str], due: dict[str, np.ndarray]) -> str:
+def _misfit(
+    source: Checkpoint, origin: str | None, places: dict[str, str], due: dict[str, np.ndarray]
+) -> str:
     """Say of the first tensor why it does not fit."""
     name = next(iter(due))
     found = source.shapes.get(places.get(name, ""), ("", None))[1]
     return (
-        f"--init-from {source.path}: none of its tensors fits; {name.partition('/')[2]}: expected "
-        f"the shape {tuple(due[name].shape)}, got {'none of that name' if found is None else found}"
+        f"--init-from {origin or source.path}: none of its tensors fits; "
+        f"{name.partition('/')[2]}: expected the shape {tuple(due[name].shape)}, got "
+        f"{'none of that name' if found is None else found}"
     )
 
 

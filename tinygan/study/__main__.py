@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tinygan import commands
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, say, say_json
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
@@ -17,7 +18,7 @@ from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_text
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
-from tinygan.study.score import ANSWERS, score
+from tinygan.study.score import ANSWERS, score, score_text
 from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
@@ -33,8 +34,11 @@ def _study(settings: Any) -> None:
     if settings.score:
         if settings.run:
             raise UserError("--score: takes files of answers alone, no run")
-        say(score([Path(path) for path in settings.score]))
+        result = score([Path(path) for path in settings.score])
+        say_json(result) if settings.json else say(score_text(result))
         return
+    if settings.json:
+        raise UserError("--json: goes with --score")
     if not settings.run:
         raise UserError("name a run folder, or --score with files of answers")
     say(write_study(settings))
@@ -64,7 +68,7 @@ def write_study(settings: Any) -> str:
         raise UserError("--match input: pictures from noise have no input; use --match domain")
     pairs = make_pairs(subjects, total, matching, settings.seed)
     content = {
-        "name": folder.resolve().name,
+        "name": os.path.basename(os.path.realpath(folder)),
         "practice": settings.practice,
         "data": {
             "format": ANSWERS,
@@ -102,7 +106,7 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_run_options()
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--data", metavar="DIR", help="where to take the real pictures from")
+    source.add_argument("--data", metavar="PATH", help="where to take the real pictures from")
     source.add_argument("--dataset", choices=list(DRAWN_SETS), help="take drawn ones")
     parser.add_argument(
         "--pairs", type=whole(1), default=40, metavar="N", help="default: %(default)s"
@@ -132,6 +136,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("--score", nargs="+", metavar="FILE", help="pool files of answers")
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default: 0")
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
+    parser.add_argument("--json", action="store_true", help="with --score: print JSON alone")
     return parser
 
 

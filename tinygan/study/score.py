@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from tinygan.errors import UserError
 from tinygan.files import read_json
 
-__all__ = ["ANSWERS", "read_answers", "score", "wilson"]
+__all__ = ["ANSWERS", "read_answers", "score", "score_text", "wilson"]
 
 ANSWERS = "tinygan study answers 1"
 _Z = 1.959964  # of 95 %
@@ -68,8 +69,14 @@ def read_answers(path: Path) -> dict:
     return found
 
 
-def score(paths: list[Path]) -> str:
-    """Return what the answers of one or more people to one study come to, as text.
+def score(paths: list[Path]) -> dict[str, Any]:
+    """Return what the answers of one or more people to one study come to.
+
+    Returns
+    -------
+    dict
+        ``study``; ``files``, ``kinds`` and ``all``: ``right`` and ``count`` of the answers, their
+        ``share`` and the ``low`` and ``high`` end of its 95 % interval.
 
     Raises
     ------
@@ -78,7 +85,7 @@ def score(paths: list[Path]) -> str:
     """
     people: dict[str, Path] = {}
     rights: dict[str, list[bool]] = {}
-    lines, study = [], None
+    files, study = {}, None
     for path in paths:
         found = read_answers(path)
         study = study or found["study"]
@@ -92,20 +99,26 @@ def score(paths: list[Path]) -> str:
         people[person] = path
         for answer in found["answers"]:
             rights.setdefault(answer["kind"], []).append(answer["right"])
-        lines.append(_line(path.name, [answer["right"] for answer in found["answers"]]))
-    everything = [right for some in rights.values() for right in some]
-    if len(rights) > 1:
-        lines += [_line(kind, some) for kind, some in rights.items()]
-    lines.append(_line(f"all, {len(people)} people" if len(people) > 1 else "all", everything))
+        files[str(path)] = _share([answer["right"] for answer in found["answers"]])
+    kinds = {kind: _share(some) for kind, some in rights.items()}
+    everything = _share([right for some in rights.values() for right in some])
+    return {"study": study, "files": files, "kinds": kinds, "all": everything}
+
+
+def score_text(result: dict[str, Any]) -> str:
+    """Return what `score` gives as text for people."""
+    files, kinds, total = result["files"], result["kinds"], result["all"]
+    lines = [(Path(path).name, share) for path, share in files.items()]
+    lines += kinds.items() if len(kinds) > 1 else ()
+    lines.append((f"all, {len(files)} people" if len(files) > 1 else "all", total))
     width = max(len(name) for name, _ in lines)
-    table = [f"{name.ljust(width)}  {text}" for name, text in lines]
-    low, high = wilson(sum(everything), len(everything))
+    table = [f"{name.ljust(width)}  {_text(share)}" for name, share in lines]
     verdict = (
         "They cannot be told to be better than a coin: the interval holds 50 %."
-        if low <= 0.5 <= high
-        else "That is " + ("better" if low > 0.5 else "worse") + " than a coin would do."
+        if total["low"] <= 0.5 <= total["high"]
+        else f"That is {'better' if total['low'] > 0.5 else 'worse'} than a coin would do."
     )
-    head = f"study {study}: how often the real picture was found (95 % interval)"
+    head = f"study {result['study']}: how often the real picture was found (95 % interval)"
     note = (
         "Answers of one person are more alike than those of many: with few people the true "
         "interval is wider."
@@ -113,8 +126,13 @@ def score(paths: list[Path]) -> str:
     return "\n".join([head, *table, verdict, note])
 
 
-def _line(name: str, rights: list[bool]) -> tuple[str, str]:
+def _share(rights: list[bool]) -> dict[str, Any]:
     right, count = sum(rights), len(rights)
     low, high = wilson(right, count)
-    share = f"{right} of {count} = {right / count:.1%} ({low:.1%} to {high:.1%})"
-    return name, f"{share}; fooled {1 - right / count:.1%}"
+    return {"right": right, "count": count, "share": right / count, "low": low, "high": high}
+
+
+def _text(share: dict[str, Any]) -> str:
+    right, count, part = (share[name] for name in ("right", "count", "share"))
+    interval = f"{share['low']:.1%} to {share['high']:.1%}"
+    return f"{right} of {count} = {part:.1%} ({interval}); fooled {1 - part:.1%}"

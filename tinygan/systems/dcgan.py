@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,11 @@ from tinygan.systems.draws import Draws, DrawsOptions
 from tinygan.systems.kinds import choice, number, whole
 from tinygan.systems.options import inherit, option
 from tinygan.systems.presets import Preset
-from tinygan.systems.system import Panel
+from tinygan.systems.words import read_words
 
 __all__ = ["DCGAN", "DCGANOptions"]
 
-_NOISE, _INSTANCE_NOISE, _AUGMENT = (
-    101,
-    103,
-    104,
-)  # what a random number is for, see `System.random`
+_NOISE, _INSTANCE_NOISE, _AUGMENT = 101, 103, 104  # what a random number is for, see System.random
 
 _OPEN = {  # what the paper leaves open in all three experiments
     "width": 64,
@@ -122,6 +118,9 @@ class DCGANOptions(DrawsOptions):
     augment: str | None = augment_option()
 
 
+_WORDS = read_words(Path(__file__).with_name("dcgan.toml"))
+
+
 class DCGAN(Draws):
     """The generator, the discriminator, and images of one kind."""
 
@@ -130,56 +129,7 @@ class DCGAN(Draws):
     Options = DCGANOptions
     metric_names = ("loss_D", "loss_D_real", "loss_D_fake", "loss_G", "D_real", "D_fake")
     labels = {"loss_D": "loss D", "loss_G": "loss G", "D_real": "D(x)", "D_fake": "D(G(z))"}
-    panels = (
-        Panel(
-            "Losses of discriminator and generator",
-            {"D": "loss_D", "G": "loss_G"},
-            (
-                "The two play against each other, so neither loss shows how good the pictures are: "
-                "each is measured by an opponent that changes. A falling loss is no progress and a "
-                "rising one no failure. That both stay in a band, none running off to zero or "
-                "upwards, is what a healthy game looks like.",
-                "If D could do no better than toss a coin, its loss would be log 4 = 1.39 and G's "
-                "log 2 = 0.69: the dashed lines. In practice D stays below and G above. D near "
-                "zero while G climbs: D is winning, and G learns little from a judge that is never "
-                "in doubt. D at its line while the pictures are poor: D has lost.",
-                "When to stop? Look at the samples, and measure: python -m tinygan.evaluate.",
-            ),
-            {"D, coin toss": 2 * math.log(2), "G, coin toss": math.log(2)},
-        ),
-        Panel(
-            "D(x) and D(G(z)): what D thinks of real and of generated pictures",
-            {"D(x)": "D_real", "D(G(z))": "D_fake"},
-            (
-                "The mean probability that D gives to being real: to the data, D(x), and to G's "
-                "pictures, D(G(z)). The gap between the two is how well D tells them apart.",
-                "Healthy: a gap that stays, neither closed nor complete. Gap near 1: D is winning. "
-                "No gap: D has lost, or the pictures have become as good as the data, which your "
-                "own eyes decide. With label smoothing D(x) is drawn to the smoothed label, not "
-                "to 1.",
-            ),
-            {"in doubt": 0.5},
-            (0.0, 1.0),
-        ),
-    )
-    advice = {
-        "D is winning": (
-            "If it does not pass by itself within an epoch or two, try: noise on D's input "
-            "(--instance-noise 0.1); label smoothing (--label-smoothing 0.9, not 1); a lower --lr; "
-            "--objective non_saturating; leaky ReLU in G (--activation leaky_relu); more "
-            "data, as D can learn a small set by heart."
-        ),
-        "D has lost": (
-            "Try: a higher --lr, a larger --width, less --instance-noise; and look at whether the "
-            "data are what you think they are."
-        ),
-        "mode collapse": (
-            "Try: a lower --lr (the paper went from 0.001 to 0.0002); leaky ReLU in G "
-            "(--activation leaky_relu), which is what helped in the paper; --beta1 0.5; noise on "
-            "D's input (--instance-noise 0.1); a larger --batch-size; label smoothing "
-            "(--label-smoothing 0.9)."
-        ),
-    }
+    panels, advice = _WORDS.panels, _WORDS.advice
 
     def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
         o = self.options

@@ -9,9 +9,9 @@ reads and checks what was given.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tinygan.errors import UserError
@@ -107,16 +107,17 @@ class Options:
         "override them"
     )  # fmt: skip
     init_from: str | None = _about_the_call(
-        None, text("RUN|FILE"), "begin with the weights of another run, or of one of its "
-        "checkpoints, where their shapes fit; how networks look is taken from it, too, without "
-        "--preset and --config"
+        None, text("RUN|FILE"), "begin with the weights of another run, of one of its checkpoints, "
+        "or of published PyTorch files (FILE.pth, or G=FILE,F=FILE), where their shapes fit; how "
+        "networks look is taken from it, too, without --preset and --config"
     )  # fmt: skip
     system: str | None = _about_the_call(
         None, text(), "the system, given again: FILE.py:CLASS of the file that a run was trained "
         "with"
     )  # fmt: skip
     data: str | None = _data(
-        None, text("DIR"), "a folder of pictures, of any kinds and sizes, at any depth",
+        None, text("PATH"), "a folder of pictures, of any kinds and sizes, at any depth; or a .zip "
+        "or .tar of one, or an array, .npy or .npz",
         either="source", change="on resume",
     )  # fmt: skip
     dataset: str | None = _data(
@@ -186,6 +187,10 @@ class Options:
     sample_every: int = _run(100, whole(1), "steps between sample pictures")
     checkpoint_every: int = _run(250, whole(1), "steps between checkpoints")
     keep: int = _run(3, whole(1), "checkpoints to keep, besides the best")
+    log: str | None = _run(
+        None, choice("tensorboard"), "write metrics and sample pictures for TensorBoard, too, into "
+        "RUN/tensorboard (pip install 'tinygan[tensorboard]')", before=None,
+    )  # fmt: skip
 
     def check(self) -> None:
         """Raise a UserError for options that do not go together; call super().check() first."""
@@ -204,7 +209,10 @@ class Options:
     @property
     def data_name(self) -> str:
         """A word for what is trained on, for the name of the run's folder."""
-        return Path(self.data).resolve().name if self.data else self.dataset or self.drawn or ""
+        if not self.data:
+            return self.dataset or self.drawn or ""
+        name = os.path.basename(os.path.realpath(self.data))
+        return name.split(".")[0] if os.path.isfile(self.data) else name
 
 
 def flag_of(field: dataclasses.Field) -> str:

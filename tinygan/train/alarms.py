@@ -127,7 +127,11 @@ class Alarms:
         real, fake = (s / WINDOW for s in self._sums)
         won = fake < _WON_FAKE and real - fake > _WON_GAP
         lost = real - fake < _LOST_GAP
-        seen = f"over the last {WINDOW} steps D gave real pictures {real:.3f} and G's {fake:.3f}"
+        seen = ""
+        if won or lost:  # seldom, and this is done 200,000 times when a long run is taken up again
+            seen = (
+                f"over the last {WINDOW} steps D gave real pictures {real:.3f} and G's {fake:.3f}"
+            )
         return self._due("D is winning", won, step, seen) or self._due(
             "D has lost", lost, step, seen
         )

@@ -58,7 +58,7 @@ def train(
     best: Best | None = None,
     *,
     callbacks: Sequence[Callable[[System, dict], Any]] = (),
-    shown: Callable[[Path], None] = lambda path: None,
+    shown: Callable[[Path], Any] = lambda path: None,
     quiet: bool = False,
 ) -> int:
     """Train `system` up to ``plan.steps`` steps, writing into `run`; return the steps done.

@@ -36,10 +36,11 @@ def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
         figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
     ):
         for i, (label, name) in enumerate(panel.lines.items()):
-            known = [(row["step"], row[name]) for row in rows if name in row]
+            known = [row for row in rows if name in row]
             if not known:  # all steps were taken before the metric existed
                 continue
-            x, y = _thinned(*np.array(known, float).T)
+            x, y = (np.array([row[key] for row in known], float) for key in ("step", name))
+            x, y = _thinned(x, y)
             axes.plot(x, y, color=f"C{i}", alpha=0.25, linewidth=0.8)
             axes.plot(x, _smoothed(y), color=f"C{i}", linewidth=1.6, label=label)
         axes.set(title=panel.title, xlabel="step", ylim=panel.limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,15 @@ from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.header import Best
 from tinygan.runs.load import use_newest
-from tinygan.runs.transfer import network_options, open_source, take_weights
+from tinygan.runs.transfer import network_options, take_weights
 from tinygan.systems.options import Options
 from tinygan.systems.resolving import changed, load_options, read_toml, resolve, resumed, stored
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
+from tinygan.train.initial import initial
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.loop import Plan, train
+from tinygan.train.tensorboard import TensorBoard, check_log
 
 __all__ = ["Callback", "Session", "begun", "build", "taken_up"]
 
@@ -58,7 +60,8 @@ class Session:
     forecast: str
     start: int = 0
     best: Best | None = None
-    shown: Callable[[Path], None] = field(default=lambda path: None)
+    shown: Callable[[Path], Any] = field(default=lambda path: None)
+    warn: Say = field(default=lambda text: None)
 
     @property
     def total(self) -> int:
@@ -75,6 +78,10 @@ class Session:
         """
         o = self.system.options
         plan = Plan(self.total, o.sample_every, o.checkpoint_every, o.keep)
+        shown = [self.shown]
+        log = TensorBoard(self.run.path / "tensorboard", self.start, self.warn) if o.log else None
+        if log is not None:
+            callbacks, shown = [log, *callbacks], [log.picture, *shown]
         try:
             return train(
                 self.system,
@@ -84,13 +91,16 @@ class Session:
                 self.start,
                 self.best,
                 callbacks=callbacks,
-                shown=self.shown,
+                shown=lambda path: [show(path) for show in shown],
                 quiet=quiet,
             )
         except MemoryError as error:
             raise MemoryError(
                 f"out of memory: {error}; the forecast was that {self.forecast}: {ADVICE}"
             ) from error
+        finally:
+            if log is not None:
+                log.close()
 
 
 def total_steps(system: System) -> int:
@@ -104,17 +114,18 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
 
     Nothing is left of a run in which no step was finished.
     """
-    source = open_source(Path(given["init_from"]), cls) if given.get("init_from") else None
-    config = _config(cls, given.get("config"))
-    if source is not None and not config and not given.get("preset"):
-        config = network_options(source, cls)
-    options = resolve(cls.Options, given, config, say)
-    fresh = not given.get("out")
-    path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
-    if not fresh:
-        check_free(path)
-    system = build(cls, options)
-    taken = None if source is None else take_weights(source, system)
+    named = given.get("init_from")
+    with initial(named, cls) if named else nullcontext((None, None)) as (source, origin):
+        config = _config(cls, given.get("config"))
+        if source is not None and not config and not given.get("preset"):
+            config = network_options(source, cls)
+        options = resolve(cls.Options, given, config, say)
+        fresh = not given.get("out")
+        path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
+        if not fresh:
+            check_free(path)
+        system = build(cls, options)
+        taken = None if source is None else take_weights(source, system, origin)
     forecast = _introduce(system, given.get("force", False), say, warn)
     described = describe_run(system, total_steps(system))
     if taken is not None:
@@ -128,7 +139,7 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
             if taken is not None:  # a run that was killed is resumed without its source
                 save_checkpoint(run.checkpoints, system, 0, info(system))
             run.open_metrics(0, system.metric_names)
-            yield Session(system, run, interrupt, forecast)
+            yield Session(system, run, interrupt, forecast, warn=warn)
         finally:
             run.close()
             if copy is not None and not (run.metrics and run.metrics.rows):
@@ -179,7 +190,7 @@ def taken_up(
         _keep_file(system, run)
         say(f"continuing {path} after step {start}{_join(system, run, start) if others else ''}")
         with Interrupt() as interrupt:
-            yield Session(system, run, interrupt, forecast, start, best)
+            yield Session(system, run, interrupt, forecast, start, best, warn=warn)
     finally:
         run.close()
 
@@ -189,6 +200,7 @@ def build(cls: type[System], options: Options, noted: dict[str, Any] | None = No
 
     `noted` is what a run that is taken up noted of its data.
     """
+    check_log(options.log)
     if options.threads is not None:
         parallel.set_num_threads(options.threads)
     if options.tf32:

@@ -11,12 +11,15 @@ from tqdm import tqdm
 from tinygan import commands
 from tinygan.commands import Parser, complain, say
 from tinygan.data import load_image
+from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
+from tinygan.data.mark import made_with
 from tinygan.data.opening import describe_error, quiet_pillow, shown
+from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
 from tinygan.runs.run import load
-from tinygan.systems.kinds import whole
+from tinygan.systems.kinds import is_range, limits, whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.demo import show_demo
 from tinygan.translate.files import Plan, plan
@@ -37,17 +40,28 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
     0: all pictures are translated.  1: some could not be.  2: what was asked for is not possible,
     nothing was written.
     """
-    return commands.run(prog, lambda: _translate(_parser(prog).parse_args(argv)), "--size")
+    return commands.run(prog, lambda: _command(_parser(prog).parse_args(argv)), "--size")
 
 
-def _translate(arguments: Any) -> int:
+def _command(arguments: Any) -> int:
     if arguments.input is None and arguments.run == "demo-bags":
         return show_demo(arguments)
     for name in ("input", "out"):
         if getattr(arguments, name) is None:
             raise UserError(f"the following arguments are required: --{name}")
+    source = Path(arguments.input)
+    if is_archive(source) and source.is_file():
+        with unpacked(source) as folder:
+            return _translate(arguments, folder)
+    return _translate(arguments, source)
+
+
+def _translate(arguments: Any, source: Path) -> int:
     out = Path(arguments.out)
-    todo = plan(Path(arguments.input), out, arguments.force, arguments.skip_existing)
+    if arguments.range is not None and not is_range(arguments.range):
+        low, high = arguments.range
+        raise UserError(f"--range: expected {limits().expected}, got {low:g} and {high:g}")
+    todo = plan(source, out, arguments.force, arguments.skip_existing)
     run = load(
         arguments.run,
         system=arguments.system,
@@ -55,11 +69,13 @@ def _translate(arguments: Any) -> int:
         raw=arguments.raw,
         backend=arguments.backend,
     )
+    run.check_out(out)
     direction = run.direction(arguments.direction)
     system = run.translating()
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
     _make_folder(out)
-    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs)
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
+    failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs, note)
     failed = todo.left_out + failed
     for line in todo.notes:
         complain(line)
@@ -81,7 +97,13 @@ def _make_folder(out: Path) -> None:
 
 
 def _translate_all(
-    todo: Plan, system: Translates, direction: str, size: Any, scale: Any, pairs: bool
+    todo: Plan,
+    system: Translates,
+    direction: str,
+    size: Any,
+    scale: Any,
+    pairs: bool,
+    note: str | None,
 ) -> list[str]:
     """Translate each file; return a line for each that could not be."""
     failed, options = [], system.options
@@ -107,7 +129,7 @@ def _translate_all(
         if pairs:
             made = side_by_side(picture, made)
         try:
-            save_picture(made, target)
+            save_picture(made, target, note)
         except (OSError, ValueError, MemoryError) as error:  # this one's: the others may do
             failed.append(f"{shown(target)}: cannot be written: {describe_error(error)}")
     return failed
@@ -126,9 +148,9 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--input",
         metavar="PATH",
-        help="a picture, or a folder of pictures at any depth, of any kinds and sizes; with --demo "
-        "it may be left out: bags are drawn, and --out is a sheet of them, their translations and "
-        "the true ones (default: translated.png)",
+        help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes; "
+        "with --demo it may be left out: bags are drawn, and --out is a sheet of them, their "
+        "translations and the true ones (default: translated.png)",
     )
     parser.add_argument("--out", metavar="DIR", help="a folder; the files keep their names in it")
     parser.add_argument(
@@ -141,6 +163,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument(
         "--pairs", action="store_true", help="write each picture with its translation beside it"
     )
+    parser.add_no_metadata()
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")
     parser.add_argument(
         "--range",

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygan.commands import say
 from tinygan.data import bags, save_grid, to_float
+from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.metrics import translation_error
 from tinygan.runs.run import load
@@ -36,7 +37,9 @@ def show_demo(arguments: Any) -> int:
     )
     translated = run.translate(real, direction)
     error, alone = (translation_error(x, true).absolute.mean() for x in (translated, real))
-    save_grid(np.concatenate([to_float(real), translated, to_float(true)]), out, columns=_COUNT)
+    rows = np.concatenate([to_float(real), translated, to_float(true)])
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
+    save_grid(rows, out, columns=_COUNT, note=note)
     say(
         f"{out}: drawn {_DOMAINS[direction][0]}s, their translations, and the true ones; "
         f"the mean distance is {error:.3f}, {alone:.3f} if left alone"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tinygan.data import DataError, to_uint8
 from tinygan.data.images import enlarge
+from tinygan.data.mark import metadata
 from tinygan.files import replaced
 from tinygan.systems.translates import Translates
 
@@ -90,8 +91,10 @@ def suffix_to_write(suffix: str) -> str:
     )
 
 
-def save_picture(pixels: np.ndarray, path: Path) -> None:
+def save_picture(pixels: np.ndarray, path: Path, note: str | None = None) -> None:
     """Write bytes ``(H, W, 3 or 1)`` in the format of the path's ending, in one go.
+
+    A note says who made it, see `tinygan.data.mark`.
 
     Raises
     ------
@@ -106,5 +109,6 @@ def save_picture(pixels: np.ndarray, path: Path) -> None:
             f"{image.width} × {image.height} pixels: a {format_} file holds at most "
             f"{_MOST[format_]} a side; give a smaller --size"
         )
+    how = {**(_LOSSY if format_ in ("JPEG", "WEBP") else {}), **metadata(format_, note)}
     with replaced(path) as beside:
-        image.save(beside, format_, **(_LOSSY if format_ in ("JPEG", "WEBP") else {}))
+        image.save(beside, format_, **how)

@@ -19,9 +19,9 @@ def update_all(
 ) -> None:
     numbers = numbers_of(adam)
     for theta, g, (m, v) in zip(thetas, gradients, slots, strict=True):
-        if all(array.flags.c_contiguous for array in (theta, g, m, v)):
-            theta, g, m, v = (array.reshape(-1) for array in (theta, g, m, v))
-            _update(theta, g, m, v, *numbers)
+        whole = theta.flags.c_contiguous and g.flags.c_contiguous
+        if whole and m.flags.c_contiguous and v.flags.c_contiguous:
+            _update(theta.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), *numbers)
         else:
             adam.update(theta, g, m, v)
 

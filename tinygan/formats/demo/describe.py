@@ -6,64 +6,33 @@ from typing import Any
 
 import numpy as np
 
+from tinygan import layers
 from tinygan.errors import UserError
 from tinygan.formats.sizes import output_padding
 from tinygan.layer import Layer, Residual, Sequential
-from tinygan.layers import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    GaussianNoise,
-    GroupNorm,
-    InstanceNorm2d,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    PixelShuffle,
-    PReLU,
-    RandomColor,
-    RandomCutout,
-    RandomTranslation,
-    ReflectionPad2d,
-    ReLU,
-    Reshape,
-    Sigmoid,
-    Tanh,
-    Upsample,
-)
 from tinygan.machine.arrays import asnumpy
 
 __all__ = ["LAYERS", "describe"]
 
+_PLAIN: tuple[type, ...] = (
+    *(Sequential, Residual, layers.Linear, layers.PReLU, layers.Flatten),
+    *(layers.ReLU, layers.Tanh, layers.Sigmoid, layers.Dropout, layers.GaussianNoise),
+    *(layers.RandomColor, layers.RandomCutout, layers.RandomTranslation),
+)
 LAYERS: dict[type, tuple[str, ...]] = {
-    Sequential: (),
-    Residual: (),
-    Conv2d: ("stride", "padding"),
-    ConvTranspose2d: ("stride", "padding"),
-    Linear: (),
-    BatchNorm2d: ("eps",),
-    InstanceNorm2d: ("eps",),
-    GroupNorm: ("eps", "groups"),
-    PReLU: (),
-    MaxPool2d: ("kernel_size", "stride", "padding"),
-    AvgPool2d: ("kernel_size", "stride", "padding"),
-    PixelShuffle: ("scale",),
-    LeakyReLU: ("negative_slope",),
-    ReflectionPad2d: ("padding",),
-    Upsample: ("scale",),
-    Reshape: ("shape",),
-    ReLU: (),
-    Tanh: (),
-    Sigmoid: (),
-    Dropout: (),
-    GaussianNoise: (),
-    RandomColor: (),
-    RandomCutout: (),
-    RandomTranslation: (),
-    Flatten: (),
+    **dict.fromkeys(_PLAIN, ()),
+    layers.Conv2d: ("stride", "padding"),
+    layers.ConvTranspose2d: ("stride", "padding"),
+    layers.BatchNorm2d: ("eps",),
+    layers.InstanceNorm2d: ("eps",),
+    layers.GroupNorm: ("eps", "groups"),
+    layers.MaxPool2d: ("kernel_size", "stride", "padding"),
+    layers.AvgPool2d: ("kernel_size", "stride", "padding"),
+    layers.PixelShuffle: ("scale",),
+    layers.LeakyReLU: ("negative_slope",),
+    layers.ReflectionPad2d: ("padding",),
+    layers.Upsample: ("scale",),
+    layers.Reshape: ("shape",),
 }
 """The numbers that each layer is made with, by its exact type."""
 
@@ -97,7 +66,7 @@ def _describe(layer: Layer, weights: list) -> dict:
         raise UserError(f"{type(layer).__name__}: a page cannot run this layer; it knows {known}")
     described: dict[str, Any] = {"kind": type(layer).__name__}
     described |= {name: getattr(layer, name) for name in LAYERS[type(layer)]}
-    if isinstance(layer, ConvTranspose2d):
+    if isinstance(layer, layers.ConvTranspose2d):
         described["output_padding"] = output_padding(layer)
     if isinstance(layer, Sequential):
         described["layers"] = [_describe(inner, weights) for inner in layer]

@@ -65,15 +65,20 @@ const demo = { draw: (z) => predict(z, [z.length]).then(toImage), translate };
 // --- a network that draws ---------------------------------------------------------------------
 
 function startDrawing() {
-  const SLIDERS = 6, normal = about.noise === "normal", n = about.noise_size;
+  const normal = about.noise === "normal", n = about.noise_size;
   const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   const drawn = () => Float32Array.from({ length: n }, () => (normal ? gauss() : 2 * Math.random() - 1));
-  const directions = Array.from({ length: SLIDERS }, () => {
-    const d = Float32Array.from({ length: n }, gauss), length = Math.hypot(...d);
-    return d.map((v) => (v / length) * Math.sqrt(n) * 0.25);
+  // Of attributes where they are known, else at random: these take a longer way to change as much.
+  const named = about.directions.length > 0, far = Math.sqrt(n) * (named ? 0.08 : 0.25);
+  const labels = named ? about.directions.map(([label]) => label)
+    : Array.from({ length: 6 }, (_, i) => `Direction ${i + 1}`);
+  const directions = labels.map((_, i) => {
+    const d = Float32Array.from(named ? about.directions[i][1] : { length: n }, named ? undefined : gauss);
+    const length = Math.hypot(...d);
+    return d.map((v) => (v / length) * far);
   });
   const canvas = find("picture"), context = canvas.getContext("2d"), sliders = [];
-  let z = drawn(), busy = false, again = false, walking = false;
+  let z = drawn(), shown = null, busy = false, again = false, walking = false;
 
   // Where the sliders are; what is drawn from a cube stays in it.
   function moved() {
@@ -89,19 +94,22 @@ function startDrawing() {
     try {
       do {
         again = false;
-        context.putImageData(await demo.draw(moved()), 0, 0);
+        const place = moved();
+        context.putImageData(await demo.draw(place), 0, 0);
+        shown = place;
       } while (again);
     } catch (error) { find("status").textContent = error.message; }
     busy = false;
   }
 
   function remember() {
+    if (!shown) return;  // the first picture is not drawn yet
     const button = document.createElement("button"), small = document.createElement("canvas");
     [small.width, small.height] = [canvas.width, canvas.height];
     small.getContext("2d").drawImage(canvas, 0, 0);
     button.append(small);
     button.setAttribute("aria-label", "back to this picture");
-    const kept = moved();
+    const kept = shown;
     button.onclick = () => goTo(kept);
     find("strip").prepend(button);
     find("earlier").hidden = false;
@@ -142,10 +150,10 @@ function startDrawing() {
     }
   }
 
-  for (let i = 1; i <= SLIDERS; i++) {
+  for (const name of labels) {
     const label = document.createElement("label"), slider = document.createElement("input");
     Object.assign(slider, { type: "range", min: -3, max: 3, step: 0.05, value: 0, oninput: show });
-    label.append(`Direction ${i}`, slider);
+    label.append(name, slider);
     sliders.push(slider);
     find("sliders").append(label);
   }
@@ -189,6 +197,7 @@ function startTranslating() {
   async function show() {
     if (!file) return;
     const mine = ++turn;
+    find("save").disabled = true;
     try {
       const picture = await createImageBitmap(file);
       const scale = Number(find("size").value) / Math.min(picture.width, picture.height);
@@ -201,8 +210,8 @@ function startTranslating() {
       context.fillStyle = "white";
       context.fillRect(0, 0, before.width, before.height);
       context.drawImage(picture, 0, 0, before.width, before.height);
-      find("result").hidden = false;
-      bar.hidden = false;
+      find("result").hidden = bar.hidden = false;
+      bar.value = 0;
       status.textContent = "The network is at work …";
       const pixels = context.getImageData(0, 0, before.width, before.height);
       const made = await translate(pixels, (n) => { if (mine === turn) bar.value = n / about.layers; });
@@ -210,7 +219,11 @@ function startTranslating() {
       [after.width, after.height] = [made.width, made.height];
       after.getContext("2d").putImageData(made, 0, 0);
       status.textContent = "";
-    } catch (error) { status.textContent = `This file cannot be shown: ${error.message}`; }
+      find("save").disabled = false;
+    } catch (error) {
+      if (mine !== turn) return;
+      status.textContent = `This file cannot be shown: ${error.message}`;
+    }
     bar.hidden = true;
   }
 

@@ -7,11 +7,13 @@ import json
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, Template
 from markupsafe import Markup
 
 import tinygan
 from tinygan.formats.demo.describe import describe
+from tinygan.formats.demo.directions import attribute_directions
 from tinygan.runs.run import Run
 from tinygan.systems.draws import Draws
 
@@ -40,7 +42,9 @@ def page(run: Run, direction: str | None = None, half: bool = False) -> str:
     options: Any = run.options
     if isinstance(system, Draws):
         title, mode, name = "Pictures from noise", "draw", "G"
-        facts = {"noise": options.noise, "noise_size": options.noise_size}
+        facts: dict[str, Any] = {"noise": options.noise, "noise_size": options.noise_size}
+        found = attribute_directions(system, system.data.get("dataset", ""))
+        facts["directions"] = [[label, np.round(d, 4).tolist()] for label, d in found]
     else:
         title, mode = "Pictures translated", "translate"
         name = run.translating().directions[run.direction(direction)]
@@ -51,7 +55,7 @@ def page(run: Run, direction: str | None = None, half: bool = False) -> str:
     about = {"network": described, "half": half, "layers": _count(described), "mode": mode} | facts
     return _template().render(
         title=title,
-        what=f"A network of {count:,} weights, trained at {size} × {size} pixels.",
+        what=f"A network of {count:,} weights, trained at {size}\u00a0×\u00a0{size}\u00a0pixels.",
         mode=mode,
         size=size,
         sizes=sorted({*_SIZES, size}),

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import LARGEST_JACOBIAN, Evidence, Match
+from tinygan.gradcheck.diagnosis.evidence import LARGEST_JACOBIAN, Evidence, Guess
 from tinygan.gradcheck.diagnosis.table import FOR_WRONG_SHAPES, HYPOTHESES
 from tinygan.gradcheck.report import Cause
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
-
-CANNOT = (BackwardError, NotCheckable, np.linalg.LinAlgError, ValueError, IndexError, TypeError)
 
 
 def diagnose(numeric, dy, rng, checks, gradients) -> list[Cause]:
@@ -31,9 +29,11 @@ def diagnose(numeric, dy, rng, checks, gradients) -> list[Cause]:
     if wrong:
         try:
             evidence = Evidence(numeric, dy, rng)
-        except CANNOT:
+        except (BackwardError, NotCheckable):
             evidence = None
         for name in wrong if evidence else ():
+            if next(check.kinks for check in checks if check.name == name):
+                continue  # on a kink there is more than one right gradient
             size = numeric.subject.tensors[name].size
             if size * max(1, numeric.y.size) > LARGEST_JACOBIAN:
                 continue
@@ -69,28 +69,26 @@ def _plain(check, gradient):
     return None
 
 
-def _likeliest(evidence, name) -> Match | None:
-    matches: list[Match] = []
-    hypotheses = HYPOTHESES
-    found = evidence.given[0][name]
-    if found is not None and found.shape != evidence.subject.tensors[name].shape:
+def _likeliest(evidence, name) -> Guess | None:
+    """Return the simplest guess that explains the gradient, unless others are as simple."""
+    found, hypotheses = evidence.given[0][name], HYPOTHESES
+    if found is not None and found.shape != evidence.tensors[name].shape:
         hypotheses = FOR_WRONG_SHAPES
-    elif found is not None and evidence.close(evidence.analytic(name), evidence.right(name)):
+    elif found is not None and evidence.close(evidence.found(name), evidence.right(name)):
         return None  # on the part that is looked at it is right
+    best: list[Guess] = []
     with np.errstate(all="ignore"):
-        for least_rank, hypothesis in hypotheses:
-            if matches and min(match.rank for match in matches) < least_rank:
+        for least, hypothesis in hypotheses:
+            if best and best[0].rank < least:
                 continue  # it can give nothing simpler
-            if matches and matches[0].rank == 0:
-                break
             try:
-                matches += hypothesis(evidence, name)
-            except CANNOT:
+                for guess in hypothesis(evidence, name):
+                    if guess.predict is None or evidence.explains(name, guess.predict):
+                        best.append(guess)
+                        break
+            except Exception:  # on numbers that it was not made for, a hypothesis names nothing
                 continue
-    if not matches:
-        return None
-    simplest = min(match.rank for match in matches)
-    best = [match for match in matches if match.rank == simplest]
-    if len({match.kind for match in best}) > 1:
-        return None
-    return best[0]
+            best = [guess for guess in best if guess.rank == min(g.rank for g in best)]
+            if best and best[0].rank == 0:
+                break
+    return best[0] if len({guess.kind for guess in best}) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ def _content(
     ]
     samples = sample_files(run / "samples", 2)
     return {
-        "name": run.resolve().name,
+        "name": os.path.basename(os.path.realpath(run)),
         "state": state,
         "error": error,
         "written": time.strftime("%Y-%m-%d %H:%M:%S"),

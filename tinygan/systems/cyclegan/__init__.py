@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan.data import UnpairedPrefetcher, to_float
 from tinygan.data.fingerprint import sampled_checksum
+from tinygan.data.sheet import save_translation_sheet
 from tinygan.distributed.shared import own_count
 from tinygan.layer import Layer, Sequential
 from tinygan.machine.arrays import get_xp
@@ -20,9 +21,9 @@ from tinygan.summary import summarize
 from tinygan.systems.augmenting import augmentations
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
-from tinygan.systems.cyclegan.sheet import save_translation_sheet
-from tinygan.systems.system import Material, Panel
+from tinygan.systems.system import Material
 from tinygan.systems.translates import Translates
+from tinygan.systems.words import read_words
 
 __all__ = ["CycleGAN", "CycleGANOptions"]
 
@@ -31,6 +32,7 @@ _UNDECIDED = 300  # steps in which no verdict on the discriminators is passed
 _SCHEDULE_EPOCHS = 200  # of a run whose length is given in steps
 _ANSWERS = ("D_X_real", "D_X_fake", "D_Y_real", "D_Y_fake")
 _LOSSES = ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D", "L_D_X", "L_D_Y")
+_WORDS = read_words(Path(__file__).with_name("cyclegan.toml"))
 
 
 class CycleGAN(Translates):
@@ -44,93 +46,7 @@ class CycleGAN(Translates):
     metric_names = (*_LOSSES, "lr", *_ANSWERS)
     later_metrics = _ANSWERS
     labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
-    panels = (  # (a) to (e) as in Figures 9, 10 and 11
-        Panel(
-            "(a) Total loss of the generators",
-            {"L_G": "L_G"},
-            (
-                "The weighted sum of the three losses further below, of both generators. The cycle "
-                "and identity losses weigh most and fall steadily, so unlike a DCGAN's this curve "
-                "does go down while the training goes well; the adversarial part in it does not.",
-            ),
-        ),
-        Panel(
-            "(b) Losses of the discriminators",
-            {"L_D": "L_D", "L_D_X": "L_D_X", "L_D_Y": "L_D_Y"},
-            (
-                "Squared errors. A discriminator that answers ½ to everything has the loss ½, two "
-                "of them 1: the dashed line. Near zero: that D tells every patch apart, and G gets "
-                "little from it. At the line for long: it has stopped to judge.",
-            ),
-            {"both in doubt": 1.0},
-        ),
-        Panel(
-            "(c) Adversarial loss",
-            {"L_GAN": "L_GAN"},
-            (
-                "How far the generators are from passing for real; ½ if both discriminators are in "
-                "doubt, 2 if they are never fooled. It goes up and down with the opponent's skill "
-                "and need not fall.",
-            ),
-            {"both in doubt": 0.5},
-        ),
-        Panel(
-            "(d) Identity loss",
-            {"L_identity": "L_identity"},
-            (
-                "How much a generator changes a picture that already is of the domain it "
-                "translates into. It should fall. High with wrong colours: raise "
-                "--lambda-identity.",
-            ),
-        ),
-        Panel(
-            "(e) Cycle-consistency loss",
-            {"L_cyc": "L_cyc"},
-            (
-                "How far a picture that was translated there and back is from where it started. It "
-                "should fall and flatten. Very low with translations that look like their "
-                "originals: the generators have learnt to do nothing; lower --lambda-cycle.",
-            ),
-        ),
-        Panel(
-            "(f) What the discriminators answer",
-            {
-                "D_X(x)": "D_X_real",
-                "D_X(F(y))": "D_X_fake",
-                "D_Y(y)": "D_Y_real",
-                "D_Y(G(x))": "D_Y_fake",
-            },
-            (
-                "The mean answers, 1 for real and 0 for generated patches. The gap between real "
-                "and generated is how well a discriminator tells them apart; it should neither "
-                "close for long nor be complete.",
-            ),
-            {"in doubt": 0.5},
-            (0.0, 1.0),
-        ),
-    )
-    score_panel = Panel(
-        "Distance to the true translation",
-        {"translated": "score", "if left alone": "left_alone"},
-        (
-            "Of drawn pictures the true translation is known: this is the mean absolute difference "
-            "to it, of both directions, over pictures that are not trained on, at each checkpoint. "
-            "Above the second line the translation is worse than to do nothing. The checkpoint "
-            "with the lowest distance is kept, and --best uses it.",
-        ),
-    )
-    advice = {
-        "D is winning": (
-            "If it does not pass by itself within some epochs, try: a lower --lr; smaller "
-            "discriminators (--discriminator-layers 2, a lower --discriminator-width); "
-            "a larger --pool-size; more pictures, as D can learn few by heart."
-        ),
-        "D has lost": (
-            "Try: larger discriminators (--discriminator-layers 3, a higher "
-            "--discriminator-width); a higher --lambda-discriminator; and look at whether the two "
-            "folders are what you think they are."
-        ),
-    }
+    panels, score_panel, advice = _WORDS.panels, _WORDS.score_panel, _WORDS.advice
     domains: Domains
 
     def __init__(self, options: Any):

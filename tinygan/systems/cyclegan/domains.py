@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygan.data import DRAWN_SETS, DataError, ImageFolder, checksum
 from tinygan.data.drawing import DrawnImages
+from tinygan.data.sources import has_part
 from tinygan.errors import UserError
 from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.draws import FRESH, some
@@ -82,10 +83,11 @@ def _read(
 
 def _find(root: Path, names: Sequence[str]) -> Path:
     for name in names:
-        if (root / name).is_dir():
+        if has_part(root, name):
             return root / name
     raise DataError(
-        f"{root}: expected a folder with trainA/ and trainB/ in it, there is no {names[0]}; "
+        f"{root}: expected a folder, or an archive, with trainA/ and trainB/ in it, or .npz with "
+        f"arrays of these names; there is no {names[0]}; "
         "python -m tinygan.data split A_DIR B_DIR --out DIR makes such a folder from two "
         "folders of pictures"
     )

@@ -108,7 +108,8 @@ class CycleGANOptions(Options):
         Options,
         "data",
         help="a folder with trainA/ and trainB/ and, better, testA/ and testB/, of pictures of any "
-        "kinds and sizes ('python -m tinygan.data split' makes one from two folders)",
+        "kinds and sizes ('python -m tinygan.data split' makes one from two folders); or a .zip or "
+        ".tar of one, or an .npz with arrays of these names",
     )
     dataset: str | None = inherit(
         Options,

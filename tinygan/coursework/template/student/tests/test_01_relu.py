@@ -7,14 +7,20 @@ IMPLEMENTATION = "exercises/relu.py"
 X = np.array([[-2.0, -0.5, 3.0], [0.25, -1.0, 4.0]])
 
 
+def numbers(seed):
+    """Return other numbers for each student who is graded."""
+    return np.random.default_rng(seed).standard_normal((2, 3))
+
+
 @pytest.mark.points(1)
-def test_forward(impl, outputcheck):
+def test_forward(impl, outputcheck, seed):
     """ReLU: the output"""
-    y, _ = impl.relu(X.copy())
-    outputcheck(y, [[0, 0, 3], [0.25, 0, 4]])
+    for x in (X, numbers(seed)):
+        outputcheck(impl.relu(x.copy())[0], np.maximum(x, 0))
 
 
 @pytest.mark.points(2)
-def test_gradient(impl, gradcheck):
+def test_gradient(impl, gradcheck, seed):
     """ReLU: the gradient"""
-    gradcheck((impl.relu, impl.relu_backward), X, output=np.maximum(X, 0))
+    for x in (X, numbers(seed)):
+        gradcheck((impl.relu, impl.relu_backward), x, output=lambda x: np.maximum(x, 0))

@@ -20,16 +20,16 @@ def due(x, w, b, s, p):
 
 
 @pytest.mark.points(5)
-def test_forward(impl, outputcheck):
+def test_forward(impl, outputcheck, seed):
     """transposed convolution: the output"""
-    x, w, b, s, p = arguments(2, 1)
+    x, w, b, s, p = arguments(2, 1, seed=seed)
     y, _ = impl.conv_transpose2d(x.copy(), w.copy(), b.copy(), s, p)
     outputcheck(y, due(x, w, b, s, p))
 
 
 @pytest.mark.points(5)
-def test_gradient(impl, gradcheck):
+def test_gradient(impl, gradcheck, seed):
     """transposed convolution: the gradients of x, w and b"""
-    given = arguments(2, 1)
+    given = arguments(2, 1, seed=seed)
     pair = (impl.conv_transpose2d, impl.conv_transpose2d_backward)
-    gradcheck(pair, *given, output=due(*given))
+    gradcheck(pair, *given, output=due)

@@ -10,7 +10,7 @@ IMPLEMENTATION = "exercises/relu.py"
 def test_other_inputs(impl, gradcheck, outputcheck):
     """ReLU: images, and float32"""
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 2))
-    gradcheck((impl.relu, impl.relu_backward), x, output=np.maximum(x, 0))
+    gradcheck((impl.relu, impl.relu_backward), x, output=lambda x: np.maximum(x, 0))
     y, cache = impl.relu(x.astype(np.float32))
     outputcheck(y, np.maximum(x, 0), rtol=1e-5)
     dx = impl.relu_backward(np.ones_like(y), cache)

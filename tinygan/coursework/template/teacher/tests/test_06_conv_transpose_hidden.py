@@ -17,8 +17,12 @@ def test_adjoint(impl, outputcheck):
         w = rng.standard_normal((kernel, kernel, 3, 2))
         forward = convolve(x, w, (stride, stride), (padding, padding))
         y = rng.standard_normal(forward.shape)
-        back, _ = impl.conv_transpose2d(y, w, np.zeros(3), stride, padding)
+        back, _ = impl.conv_transpose2d(y.copy(), w.copy(), np.zeros(3), stride, padding)
         outputcheck((back * x).sum(), (forward * y).sum())
+
+
+def due(x, w, b, stride, padding):
+    return convolve_grad_input(x, w, (1, 1), (1, 1), (4, 3)) + b
 
 
 @pytest.mark.points(2, visibility="after_published")
@@ -27,5 +31,4 @@ def test_other_gradients(impl, gradcheck):
     rng = np.random.default_rng(1)
     x, w, b = rng.standard_normal((1, 4, 3, 3)), rng.standard_normal((3, 3, 3, 3)), np.ones(3)
     pair = (impl.conv_transpose2d, impl.conv_transpose2d_backward)
-    due = convolve_grad_input(x, w, (1, 1), (1, 1), (4, 3)) + b
     gradcheck(pair, x, w, b, 1, 1, output=due)

@@ -1,0 +1,102 @@
+"""A cause is named only where the evidence singles it out: on implementations by other hands."""
+
+import os
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+from mutants.specimen import Specimen
+from specimens import RIGHT, WRONG
+from specimens.measure import judge
+from specimens.third import THIRD
+
+from tinygan import check_gradients
+from tinygan.gradcheck import CAUSES, diagnosis
+from tinygan.gradcheck.diagnosis.evidence import Guess
+
+LONG = os.environ.get("TINYGAN_LONG") == "1"
+
+
+def sample(specimens, count):
+    """Return a seeded choice; all of them in the long run."""
+    return specimens if LONG else random.Random(13).sample(specimens, count)
+
+
+@pytest.mark.parametrize("specimens", [WRONG + RIGHT, THIRD], ids=["second set", "third set"])
+def test_no_wrong_one_is_missed_no_right_one_accused_and_few_causes_are_wrong(specimens):
+    chosen = sample(specimens, 30)
+    verdicts = Counter(judge(specimen)[0] for specimen in chosen)
+    assert not verdicts["missed"]
+    assert not verdicts["accused"]
+    wrong = sum(1 for specimen in chosen if specimen.cause)
+    assert verdicts["right"] >= 0.8 * wrong
+    assert verdicts["wrong"] <= 0.02 * len(specimens)
+
+
+def double(x):
+    return 2 * x, None
+
+
+def guesses(monkeypatch, *found):
+    """Check a gradient with these hypotheses alone; each yields one guess."""
+    table = [(guess.rank, lambda evidence, name, g=guess: iter([g])) for guess in found]
+    monkeypatch.setattr(diagnosis, "HYPOTHESES", table)
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    return check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
+
+
+def test_the_simplest_guess_that_explains_is_named(monkeypatch):
+    (cause,) = guesses(
+        monkeypatch,
+        Guess("missing term", "predicts the right gradient", 0, lambda dy: 2 * dy),
+        Guess("wrong axis", "predicts another one", 0, lambda dy: 4 * dy),
+        Guess("extra term", "explains", 1, lambda dy: 3 * dy),
+        Guess("transposed", "explains too, but is less simple", 2, lambda dy: 3 * dy),
+    )
+    assert (cause.kind, cause.tensor, cause.text) == ("extra term", "x", "explains")
+
+
+def test_two_kinds_that_explain_equally_well_are_not_named(monkeypatch):
+    explains = [Guess(k, "explains", 1, lambda dy: 3 * dy) for k in ("extra term", "transposed")]
+    assert guesses(monkeypatch, *explains) == []
+    assert len(guesses(monkeypatch, explains[0], explains[0])) == 1
+
+
+def test_a_hypothesis_that_fails_names_nothing_and_stops_nothing(monkeypatch):
+    def fails(dy):
+        raise ZeroDivisionError
+
+    kinds = [
+        c.kind
+        for c in guesses(
+            monkeypatch,
+            Guess("transposed", "fails", 1, fails),
+            Guess("extra term", "explains", 1, lambda dy: 3 * dy),
+        )
+    ]
+    assert kinds == ["extra term"]
+
+
+def test_every_cause_that_can_be_named_is_one_of_the_list():
+    for specimen in sample([s for s in THIRD if s.cause], 15):
+        assert {cause.kind for cause in specimen.check(1).causes} <= set(CAUSES)
+
+
+@pytest.mark.parametrize(
+    ("backward", "kind"),
+    [
+        (lambda dy, x: dy * np.where(x == 0, 2, x > 0), ""),  # only wrong on the kinks
+        (lambda dy, x: dy * (x > 0.3), "wrong mask"),
+        (lambda dy, x: dy // 1, "integer arithmetic"),
+    ],
+)
+def test_on_a_kink_nothing_is_named(backward, kind):
+    x = np.random.default_rng(0).standard_normal((4, 5))
+    x[0, :2] = 0 if not kind else 1
+    specimen = Specimen(
+        "relu", lambda: (lambda x: (np.maximum(x, 0), x), backward), lambda rng: (x,)
+    )
+    report = specimen.check(0)
+    assert not report.ok
+    assert (report.cause.kind if report.cause else "") == kind

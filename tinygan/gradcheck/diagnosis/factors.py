@@ -1,0 +1,320 @@
+r"""Slopes: what the analytic Jacobian A is times the numeric one J, row by row, column by column.
+
+Where A = J diag(c), c belongs to the outputs: dy went through a wrong factor or mask.  Where
+A = diag(c) J, it belongs to the elements.  c is then one number, a mask, or a factor of the usual
+ones: x, y, 1 − y, σ(x), another tensor.  Where no c fits, the two terms of a product are tried.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess
+from tinygan.gradcheck.diagnosis.scale import factor_in_words
+
+
+def constant_factor(evidence: Evidence, name):
+    """Analytic = c · numeric, with one c for all elements and all dy."""
+    f, r = (
+        np.concatenate([a.ravel() for a in g]) for g in (evidence.found(name), evidence.right(name))
+    )
+    c = float(f @ r) / (float(r @ r) or 1.0)
+    if c and np.isfinite(c) and abs(c - 1) > 1e-6:
+        off, size = np.abs(f - c * r), np.abs(c * r)
+        each = size > 1e-11 * size.max()  # small elements tell as much as large ones
+        near = (off[each] <= max(1e-3, evidence.tolerance) * size[each]).all()
+        if near and off.max() <= evidence.tolerance * size.max():
+            yield Guess("constant factor", factor_in_words(evidence, name, c), 1)
+
+
+def wrong_factor(evidence: Evidence, name):
+    """A mask, a slope or a factor that is wrong, of dy or of the gradient."""
+    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
+    if found is None or found.shape != right.shape or not np.any(right):
+        return
+    for axis, shape in ((0, evidence.y.shape), (1, evidence.tensors[name].shape)):
+        profile = _profile(right, found, axis, evidence.tolerance)
+        if profile is not None:
+            yield from _named(evidence, name, axis, shape, *profile)
+
+
+def _profile(right, found, axis, tolerance):
+    """Return c with A = J · c along `axis`, where J is not zero, and where A is but J is not."""
+    size = np.abs(right).max()
+    square = (right * right).sum(axis)
+    there = square > (1e-6 * size) ** 2
+    c = np.where(there, (right * found).sum(axis) / np.where(there, square, 1), 0.0)
+    rest = np.abs(found - right * (c if axis == 0 else c[:, None]))
+    extra = ~there & (np.abs(found).max(axis) > 1e-6 * size)
+    far = rest.max(axis)[there] > 10 * tolerance * max(size, np.abs(found).max())
+    far &= rest.max(axis)[there] > 10 * tolerance * np.abs(found).max(axis)[there]
+    return None if far.any() else (c, there, extra)
+
+
+def _named(evidence, name, axis, shape, c, there, extra):
+    right, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
+    slopes, used = (np.abs(m).max(axis) * np.sign(m.sum(axis)) for m in (right, found))
+    bad = there & (np.abs(c - 1) > 1e-5)
+    part = bad.sum() < there.sum() or extra.any() or _few(slopes, shape) is not None
+    whose = "outputs" if axis == 0 else "elements"
+    if not (bad.any() or extra.any()) or (len(c) < 4 and (evidence.y.size > 1)):
+        return
+    if part:
+        yield from _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose)
+    else:
+        yield from _whole(evidence, name, axis, shape, c, bad, used)
+    if part and bad.sum() >= 4 and not extra.any():
+        yield from _whole(evidence, name, axis, shape, c, bad, used, 3)
+
+
+def _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose):
+    """Right for some, wrong for others: a mask, a branch, or a term that only some have."""
+    size, few, wrong = np.abs(slopes).max(), _few(slopes, shape), bad | extra
+    at, top = np.round(used / size, 4), np.round(slopes.max() / size, 4)
+    other_level = few is not None and (at == few).any(0)[wrong].all()
+    branch = few is None and bad.any() and not extra.any() and (at[bad] == top).all()
+    values = np.unique(np.round(c[bad], 4))
+    if extra.any() or other_level or (branch and _whose_branch(evidence, name, bad, shape)):
+        if extra.any() and not bad.any() and evidence.forward_is_linear(evidence.input_name):
+            return
+        if not extra.any() and not np.any(c[bad]) and not _scattered(bad.reshape(shape)):
+            yield Guess("missing term", f"some {whose} are left out", 3)
+            return
+        text = "the slopes are the right numbers at wrong places: the mask is not that of x"
+        if few is not None and np.ptp(used) < 1e-4 * size:
+            text = f"the same slope {used[0]:.4g} is used everywhere: no mask is applied"
+        elif wrong.all():
+            text = "the mask is inverted"
+        yield Guess("wrong mask", text, 2)
+    elif len(values) == 1 and not values[0]:
+        text = f"right for some {whose}, 0 for the others: theirs is forgotten"
+        yield Guess("missing term", text, 3)
+    elif len(values) == 1 and bad.sum() >= 2:
+        text = f"right for some {whose}, {values[0]:.4g} times the right one for the others"
+        yield Guess("constant factor", text, 2)
+
+
+def _few(slopes, shape):
+    """Return the levels of piecewise linear functions' slopes, as ``(levels, elements)``, or None.
+
+    Each channel, along the last axis, may have its own two or three.
+    """
+    rounded = np.round(slopes / np.abs(slopes).max(), 4)
+    for channels in (1, *shape[-1:]):
+        table = rounded.reshape(-1, channels)
+        levels = [np.unique(column) for column in table.T]
+        if 2 <= max(map(len, levels)) <= min(3, len(table) - 2):
+            padded = np.array([np.pad(found, (0, 3 - len(found)), "edge") for found in levels])
+            return np.tile(padded.T, (1, len(table)))
+    return None
+
+
+def _whose_branch(evidence, name, bad, shape):
+    """Whether the wrong ones are those on one side of zero of the tensor."""
+    x = evidence.tensors[name]
+    return x.shape == shape and any(np.array_equal(bad, s) for s in (x.ravel() < 0, x.ravel() > 0))
+
+
+def _scattered(mask):
+    """Whether it is no block: some but not all of every axis' slices that have any."""
+    for axis in range(mask.ndim):
+        counts = mask.sum(axis=tuple(i for i in range(mask.ndim) if i != axis))
+        if np.isin(counts, (0, mask.size // mask.shape[axis])).all():
+            return False
+    return True
+
+
+def _whole(evidence, name, axis, shape, c, bad, used, rank=2):
+    """Say which of the usual factors c is, or 1/c."""
+    names = library(evidence, name, shape)
+    constant = np.ptp(used[bad]) <= 1e-5 * np.abs(used).max()
+    with np.errstate(all="ignore"):
+        for label, values in names.items():
+            v = np.broadcast_to(values, shape).ravel()[bad]
+            if np.ptp(v) == 0 or not np.isfinite(v).all():
+                continue
+            if _equal(c[bad] * v, 1, evidence.tolerance):
+                yield Guess("missing term", f"the factor {label} is missing", rank)
+            elif _equal(c[bad] / v, 1, evidence.tolerance):
+                reciprocal = {f"{n}(1 − {n})" for n in evidence.tensors} | {f"y/{name}"}
+                if label in reciprocal or (constant and label in evidence.tensors):
+                    yield Guess("missing term", f"the factor 1/({label}) is missing", rank)
+                else:
+                    yield Guess("extra term", f"there is a factor {label} too many", rank)
+
+
+def library(evidence, name, shape):
+    """Return the factors that are often forgotten, as arrays that broadcast to `shape`."""
+    tensors, y = evidence.tensors, evidence.y
+    values = dict(tensors) | {
+        n: v for n, v in evidence.subject.extras.items() if v.dtype.kind == "f"
+    }
+    values |= {"y": y} if y.size > 1 else {}
+    found: dict[str, np.ndarray] = {}
+    quotients = {}
+    for n, v in values.items():
+        if not _fits(v, shape):
+            continue
+        s = 0.5 * (np.tanh(v / 2) + 1)
+        found |= {n: v, f"{n}²": v * v, f"(1 − {n})": 1 - v, f"{n}(1 − {n})": v * (1 - v)}
+        found |= {f"(1 − {n}²)": 1 - v * v, f"(1 + {n})": 1 + v}
+        found |= {f"σ({n})": s, f"(1 − σ({n}))": 1 - s, f"σ'({n})": s * (1 - s)}
+        found[f"tanh'({n})"] = 1 - np.tanh(v) ** 2
+        if v.ndim and v.shape[-1] % 2 == 0 and n == name:
+            found["the other half"] = np.roll(v, v.shape[-1] // 2, -1)
+        if n != "y" and y.size > 1 and _fits(y, shape) and np.all(v):
+            quotients[f"y/{n}"] = y / v
+    return found | quotients
+
+
+def _fits(value, shape):
+    try:
+        return np.broadcast_shapes(value.shape, shape) == tuple(shape)
+    except ValueError:
+        return False
+
+
+def _equal(a, b, tolerance):
+    return bool(np.abs(a - b).max(initial=0) <= 10 * tolerance * np.max(np.abs(b)))
+
+
+def one_of_two_terms(evidence: Evidence, name):
+    """Right = p + q with p well known, and one of the two is missing, or off by a factor."""
+    found, right = evidence.found(name), evidence.right(name)
+    for label, p in _terms(evidence, name).items():
+        basis = np.stack(
+            [np.concatenate([g.ravel() for g in part])
+             for part in (p, [r - v for r, v in zip(right, p, strict=True)])], axis=1)  # fmt: skip
+        size = np.abs(basis).max(axis=0)
+        if not size.min() > 1e-4 * size.max():
+            continue
+        target = np.concatenate([g.ravel() for g in found])
+        got, _, rank, _ = np.linalg.lstsq(basis / size, target, rcond=1e-6)
+        got /= size
+        rest = np.abs(basis @ got - target).max()
+        if rank < 2 or rest > evidence.tolerance * np.abs(target).max():
+            yield from _factor_of_second(evidence, name, label, p[0])
+            continue
+        gone, kept = np.abs(got) < 1e-5, np.abs(got - 1) < 1e-4
+        if gone.any() and kept.any():
+            text = f"only the term {label} arrives" if gone[1] else f"the term {label} is missing"
+            yield Guess("missing term", text, 2)
+        elif kept[1] and abs(got[0] - 2) < 1e-4 and label.startswith("dy"):
+            yield Guess("extra term", f"{label} is added once too often", 2)
+        elif kept.any():
+            k, which = (got[0], label) if kept[1] else (got[1], f"that stands beside {label}")
+            yield Guess("constant factor", f"the term {which} is {k:.4g} times too large", 3)
+
+
+def _factor_of_second(evidence, name, label, p):
+    """The term beside p lacks one of the usual factors."""
+    found, right = evidence.found(name)[0] - p, evidence.right(name)[0] - p
+    for factor, v in library(evidence, name, p.shape).items() if evidence.linear else ():
+        if np.size(v) > 3 and np.ptp(v) and _equal(found * v, right, evidence.tolerance):
+            yield Guess("missing term", f"beside {label} the factor {factor} is missing", 3)
+
+
+def _terms(evidence, name):
+    """Return known parts of gradients, for every dy: dy itself, and y/v of every factor v of y."""
+    x, y, dys = evidence.tensors[name], evidence.y, evidence.dys
+    if y.shape != x.shape:
+        return {}
+    slopes = np.diag(evidence.jacobian(name))
+    terms = {} if np.any(np.abs(slopes - 1) < 1e-4) else {"dy, as of a skip connection,": dys}
+    if np.all(x):
+        terms["(y/x)·dy"] = [dy * y / x for dy in dys]
+    terms["y·dy"] = [dy * y for dy in dys]
+    terms["the mean of dy"] = [np.full(dy.shape, dy.mean()) for dy in dys]
+    for n, v in evidence.tensors.items():
+        if n != name and v.shape == x.shape:
+            terms[f"{n}·dy"] = [dy * v for dy in dys]
+    return terms
+
+
+def sum_of_terms(evidence: Evidence, name):
+    """The derivative of one number as a sum of simple functions of x, y and t, term by term."""
+    right, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
+    if found is None or found.shape != right.shape:
+        return
+    if right.shape[1] == 1:
+        right, found = right[:, 0], found[:, 0]
+    elif right.shape[0] == right.shape[1]:
+        if any(
+            np.abs(m - np.diag(np.diag(m))).max() > 1e-6 * np.abs(right).max()
+            for m in (right, found)
+        ):
+            return
+        right, found = np.diag(right), np.diag(found)
+    else:
+        return
+    terms, tolerance = _simple(evidence, name), evidence.tolerance
+    fit = _fit(right, terms, tolerance)
+    if fit is None:
+        return
+    names, coefficients = fit
+    for old, new in (("y", "x"), ("x", "y"), ("σ(x)", "x"), ("x", "σ(x)")):
+        renamed = [n.replace(old, new) for n in names]
+        if renamed != list(names) and all(n in terms for n in renamed):
+            predicted = sum(c * terms[n] for c, n in zip(coefficients, renamed, strict=True))
+            if _equal(predicted, found, tolerance):
+                text = f"the derivative is taken at {new} where it should be at {old}"
+                yield Guess("wrong tensor", text, 2)
+    basis = np.stack([terms[n] for n in names], axis=1)
+    got, *_ = np.linalg.lstsq(basis, found, rcond=None)
+    if len(names) < 2 or not _equal(basis @ got, found, tolerance):
+        return
+    ratio = got / coefficients
+    ok = np.abs(ratio - 1) < 1e-3
+    wrong = [n for n, fine in zip(names, ok, strict=True) if not fine]
+    if ok.any() and wrong and (np.abs(ratio[~ok]) < 1e-6).all():
+        yield Guess("missing term", f"missing: {', '.join(wrong)}", 2)
+    elif ok.any() and wrong:
+        text = f"the term {wrong[0]} is {ratio[~ok][0]:.3g} times too large"
+        yield Guess("constant factor", text, 3)
+
+
+def constant_in_part(evidence: Evidence, name):
+    """Of a loss: a number that only some elements have, as −1 at the label, is missing or twice."""
+    right, found = evidence.right(name)[0].ravel(), evidence.found(name)[0].ravel()
+    rest = right - found
+    bad = np.abs(rest) > 1e-5 * np.abs(right).max()
+    if evidence.y.size > 1 or not 2 <= bad.sum() <= 0.7 * rest.size:
+        return
+    if np.ptp(rest[bad]) > 1e-5 * np.abs(rest).max():
+        return
+    small = np.abs(found[bad]).min() < 0.5 * np.abs(rest[bad]).max()
+    if ((found[bad] * right[bad] < 0).all() and small) or not np.any(found[bad]):
+        yield Guess("missing term", "a number is not subtracted where it is due, as at a label", 3)
+    elif (found[bad] / right[bad] > 1).all():
+        yield Guess("extra term", "a number is subtracted twice, as at a label", 3)
+
+
+def _simple(evidence, name):
+    """Return what derivatives of one number are often made of, by name."""
+    x, y = evidence.tensors[name].ravel(), evidence.y
+    values = {"x": x} | ({"y": y.ravel()} if y.size == x.size > 1 else {})
+    others = {n: v for n, v in {**evidence.tensors, **evidence.subject.extras}.items() if n != name}
+    other = [np.asarray(v, np.float64).ravel() for v in others.values() if v.size in (x.size, 1)]
+    values |= {"t": other[0] + 0 * x} if other else {}
+    t, s, h = values.get("t", 0 * x), 0.5 * (np.tanh(x / 2) + 1), np.tanh(x)
+    terms = {"1": np.ones_like(x), **values, **{f"{a}²": v * v for a, v in values.items()}}
+    terms |= {f"{a}·{b}": values[a] * values[b] for a, b in combinations(values, 2)}
+    terms |= {"σ(x)": s, "σ(x)²": s**2, "x·σ(x)": x * s, "x·σ'(x)": x * s * (1 - s)}
+    with np.errstate(all="ignore"):
+        terms |= {"1/x": 1 / x, "1/(1−x)": 1 / (1 - x), "exp(x)": np.exp(x), "tanh(x)": h}
+        terms |= {"t/x": t / x, "(1−t)/(1−x)": (1 - t) / (1 - x), "t/(1−x)": t / (1 - x)}
+        terms |= {"exp(−x)": np.exp(-x), "sign(x−t)": np.sign(x - t), "tanh(x)²": h * h}
+    return {n: v for n, v in terms.items() if np.isfinite(v).all() and np.any(v)}
+
+
+def _fit(right, terms, tolerance):
+    """Return the fewest terms that add up to `right` exactly, with their coefficients."""
+    for count in (1, 2):
+        for names in combinations(terms, count):
+            basis = np.stack([terms[n] for n in names], axis=1)
+            got, *_ = np.linalg.lstsq(basis, right, rcond=None)
+            if np.abs(basis @ got - right).max() <= tolerance * np.abs(right).max() and got.all():
+                return names, got
+    return None

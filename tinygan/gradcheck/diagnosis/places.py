@@ -1,0 +1,222 @@
+"""Right numbers in wrong places: dy, the gradient or another tensor transposed, flipped, shifted.
+
+Each function here yields what is often done wrongly to an array; the same list serves the upstream
+gradient before it is used and the gradient that comes out.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations, product
+
+import numpy as np
+
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
+from tinygan.gradcheck.numeric import Numeric
+
+ADD_UP = "a loop assigns (=) where it should add up (+=)"
+
+
+def _long(shape):
+    return [i for i, n in enumerate(shape) if n > 1]
+
+
+def dy_changed(evidence: Evidence, name):
+    """The gradient for a dy that was flipped, transposed, summed or partly left out."""
+    if evidence.is_loss or not evidence.y.ndim:
+        return
+    for kind, text, rank, change in (*_parts(evidence.y.shape), *_orders(evidence.y.shape)):
+        yield Guess(kind, text, rank, lambda dy, f=change: evidence.pull(name, f(dy)))
+
+
+def _parts(shape):
+    """Yield changes of dy that leave a part of it out, or mix its parts."""
+    axes = _long(shape)
+    for chosen in subsets(axes):
+        if len(chosen) <= 2 or len(chosen) == min(3, len(axes)):
+            text = f"only the last part of dy along axes {chosen} arrives: {ADD_UP}"
+            yield "assigned", text, 1, lambda dy, c=chosen: _only(dy, c, -1)
+    for a in axes:
+        text = f"only the first part of dy along axis {a} is used"
+        yield "missing term", text, 1, lambda dy, a=a: _only(dy, (a,), 0)
+        for end, place in ((0, "first"), (-1, "last")):
+            text = f"the {place} part of dy along axis {a} is left out: a loop begins too late or "
+            text += "ends too early"
+            yield "missing term", text, 1, lambda dy, a=a, e=end: dy - _only(dy, (a,), e)
+    for chosen, (what, f) in product(subsets(axes), (("summed", np.sum), ("averaged", np.mean))):
+        text = f"dy is {what} over axes {chosen} before it is used"
+        yield "wrong axis", text, 2, lambda dy, c=chosen, f=f: f(dy, c, keepdims=True) + 0 * dy
+    yield "upstream ignored", "the gradient is that of dy = 1", 0, np.ones_like
+    yield "extra term", "the gradient is multiplied by dy twice", 2, np.square
+    yield "wrong mask", "only the positive part of dy arrives", 2, lambda dy: dy * (dy > 0)
+    yield "wrong mask", "the sign of dy is lost: |dy| arrives", 2, np.abs
+
+
+def _orders(shape):
+    """Yield changes of dy that put its numbers elsewhere."""
+    axes = _long(shape)
+    for i, j in combinations(axes, 2):
+        if shape[i] == shape[j]:
+            text = f"dy is read with axes {i} and {j} exchanged"
+            yield "transposed", text, 2, lambda dy, i=i, j=j: dy.swapaxes(i, j)
+    for chosen in subsets(axes):
+        kind = "flipped kernel" if len(shape) == 4 and chosen == (1, 2) else "transposed"
+        text = f"dy is read in reverse along axes {chosen}"
+        yield kind, text, 2, lambda dy, c=chosen: np.flip(dy, c)
+    space = axes[1:3] if len(shape) > 2 else []
+    for by in product((0, -1, 1, -2, 2), repeat=len(space)):
+        for move in (_shift, np.roll) if any(by) else ():
+            text = f"dy is read {by} pixels off"
+            yield "stride or padding", text, 2, lambda dy, b=by, f=move: f(dy, b, space)
+
+
+def _only(dy, axes, index):
+    kept = np.zeros_like(dy)
+    where = tuple(index if a in axes else slice(None) for a in range(dy.ndim))
+    kept[where] = dy[where]
+    return kept
+
+
+def _shift(a, by, axes):
+    """Return `a` moved by so many pixels, zeros where nothing comes from."""
+    out = np.roll(a, by, axes)
+    for k, axis in zip(by, axes, strict=True):
+        gone = slice(0, k) if k > 0 else slice(a.shape[axis] + k, None)
+        out[(slice(None),) * axis + (gone if k else slice(0, 0),)] = 0
+    return out
+
+
+def gradient_reordered(evidence: Evidence, name):
+    """The gradient transposed, reshaped, reversed, with its halves exchanged, or another's."""
+    right = evidence.tensors[name]
+    shape, of = right.shape, f"the gradient of {name}"
+
+    def guess(kind, text, change):
+        return Guess(kind, text, 1, lambda dy: change(evidence.pull(name, dy)))
+
+    for order in list(permutations(range(len(shape))))[1:]:
+        back, permuted = np.argsort(order), [shape[i] for i in order]
+        if permuted == list(shape):
+            yield guess("transposed", f"{of} is transposed: axes {order}",
+                        lambda g, o=order: g.transpose(o))  # fmt: skip
+        yield guess("transposed", f"{of} is transposed before a reshape: axes {order}",
+                    lambda g, o=order: g.transpose(o).reshape(shape))  # fmt: skip
+        yield guess("transposed", f"{of} is reshaped where it should be transposed: axes {order}",
+                    lambda g, p=permuted, b=back: g.reshape(p).transpose(b))  # fmt: skip
+    for axes in subsets(_long(shape)):
+        kind = "flipped kernel" if len(shape) == 4 else "transposed"
+        yield guess(kind, f"{of} is flipped along axes {axes}", lambda g, a=axes: np.flip(g, a))
+    for axis, n in enumerate(shape):
+        if n % 2 == 0 and n > 2:
+            yield guess("transposed", f"the two halves of {of} along axis {axis} are exchanged",
+                        lambda g, n=n, a=axis: np.roll(g, n // 2, a))  # fmt: skip
+    for other, value in evidence.tensors.items():
+        if other != name and value.shape == shape:
+            both = evidence.explains(other, lambda dy: evidence.pull(name, dy))
+            text = f"this is the gradient of {other}{': are the two exchanged?' * both}"
+            yield Guess("wrong tensor", text, 2 - both, lambda dy, o=other: evidence.pull(o, dy))
+
+
+def wrong_shape(evidence: Evidence, name):
+    """A gradient of another shape: transposed, or the right numbers reshaped."""
+    found, right = evidence.found(name), evidence.right(name)
+    shape, seen = right[0].shape, found[0].shape
+    for order in permutations(range(len(seen))):
+        turned = [g.transpose(order) for g in found]
+        if turned[0].shape == shape and evidence.close(turned, right):
+            text = f"the gradient of {name} is transposed: shape {seen} for {shape}"
+            yield Guess("transposed", text, 0)
+    text = f"the gradient of {name} has shape {seen}, expected {shape}"
+    if found[0].size == right[0].size and evidence.close([g.reshape(shape) for g in found], right):
+        yield Guess("wrong shape", f"right numbers, but of shape {seen}: reshape to {shape}", 1)
+    yield Guess("wrong shape", text, 9)
+
+
+def moved(evidence: Evidence, name):
+    """The gradient of an image moved by a pixel or two, its border lost or anything."""
+    right, found = evidence.right(name), evidence.found(name)
+    shape = right[0].shape
+    pairs = ((1, 2), (2, 3), (0, 1)) if len(shape) == 4 else ((1,), (0,))
+    for axes in pairs if len(shape) > 2 else ():
+        for by in product((0, -1, 1, -2, 2), repeat=len(axes)):
+            inside = np.ones(shape)
+            inside = _shift(inside, by, axes) > 0
+            a, b, c = ([g[inside] for g in gs] for gs in
+                       (found, [np.roll(r, by, axes) for r in right], right))  # fmt: skip
+            enough = any(by) and a[0].size >= max(6, right[0].size // 5)
+            if enough and evidence.close(a, b) and not evidence.close(a, c):
+                text = f"the gradient of {name} is shifted by {by} pixels: the padding is cut off "
+                yield Guess("stride or padding", text + "(or counted) wrongly", 2)
+
+
+def map_for_its_transpose(evidence: Evidence, name):
+    """A square linear map applied itself where its transpose was due."""
+    jacobian, shape = evidence.jacobian(name), evidence.tensors[name].shape
+    if jacobian.shape[0] == jacobian.shape[1]:
+        text = "dy is multiplied by the forward map instead of by its transpose"
+        yield Guess("transposed", text, 2, lambda dy: (jacobian.T @ dy.ravel()).reshape(shape))
+
+
+def sorted_alike(evidence: Evidence, name):
+    """The right numbers in other places, though the forward pass is linear: no mask chose them."""
+    right, found = evidence.right(name), evidence.found(name)
+    ordered = [[np.sort(a.ravel()) for a in arrays] for arrays in (right, found)]
+    if right[0].size >= 4 and evidence.close(*ordered) and evidence.forward_is_linear(name):
+        text = f"the gradient of {name} holds the right numbers in another order of axes"
+        yield Guess("transposed", text, 3)
+
+
+def tensor_replaced(evidence: Evidence, name):
+    """The right gradient of a forward pass one of whose tensors was another one."""
+    v = [evidence.rng.standard_normal(evidence.tensors[name].shape) for _ in range(3)]
+    found = [[float((g * d).sum()) for d in v] for g in evidence.found(name)]
+    for other, value in evidence.tensors.items():
+        for changed, kind, text, rank in _replacements(evidence, name, other, value):
+            if _slopes_agree(evidence, {**evidence.tensors, other: changed}, name, v, found):
+                yield Guess(kind, text, rank)
+                break
+
+
+def _replacements(evidence, name, other, value):
+    """Yield ``(value, kind, sentence, rank)`` of what may have stood in the tensor's place."""
+    rivals = {n: t for n, t in evidence.tensors.items() if n != other}
+    for rival, values in (rivals | {"y": evidence.y}).items():
+        if values.shape == value.shape:
+            text = f"{rival} is used where {other} is due"
+            yield values, "wrong tensor", text, 2
+            if value.ndim > 1 and value.shape[-1] == value.shape[-2]:
+                yield values.swapaxes(-1, -2), "wrong tensor", text, 2
+    if other == name:
+        return
+    if evidence.forward_is_linear(other):
+        yield np.ones_like(value), "missing term", f"{other} is left out, as if it were 1", 2
+        yield np.zeros_like(value), "missing term", f"the term of {other} is left out", 2
+    for i, j in combinations(_long(value.shape), 2):
+        if value.shape[i] == value.shape[j]:
+            text = f"backward uses {other} with axes {i} and {j} exchanged"
+            yield value.swapaxes(i, j), "transposed", text, 2
+    order = (lambda a: (a not in ((0, 1), (2, 3), (1, 2)), len(a))) if value.ndim == 4 else len
+    for axes in sorted(subsets(_long(value.shape)), key=order) if value.ndim > 1 else ():
+        kind = "flipped kernel" if value.ndim > 2 else "transposed"
+        yield np.flip(value, axes), kind, f"backward uses {other} flipped along axes {axes}", 2
+
+
+def _slopes_agree(evidence, tensors, name, directions, found):
+    """Whether ⟨g, v⟩ is the slope along every v of the forward pass at other `tensors`."""
+    other = evidence.subject.with_tensors(tensors)
+    try:
+        numeric = Numeric(other, other.call().y)
+    except ValueError:
+        return False
+    if numeric.y.shape != evidence.y.shape or not np.isfinite(numeric.y).all():
+        return False
+    size = max(np.linalg.norm(g) for g in evidence.found(name))
+    differs = False
+    for d, v in enumerate(directions):
+        there = numeric.along(name, v).value
+        here = evidence.numeric.along(name, v).value
+        for k, dy in enumerate(evidence.dys):
+            slope = float((there * dy).sum())
+            if not abs(slope - found[k][d]) <= 10 * evidence.tolerance * size:
+                return False
+            differs |= bool(abs(slope - float((here * dy).sum())) > 1e-3 * size)
+    return differs

@@ -1,0 +1,99 @@
+"""Sums: over which axes, of what, and which contributions of dy arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
+from tinygan.gradcheck.diagnosis.places import ADD_UP
+
+
+def summed_wrongly(evidence: Evidence, name):
+    """A parameter's gradient: the right summand over other axes, or another one."""
+    y, dys, shape = evidence.y, evidence.dys, evidence.tensors[name].shape
+    if evidence.is_loss or not y.ndim or np.prod(shape) >= y.size:
+        return
+    right, found, jacobian = evidence.right(name), evidence.found(name), evidence.jacobian(name)
+    if ((np.abs(jacobian) > 1e-9 * np.abs(jacobian).max()).sum(axis=0) > 1).any():
+        return
+    # each output sees one element only: what is summed is dy times that slope
+    slope = jacobian.sum(axis=0).reshape(y.shape)
+    summands = {"dy": dys, f"dy·∂y/∂{name}": [dy * slope for dy in dys]}
+    choices = list(subsets(range(y.ndim)))
+
+    def holds(totals, others):
+        fitted = [_as(t, o.shape) for t, o in zip(totals, others, strict=True)]
+        return all(f is not None for f in fitted) and evidence.close(fitted, others)
+
+    plain = np.abs(slope - 1).max() < 1e-6
+    label = "dy" if plain else f"dy·∂y/∂{name}"
+    correct = [a for a in choices if holds([s.sum(a) for s in summands[label]], right)]
+    for axes in correct[:1]:
+        for other in (a for a in choices if a != axes):
+            for what, f in (("summed", np.sum), ("averaged", np.mean)):
+                totals = [f(s, axis=other) for s in summands[label]]
+                if holds(totals, found) or holds([t.T for t in totals], found):
+                    text = f"{label} is {what} over axes {other}; sum over axes {axes}"
+                    yield Guess("wrong axis", text, 1)
+        masked = len(np.unique(np.round(slope, 6))) <= 2
+        if not plain and holds([dy.sum(axes) for dy in dys], found):
+            kind = "wrong mask" if masked else "missing term"
+            yield Guess(kind, f"dy is summed instead of {label}", 1)
+        for n, v in {**evidence.tensors, "y": y}.items():
+            if v.shape == y.shape and holds([(dy * v).sum(axes) for dy in dys], found):
+                same = np.abs((slope - v)[slope != 0]).max(initial=0) < 1e-6
+                kind = "wrong mask" if same else "wrong tensor"
+                yield Guess(kind, f"dy·{n} is summed instead of {label}", 1)
+        unsummed = found[0].shape != shape and found[0].size > np.prod(shape)
+        if unsummed and evidence.close([f.sum(axes).reshape(shape) if f.shape == y.shape else
+                                        f for f in found], right):  # fmt: skip
+            yield Guess("wrong shape", f"the gradient is not summed over axes {axes}", 0)
+
+
+def _as(total, shape):
+    """Return `total` in this shape: as it is, reshaped or broadcast."""
+    if total.size == np.prod(shape):
+        return total.reshape(shape)
+    try:
+        return np.broadcast_to(total, shape)
+    except ValueError:
+        return None
+
+
+def contributions_lost(evidence: Evidence, name):
+    """Everything that arrives is right, but something is left out."""
+    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
+    if found is None or found.shape != right.shape or right.shape[1] < 2:
+        return
+    size = np.abs(right).max()
+    there, seen = np.abs(right) > 1e-6 * size, np.abs(found) > 1e-6 * size
+    agree = np.abs(found - right) <= evidence.tolerance * size
+    dropped = there & ~seen
+    if not dropped.any() or not (agree | dropped).all():
+        return
+    kept = there & seen
+    if _one_end(evidence.y.shape, there, kept, min) and (there.sum(axis=0) > 1).any():
+        return  # forgotten, or the last of a loop that runs backwards: nothing tells
+    if _one_end(evidence.y.shape, there, kept, max):
+        text = f"where windows overlap only the last one's contribution is left: {ADD_UP}"
+        yield Guess("assigned", text, 2)
+        return
+    text = (
+        f"{dropped.sum() / there.sum():.0%} of what should flow into the gradient of {name} is "
+        "left out, the rest is right: a term of the sum is missing"
+    )
+    yield Guess("missing term", text, 3)
+
+
+def _one_end(shape, there, kept, end):
+    """Whether of all positions (without channels) that touch an element only `end`'s is left."""
+    pairs = [(_positions(shape, p), _positions(shape, k)) for p, k in zip(there, kept, strict=True)]
+    pairs = [(possible, left) for possible, left in pairs if possible]
+    several = any(len(possible) > 1 for possible, _ in pairs)
+    return several and all(left == {end(possible)} for possible, left in pairs)
+
+
+def _positions(shape, row):
+    index = np.unravel_index(np.flatnonzero(row), shape)
+    places = index[:-1] if len(shape) > 2 else index
+    return {tuple(map(int, place)) for place in zip(*places, strict=True)}
