@@ -6,7 +6,7 @@ import json
 import math
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,9 @@ class Rows(Sequence):
         self._length = 0
 
     def append(self, row: dict[str, float]) -> None:
-        for name in row.keys() - self._columns.keys():
-            self._columns[name] = array("d", [math.nan]) * self._length
+        if row.keys() != self._columns.keys():
+            for name in row.keys() - self._columns.keys():
+                self._columns[name] = array("d", [math.nan]) * self._length
         for name, column in self._columns.items():
             column.append(row.get(name, math.nan))
         self._length += 1
@@ -48,12 +49,16 @@ class Rows(Sequence):
             return [self[i] for i in range(*index.indices(self._length))]
         if not -self._length <= index < self._length:
             raise IndexError(f"expected a row from 0 to {self._length - 1}, got {index}")
-        values = ((name, column[index]) for name, column in self._columns.items())
-        return {
-            name: int(value) if name in _WHOLE else value
-            for name, value in values
-            if not math.isnan(value)
-        }
+        return self._row(column[index] for column in self._columns.values())
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return map(self._row, zip(*self._columns.values(), strict=True))
+
+    def _row(self, values: Iterable[float]) -> dict[str, float]:
+        row = {n: v for n, v in zip(self._columns, values, strict=True) if v == v}  # no NaN
+        for name in _WHOLE & row.keys():
+            row[name] = int(row[name])
+        return row
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the steps that have this metric, and its values."""
