@@ -75,7 +75,7 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The metrics of each step, as in ``metrics.jsonl``."""
         file = self.path / "metrics.jsonl" if self.path else None
-        return read_metrics(file) if file is not None and file.exists() else []
+        return list(read_metrics(file)) if file is not None and file.exists() else []
 
     def generate(
         self,
