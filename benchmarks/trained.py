@@ -12,6 +12,7 @@ import numpy as np
 import tinygan
 from benchmarks.machine import describe
 from tinygan.metrics import RandomFeatures, frechet_distance
+from tinygan.runs.folder import read_config
 from tinygan.runs.run import Run
 
 __all__ = ["Record", "command", "frechet", "tail", "trained"]
@@ -29,8 +30,13 @@ def command(system: str, options: dict[str, Any]) -> str:
 def trained(system: str, options: dict[str, Any], folder: Path) -> Run:
     """Train into `folder`; or go on there, or open what is finished."""
     if (folder / "config.json").is_file():
-        return tinygan.fit(resume=str(folder), quiet=True)
-    return tinygan.fit(system, out=str(folder), quiet=True, **options)
+        run = tinygan.fit(resume=str(folder), quiet=True)
+    else:
+        run = tinygan.fit(system, out=str(folder), quiet=True, **options)
+    total = read_config(folder)["total_steps"]
+    if run.step < total:
+        raise SystemExit(f"{folder}: stopped after {run.step} of {total} steps; call again")
+    return run
 
 
 def frechet(run: Run, real: np.ndarray, count: int = 1000) -> float:
