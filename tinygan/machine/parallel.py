@@ -20,9 +20,10 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ __all__ = [
     "one_blas_thread",
     "run",
     "set_num_threads",
+    "side_by_side",
     "split",
     "workspace",
 ]
@@ -75,15 +77,17 @@ def for_slices(
     return run([partial(function, a, b) for a, b in split(length, max(1, size))])
 
 
-def run(tasks: Sequence[Callable[[], object]]) -> list:
+def run(tasks: Sequence[Callable[[], object]], threads_each: int = 1) -> list:
     """Run independent `tasks` on all cores (NumPy only) and return their results in order.
 
-    An exception in one task is raised here after all of them have ended.  A task that calls `run`
-    itself has its tasks run one after another in its own thread.
+    An exception in one task is raised here after all of them have ended.  A task may call `run`
+    itself, on the `threads_each` that it was given; with one, its tasks run one after another in
+    its own thread.
     """
-    if _in_worker():
+    share = getattr(_local, "share", None)
+    if share == 1:
         return [task() for task in tasks]
-    threads = min(get_num_threads(), len(tasks))
+    threads = min((share or get_num_threads()) // threads_each, len(tasks))
     with one_blas_thread():
         if threads <= 1:  # one task too: BLAS threads, once woken, spin for a while on our cores
             return [task() for task in tasks]
@@ -91,15 +95,15 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
         queue = iter(range(len(tasks)))  # next() on it is atomic under the global lock
 
         def work() -> None:
-            _local.worker = True
+            before, _local.share = getattr(_local, "share", None), threads_each
             try:
                 for index in queue:
                     results[index] = tasks[index]()
             finally:
-                _local.worker = False
+                _local.share = before
 
         pool = _get_pool(threads - 1)
-        helpers = [pool.submit(work) for _ in range(threads - 1)]
+        helpers = [pool.submit(copy_context().run, work) for _ in range(threads - 1)]
         try:
             work()  # the calling thread is a worker too
         finally:
@@ -110,6 +114,54 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
             if not helper.cancelled():
                 helper.result()
         return results
+
+
+def side_by_side(*branches: Callable[[], Any] | Generator[None, None, Any],
+                 together: bool = True) -> list:  # fmt: skip
+    """Run long, independent `branches`, each on its share of the cores; return their results.
+
+    Slices of a small array do not keep all cores busy; two networks that never meet do.
+
+    Parameters
+    ----------
+    *branches : callable or generator
+        A function without arguments or, where branches do meet, a generator.  Its ``yield`` ends a
+        phase: no branch begins its next phase before all have ended this one, so that what one has
+        used up to there, another may use from there on.
+    together : bool
+        False: each branch to its end, one after another.
+
+    Examples
+    --------
+    >>> def branch(values):
+    ...     values[0] += 1
+    ...     yield
+    ...     return values[0]
+    >>> side_by_side(branch([1]), branch([5]), lambda: 3)
+    [2, 6, 3]
+    """
+    results: list = [None] * len(branches)
+
+    def advance(i: int) -> bool:
+        """Run the next phase of a branch, and say whether it was the last one."""
+        branch = branches[i]
+        if not isinstance(branch, Generator):
+            results[i] = branch()
+            return True
+        try:
+            next(branch)
+        except StopIteration as end:
+            results[i] = end.value
+            return True
+        return False
+
+    groups = [list(range(len(branches)))] if together else [[i] for i in range(len(branches))]
+    for running in groups:
+        while running:
+            share = max(1, (getattr(_local, "share", None) or get_num_threads()) // len(running))
+            ended = run([partial(advance, i) for i in running], threads_each=share)
+            running = [i for i, over in zip(running, ended, strict=True) if not over]
+    return results
 
 
 def get_num_threads() -> int:
@@ -167,10 +219,6 @@ def _default_num_threads() -> int:
 
 
 _num_threads: int | None = None  # read from the environment when it is first asked for
-
-
-def _in_worker() -> bool:
-    return getattr(_local, "worker", False)
 
 
 def _get_pool(size: int) -> ThreadPoolExecutor:

@@ -8,9 +8,14 @@ and Algorithm 1.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
+import numpy as np
+
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.losses import l1
 from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.parallel import side_by_side
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
 from tinygan.objectives import CycleObjective
@@ -24,6 +29,8 @@ __all__ = [
     "patch_discriminator",
     "train_step",
 ]
+
+_SMALL = 2 * 3 * 96 * 96  # numbers in x and y together
 
 
 def generator_objective(
@@ -63,12 +70,24 @@ def generator_objective(
     its gradient is the sum of theirs, and the backward pass of each is called as soon as its loss
     is known: a step remembers two passes through a generator at most, instead of six.
     """
-    augment = augment if augment is not None else Sequential()  # which changes nothing
-    L_identity = get_xp(x=x, y=y).zeros((), x.dtype)
+    xp = get_xp(x=x, y=y)
+    L_identity = xp.zeros((), x.dtype)
     if objective.lambda_identity:
-        L_identity = _identity(G, y, objective) + _identity(F, x, objective)
-    fake_y, L_GAN_G, L_cyc_x = _cycle(G, F, D_Y, x, objective, augment)
-    fake_x, L_GAN_F, L_cyc_y = _cycle(F, G, D_X, y, objective, augment)
+        L_identity = sum(
+            side_by_side(
+                lambda: _identity(G, y, objective),
+                lambda: _identity(F, x, objective),
+                together=xp is np,
+            )
+        )
+    # at the same time where that fills the cores, and what four passes remember is little
+    small = x.size + y.size <= _SMALL and augment is None
+    augment = augment if augment is not None else Sequential()  # which changes nothing
+    (fake_y, L_GAN_G, L_cyc_x), (fake_x, L_GAN_F, L_cyc_y) = side_by_side(
+        _cycle(G, F, D_Y, x, objective, augment),
+        _cycle(F, G, D_X, y, objective, augment),
+        together=xp is np and small,
+    )
     L_GAN, L_cyc = L_GAN_G + L_GAN_F, L_cyc_x + L_cyc_y
     L_G = (
         objective.lambda_gan * L_GAN
@@ -89,9 +108,14 @@ def _identity(G: Layer, y: Array, objective: CycleObjective) -> Array:
 
 def _cycle(
     G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective, augment: Layer
-) -> tuple[Array, Array, Array]:
-    """(1 − D_Y(G(x)))² and ‖F(G(x)) − x‖, for G and F in either role."""
+) -> Generator[None, None, tuple[Array, Array, Array]]:
+    """(1 − D_Y(G(x)))² and ‖F(G(x)) − x‖, for G and F in either role.
+
+    Its three phases are of G, of F, and of G again: two of these, with the roles exchanged, can run
+    `side_by_side`.
+    """
     fake, G_backward = G(x)
+    yield
     seen, seen_backward = augment(fake)
     with frozen(D_Y):
         score, D_backward = D_Y(seen)
@@ -100,6 +124,7 @@ def _cycle(
     again, F_backward = F(fake)
     loss_cycle, dagain = l1(again, x)
     dfake = dfake + F_backward(objective.lambda_cycle * dagain)
+    yield
     G_backward(dfake, input_gradient=False)
     return seen, loss_gan, loss_cycle
 
@@ -139,6 +164,16 @@ def _judge(
         loss = loss + part
         means.append(objective.adversarial.probability(score).mean())
     return loss, means[0], means[1]
+
+
+def _learn(
+    D_X: Layer, opt_D_X: Optimizer, x: Array, fake_x: Array, objective: CycleObjective
+) -> tuple[Array, Array, Array]:
+    """One step of D_X."""
+    opt_D_X.zero_grad()
+    judgement = _judge(D_X, x, fake_x, objective)
+    opt_D_X.step()
+    return judgement
 
 
 def train_step(
@@ -189,7 +224,6 @@ def train_step(
     "Deep Fakes" using GANs, Algorithm 1; the coefficients, section 3.2.
     """
     pool_X, pool_Y = pools if pools is not None else (ImagePool(0), ImagePool(0))
-    augment = augment if augment is not None else Sequential()  # which changes nothing
 
     opt_G.zero_grad()
     losses, fake_x, fake_y = generator_objective(
@@ -197,15 +231,13 @@ def train_step(
     )
     opt_G.step()
 
-    opt_D_X.zero_grad()
-    seen_x, _ = augment(x)
-    L_D_X, D_X_real, D_X_fake = _judge(D_X, seen_x, pool_X(fake_x), objective)
-    opt_D_X.step()
-
-    opt_D_Y.zero_grad()
-    seen_y, _ = augment(y)
-    L_D_Y, D_Y_real, D_Y_fake = _judge(D_Y, seen_y, pool_Y(fake_y), objective)
-    opt_D_Y.step()
+    augment = augment if augment is not None else Sequential()  # which changes nothing
+    (seen_x, _), (seen_y, _) = augment(x), augment(y)
+    (L_D_X, D_X_real, D_X_fake), (L_D_Y, D_Y_real, D_Y_fake) = side_by_side(
+        lambda: _learn(D_X, opt_D_X, seen_x, pool_X(fake_x), objective),
+        lambda: _learn(D_Y, opt_D_Y, seen_y, pool_Y(fake_y), objective),
+        together=get_xp(x) is np,
+    )
 
     losses |= {"L_D": L_D_X + L_D_Y, "L_D_X": L_D_X, "L_D_Y": L_D_Y}
     means_X = {"D_X_real": D_X_real, "D_X_fake": D_X_fake}
