@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
-from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.arrays import Array
 
 __all__ = ["Average"]
 
@@ -65,9 +65,7 @@ class Average:
             raise ValueError(f"Average: decay: expected a number in [0, 1), got {decay!r}")
         self.decay = float(decay)
         self.network = deepcopy(network)
-        for parameter in self.network.parameters():  # a single zero, shown at every place
-            xp = get_xp(parameter.data)
-            parameter.grad = xp.broadcast_to(xp.zeros((), parameter.data.dtype), parameter.shape)
+        self.network.zero_grad()  # which takes no memory
         self._source = network
 
     def update(self, step: int) -> None:

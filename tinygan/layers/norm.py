@@ -145,9 +145,9 @@ class _Norm(_Affine):
         grouped = dy.reshape(cache[0].shape)
         sum_du, sum_du_xhat, du = normalize_sums(grouped, cache, keep=input_gradient)
         if wants_gamma:
-            self.weight.grad += _over_groups(sum_du_xhat)
+            self.weight.add_grad(_over_groups(sum_du_xhat))
         if wants_beta:
-            self.bias.grad += _over_groups(sum_du)
+            self.bias.add_grad(_over_groups(sum_du))
         if not input_gradient:
             return None
         return normalize_backward(grouped, cache, sum_du, sum_du_xhat, du).reshape(dy.shape)

@@ -30,7 +30,10 @@ __all__ = [
     "train_step",
 ]
 
-_SMALL = 2 * 3 * 96 * 96  # numbers in x and y together
+
+def _small(x: Array, side: int = 128) -> bool:
+    """Whether one pass leaves cores idle, and what several of them remember is little."""
+    return get_xp(x) is np and x.size <= 3 * side * side
 
 
 def generator_objective(
@@ -70,23 +73,21 @@ def generator_objective(
     its gradient is the sum of theirs, and the backward pass of each is called as soon as its loss
     is known: a step remembers two passes through a generator at most, instead of six.
     """
-    xp = get_xp(x=x, y=y)
-    L_identity = xp.zeros((), x.dtype)
+    L_identity = get_xp(x=x, y=y).zeros((), x.dtype)
     if objective.lambda_identity:
         L_identity = sum(
             side_by_side(
                 lambda: _identity(G, y, objective),
                 lambda: _identity(F, x, objective),
-                together=xp is np,
+                together=_small(x),
             )
         )
-    # at the same time where that fills the cores, and what four passes remember is little
-    small = x.size + y.size <= _SMALL and augment is None
+    together = _small(x) and augment is None  # whose random numbers come in the order of its calls
     augment = augment if augment is not None else Sequential()  # which changes nothing
     (fake_y, L_GAN_G, L_cyc_x), (fake_x, L_GAN_F, L_cyc_y) = side_by_side(
         _cycle(G, F, D_Y, x, objective, augment),
         _cycle(F, G, D_X, y, objective, augment),
-        together=xp is np and small,
+        together=together,
     )
     L_GAN, L_cyc = L_GAN_G + L_GAN_F, L_cyc_x + L_cyc_y
     L_G = (
@@ -170,7 +171,6 @@ def _learn(
     D_X: Layer, opt_D_X: Optimizer, x: Array, fake_x: Array, objective: CycleObjective
 ) -> tuple[Array, Array, Array]:
     """One step of D_X."""
-    opt_D_X.zero_grad()
     judgement = _judge(D_X, x, fake_x, objective)
     opt_D_X.step()
     return judgement
@@ -225,7 +225,8 @@ def train_step(
     """
     pool_X, pool_Y = pools if pools is not None else (ImagePool(0), ImagePool(0))
 
-    opt_G.zero_grad()
+    for optimizer in (opt_G, opt_D_X, opt_D_Y):
+        optimizer.zero_grad()
     losses, fake_x, fake_y = generator_objective(
         G, F, D_X, D_Y, x, y, objective=objective, augment=augment
     )
@@ -236,7 +237,7 @@ def train_step(
     (L_D_X, D_X_real, D_X_fake), (L_D_Y, D_Y_real, D_Y_fake) = side_by_side(
         lambda: _learn(D_X, opt_D_X, seen_x, pool_X(fake_x), objective),
         lambda: _learn(D_Y, opt_D_Y, seen_y, pool_Y(fake_y), objective),
-        together=get_xp(x) is np,
+        together=_small(x, 64),
     )
 
     losses |= {"L_D": L_D_X + L_D_Y, "L_D_X": L_D_X, "L_D_Y": L_D_Y}
