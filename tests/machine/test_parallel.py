@@ -54,22 +54,6 @@ def test_tasks_may_run_tasks(threads):
     assert parallel.for_slices(outer, 4, 1) == [100] * 4
 
 
-def test_branches_meet_after_each_phase(threads):
-    done = []
-
-    def branch(name, phases):
-        for i in range(phases):
-            done.append((i, name))
-            yield
-        return name
-
-    assert parallel.side_by_side(branch("a", 2), branch("b", 3), lambda: "c") == ["a", "b", "c"]
-    assert [i for i, _ in done] == [0, 0, 1, 1, 2]
-    done.clear()
-    assert parallel.side_by_side(branch("a", 2), branch("b", 2), together=False) == ["a", "b"]
-    assert done == [(0, "a"), (1, "a"), (0, "b"), (1, "b")]
-
-
 @pytest.mark.parametrize("threads, each", [(1, 1), (2, 1), (4, 2), (5, 2)])
 def test_branches_share_the_threads(threads, each):
     before = parallel.get_num_threads()
@@ -85,18 +69,11 @@ def test_branches_share_the_threads(threads, each):
         parallel.set_num_threads(before)
 
 
-def test_an_error_in_a_branch_is_raised_and_leaves_the_pool_usable(threads):
-    def fails():
-        yield
-        raise KeyError("second phase")
-
-    def lasts():
-        yield
-        yield
-
-    with pytest.raises(KeyError, match="second phase"):
-        parallel.side_by_side(lasts(), fails())
-    assert parallel.side_by_side(lambda: 1, lambda: 2) == [1, 2]
+def test_branches_return_in_order_and_an_error_in_one_is_raised(threads):
+    assert parallel.side_by_side(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
+    with pytest.raises(ZeroDivisionError):
+        parallel.side_by_side(lambda: 1, lambda: 1 / 0)
+    assert parallel.side_by_side(lambda: 1) == [1]
 
 
 def test_branches_see_the_context_of_their_caller(threads):

@@ -294,7 +294,7 @@ def witnessed_step(x, y, **options):
 @pytest.fixture(params=[True, False], ids=["side by side", "in turn"])
 def small(request, monkeypatch):
     """Both ways to run the two directions: as small images do, and as large ones do."""
-    monkeypatch.setattr(cyclegan, "_small", lambda x, side=128: request.param)
+    monkeypatch.setattr(cyclegan, "_small", lambda x: request.param)
     return request.param
 
 
@@ -333,7 +333,7 @@ def stepped(threads=2, **options):
 
 def test_side_by_side_and_in_turn_are_the_same_to_rounding(monkeypatch):
     losses, parameters = stepped()
-    monkeypatch.setattr(cyclegan, "_small", lambda x, side=128: False)
+    monkeypatch.setattr(cyclegan, "_small", lambda x: False)
     expected, those = stepped()
     assert losses == pytest.approx(expected, rel=1e-12)
     for a, b in zip(parameters, those, strict=True):
@@ -398,9 +398,8 @@ class Darker(Layer):
         return 0.5 * dy
 
 
-def test_all_that_the_discriminators_see_is_augmented(monkeypatch):
+def test_all_that_the_discriminators_see_is_augmented(small):
     """It is as if the augmentation stood in front of them; each fake passes through it once."""
-    monkeypatch.setattr(cyclegan, "_small", lambda x, side=128: False)  # as with an augmentation
     x, y = pictures()
     made, others = networks(), networks()
     augment = Darker()

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -116,52 +116,14 @@ def run(tasks: Sequence[Callable[[], object]], threads_each: int = 1) -> list:
         return results
 
 
-def side_by_side(*branches: Callable[[], Any] | Generator[None, None, Any],
-                 together: bool = True) -> list:  # fmt: skip
-    """Run long, independent `branches`, each on its share of the cores; return their results.
+def side_by_side(*branches: Callable[[], Any]) -> list:
+    """Run a few long functions that never meet at the same time; return their results.
 
-    Slices of a small array do not keep all cores busy; two networks that never meet do.
-
-    Parameters
-    ----------
-    *branches : callable or generator
-        A function without arguments or, where branches do meet, a generator.  Its ``yield`` ends a
-        phase: no branch begins its next phase before all have ended this one, so that what one has
-        used up to there, another may use from there on.
-    together : bool
-        False: each branch to its end, one after another.
-
-    Examples
-    --------
-    >>> def branch(values):
-    ...     values[0] += 1
-    ...     yield
-    ...     return values[0]
-    >>> side_by_side(branch([1]), branch([5]), lambda: 3)
-    [2, 6, 3]
+    Slices of a small array do not keep all cores busy; two networks do.  Each function has its
+    share of the threads.
     """
-    results: list = [None] * len(branches)
-
-    def advance(i: int) -> bool:
-        """Run the next phase of a branch, and say whether it was the last one."""
-        branch = branches[i]
-        if not isinstance(branch, Generator):
-            results[i] = branch()
-            return True
-        try:
-            next(branch)
-        except StopIteration as end:
-            results[i] = end.value
-            return True
-        return False
-
-    groups = [list(range(len(branches)))] if together else [[i] for i in range(len(branches))]
-    for running in groups:
-        while running:
-            share = max(1, (getattr(_local, "share", None) or get_num_threads()) // len(running))
-            ended = run([partial(advance, i) for i in running], threads_each=share)
-            running = [i for i, over in zip(running, ended, strict=True) if not over]
-    return results
+    share = max(1, (getattr(_local, "share", None) or get_num_threads()) // len(branches))
+    return run(branches, threads_each=share)
 
 
 def get_num_threads() -> int:
