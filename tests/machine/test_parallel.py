@@ -54,7 +54,7 @@ def test_tasks_may_run_tasks(threads):
     assert parallel.for_slices(outer, 4, 1) == [100] * 4
 
 
-@pytest.mark.parametrize("threads, each", [(1, 1), (2, 1), (4, 2), (5, 2)])
+@pytest.mark.parametrize(("threads", "each"), [(1, 1), (2, 1), (4, 2), (5, 2)])
 def test_branches_share_the_threads(threads, each):
     before = parallel.get_num_threads()
     parallel.set_num_threads(threads)

@@ -354,9 +354,11 @@ class _Padded(Layer):
 
     def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         x, padding, rest = cache
-        again = lambda: None if x is None else self.pad.forward(x)[0]  # dies with the call
-        dpadded = self.conv.backward(dy, (again(), *rest), input_gradient)
+        dpadded = self.conv.backward(dy, (self._padded(x), *rest), input_gradient)
         return self.pad.backward(dpadded, padding) if input_gradient else None
+
+    def _padded(self, x: Array | None) -> Array | None:
+        return None if x is None else self.pad.forward(x)[0]
 
     def predict(self, x: Array) -> Array:
         return self.conv.predict(self.pad.predict(x))
