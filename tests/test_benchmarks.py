@@ -12,9 +12,12 @@ from benchmarks.contest import ONNX, TINYGAN, Contestant, Worker, contest
 from benchmarks.machine import describe, installed_bytes, kind
 from benchmarks.sections import SECTIONS, exponent
 from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
+from benchmarks.trace import Span, alone, plot, traced
 from benchmarks.where import profile
 from benchmarks.work_tinygan import Tinygan
 from tinygan import Conv2d
+from tinygan.convolution import im2col
+from tinygan.machine import parallel
 
 SMALL = Shape("small", 3, 4, 3, size=6, batch=2).task() | {"backward": True}
 
@@ -280,3 +283,38 @@ def test_shares_of_a_step_add_up_and_the_wrapping_is_undone():
     parts = {what for what, _ in seconds}
     assert {"convolution", "BatchNorm2d", "LeakyReLU", "Tanh", "Adam", "losses"} <= parts
     assert Conv2d.forward is before
+
+
+def test_alone_is_the_time_with_fewer_than_two_threads_in_a_task():
+    spans = [
+        Span(1, "convolve", 1.0, 4.0),
+        Span(2, "convolve", 2.0, 3.0),  # two at once from 2 to 3
+        Span(1, "adam", 6.0, 8.0),
+        Span(2, "adam", 6.0, 8.0),
+    ]
+    seconds, by_stage = alone(spans, 0.0, 10.0)
+    assert seconds == pytest.approx(10 - 1 - 2)
+    # before the first task and until both are there, from when one has ended, and in the gap
+    assert by_stage == pytest.approx({"convolve": 1 + 1 + 1, "adam": 2, "the rest": 2})
+    assert alone([], 0.0, 2.0) == (2.0, {"the rest": 2.0})
+
+
+def test_a_traced_step_has_tasks_and_leaves_run_as_it_was(tmp_path):
+    task = {"task": "cyclegan_step", "image_size": 32, "residual_blocks": 1, "width": 4}
+    step, before = Tinygan("numpy", 0).prepare(task), parallel.run
+    threads = parallel.get_num_threads()
+    parallel.set_num_threads(2)
+    try:
+        start = time.perf_counter()
+        with traced() as spans:
+            assert im2col.run is not before
+            step()
+        stop = time.perf_counter()
+    finally:
+        parallel.set_num_threads(threads)
+    assert parallel.run is im2col.run is before
+    assert {"generator_objective", "update_all"} <= {span.stage for span in spans}
+    assert all(start <= span.start <= span.stop <= stop for span in spans)
+    assert 0 <= alone(spans, start, stop)[0] <= stop - start
+    plot(spans, start, stop, tmp_path / "plots" / "trace.png")
+    assert (tmp_path / "plots" / "trace.png").stat().st_size > 1000
