@@ -18,14 +18,13 @@ from tinygan.machine.parallel import run, split, workspace
 def update_all(
     thetas: list[Array], gradients: list[Array], slots: list[tuple[Array, ...]], adam: Any
 ) -> None:
-    tasks = []
+    tasks, numbers = [], numbers_of(adam)
     for theta, g, (m, v) in zip(thetas, gradients, slots, strict=True):
         arrays = theta, g, m, v
         if all(array.flags.c_contiguous for array in arrays):
-            flat = [array.reshape(-1) for array in arrays]
+            theta, g, m, v = (array.reshape(-1) for array in arrays)
             for a, b in split(theta.size, SLICE):
-                parts = [array[a:b] for array in flat]
-                tasks.append(partial(_update, *parts, *numbers_of(adam)))
+                tasks.append(partial(_update, theta[a:b], g[a:b], m[a:b], v[a:b], *numbers))
         else:
             adam.update(*arrays)
     run(tasks)
