@@ -66,12 +66,12 @@ STAGES = {
 
 
 @contextmanager
-def clocked(inside=False):
+def clocked(inside=False, clock=None):
     """Within the scope every layer, loss and optimizer is timed by the `Clock` that is given.
 
     With `inside`, the stages of the tiled convolutions are parts of their own.
     """
-    clock = Clock()
+    clock = clock or Clock()
     with ExitStack() as stack:
 
         def put(owner, name, label):

@@ -10,6 +10,8 @@ from benchmarks import plots, report, targets, worker
 from benchmarks.__main__ import check
 from benchmarks.contest import ONNX, TINYGAN, Contestant, Worker, contest
 from benchmarks.machine import describe, installed_bytes, kind
+from benchmarks.roofline import ceilings, measure
+from benchmarks.roofline import plot as plot_roofline
 from benchmarks.sections import SECTIONS, exponent
 from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
 from benchmarks.trace import Span, alone, plot, traced
@@ -18,6 +20,7 @@ from benchmarks.work_tinygan import Tinygan
 from tinygan import Conv2d
 from tinygan.convolution import im2col
 from tinygan.machine import parallel
+from tinygan.models import dcgan
 
 SMALL = Shape("small", 3, 4, 3, size=6, batch=2).task() | {"backward": True}
 
@@ -251,12 +254,12 @@ def test_onnx_runtime_does_the_inference():
     pytest.importorskip("onnxruntime")
     from benchmarks.work_onnx import Onnx
 
-    dcgan = {"task": "dcgan_predict", "image_size": 16, "batch": 2, "width": 4}
-    cyclegan = {"task": "cyclegan_predict", "image_size": 32, "residual_blocks": 1, "width": 4}
-    for task in (dcgan, cyclegan):
+    noise = {"task": "dcgan_predict", "image_size": 16, "batch": 2, "width": 4}
+    picture = {"task": "cyclegan_predict", "image_size": 32, "residual_blocks": 1, "width": 4}
+    for task in (noise, picture):
         ours = Tinygan("numpy", 0).prepare(task)()
         assert Onnx("numpy", 0).prepare(task)().transpose(0, 2, 3, 1).shape == ours.shape
-    (result,) = contest(dcgan, [ONNX], rounds=1, warm_up=1)
+    (result,) = contest(noise, [ONNX], rounds=1, warm_up=1)
     assert len(result["seconds"]) == 1
 
 
@@ -318,3 +321,20 @@ def test_a_traced_step_has_tasks_and_leaves_run_as_it_was(tmp_path):
     assert 0 <= alone(spans, start, stop)[0] <= stop - start
     plot(spans, start, stop, tmp_path / "plots" / "trace.png")
     assert (tmp_path / "plots" / "trace.png").stat().st_size > 1000
+
+
+def test_a_roofline_counts_what_stages_move_and_multiply(tmp_path):
+    task = {"task": "dcgan_step", "image_size": 16, "batch": 2, "width": 4}
+    stages = measure(task, steps=2)
+    counts = Tinygan("numpy", 0)
+    operations = sum(v[2] for (what, _), v in stages.items() if what == "convolution")
+    assert operations == 2 * counts.count(counts.prepare(task))
+    G, D = dcgan.generator(16, width=4, noise_size=200), dcgan.discriminator(16, width=4)
+    parameters = sum(p.data.nbytes for network in (G, D) for p in network.parameters())
+    assert stages["Adam", "step"][1] == 7 * parameters
+    assert all(seconds > 0 for seconds, *_ in stages.values())
+    assert Conv2d.forward.__name__ == "forward"
+    peak, bandwidth = ceilings(size=32, numbers=1024)
+    assert min(peak, bandwidth) > 0
+    plot_roofline(stages, peak, bandwidth, tmp_path / "roofline.png")
+    assert (tmp_path / "roofline.png").stat().st_size > 1000
