@@ -14,6 +14,8 @@ from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
+from tinygan.options.base import Options
+from tinygan.options.resolving import load_options
 from tinygan.runs.checkpoint import load_network
 from tinygan.runs.folder import read_config
 from tinygan.runs.header import Checkpoint
@@ -21,8 +23,6 @@ from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
 from tinygan.systems.draws import Draws
-from tinygan.systems.options import Options
-from tinygan.systems.resolving import load_options
 from tinygan.systems.system import System
 from tinygan.systems.translates import Translates
 

@@ -15,8 +15,8 @@ from tinygan.data.drawing import DrawnImages
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
-from tinygan.systems.kinds import choice, share, switch, whole
-from tinygan.systems.options import Options, inherit, option
+from tinygan.options.base import Options, inherit, option
+from tinygan.options.kinds import choice, share, switch, whole
 from tinygan.systems.system import Material, System, refuse_above
 
 __all__ = ["FRESH", "Draws", "DrawsOptions", "some", "truncate"]

@@ -18,8 +18,8 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
+from tinygan.options.kinds import is_range, limits, whole
 from tinygan.runs.run import load
-from tinygan.systems.kinds import is_range, limits, whole
 from tinygan.systems.translates import Translates
 from tinygan.translate.demo import show_demo
 from tinygan.translate.files import Plan, plan
