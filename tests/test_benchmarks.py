@@ -6,38 +6,27 @@ import time
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 import tinygan
-from benchmarks import plots, ranks, report
-from benchmarks.bundle import RUNS, pack
-from benchmarks.contest import TINYGAN, Contestant, Worker, contest
-from benchmarks.machine import describe, installed_bytes
-from benchmarks.papers import EXPERIMENTS
-from benchmarks.sections import SECTIONS, exponent
-from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
-from benchmarks.trained import Record, command, tail, trained
-from benchmarks.where import profile
-from benchmarks.work_tinygan import Tinygan
-from tinygan import Conv2d
-from tinygan.systems import find
-from tinygan.systems.flags import parse_flags
-=======
 from benchmarks import plots, ranks, report, targets, worker
 from benchmarks.__main__ import check
+from benchmarks.bundle import RUNS, pack
 from benchmarks.contest import ONNX, TINYGAN, Contestant, Worker, contest
 from benchmarks.machine import describe, installed_bytes, kind
+from benchmarks.papers import EXPERIMENTS
 from benchmarks.roofline import ceilings, measure
 from benchmarks.roofline import plot as plot_roofline
 from benchmarks.sections import SECTIONS, exponent
 from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
 from benchmarks.trace import Span, alone, plot, traced
+from benchmarks.trained import Record, command, tail, trained
 from benchmarks.where import profile
 from benchmarks.work_tinygan import Tinygan
 from tinygan import Conv2d
 from tinygan.convolution import im2col
 from tinygan.machine import parallel
 from tinygan.models import dcgan
->>>>>>> main
+from tinygan.options.flags import parse_flags
+from tinygan.systems import find
 
 SMALL = Shape("small", 3, 4, 3, size=6, batch=2).task() | {"backward": True}
 
@@ -335,7 +324,6 @@ def test_shares_of_a_step_add_up_and_the_wrapping_is_undone():
     assert Conv2d.forward is before
 
 
-<<<<<<< HEAD
 TINY = {"dataset": "faces", "dataset_size": 40, "image_size": 16, "width": 4, "batch_size": 8}
 TINY |= {"noise_size": 8, "backend": "numpy"}
 
@@ -379,7 +367,8 @@ def test_a_packed_run_is_its_average_in_half_precision(tmp_path):
     last = tinygan.load(tmp_path / "run", raw=True, backend="numpy").networks["G"].state_dict()
     assert any((averages[key] != last[key]).any() for key in last)
     np.testing.assert_allclose(packed.generate(4), run.generate(4), atol=0.02)
-=======
+
+
 def test_alone_is_the_time_with_fewer_than_two_threads_in_a_task():
     spans = [
         Span(1, "convolve", 1.0, 4.0),
@@ -430,4 +419,3 @@ def test_a_roofline_counts_what_stages_move_and_multiply(tmp_path):
     assert min(peak, bandwidth) > 0
     plot_roofline(stages, peak, bandwidth, tmp_path / "roofline.png")
     assert (tmp_path / "roofline.png").stat().st_size > 1000
->>>>>>> main

@@ -11,11 +11,11 @@ import tinygan
 from tinygan.data import bags
 from tinygan.evaluate.__main__ import main as evaluate
 from tinygan.generate.__main__ import main as generate
+from tinygan.options.flags import parse_flags
+from tinygan.options.resolving import resolve, stored
 from tinygan.runs.header import read_checkpoint
 from tinygan.runs.load import BUNDLED, bundled
 from tinygan.systems import find
-from tinygan.systems.flags import parse_flags
-from tinygan.systems.resolving import resolve, stored
 from tinygan.translate.__main__ import main as translate
 
 FILES = {name: bundled(Path(name)) for name in BUNDLED}

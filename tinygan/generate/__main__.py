@@ -12,12 +12,8 @@ from tinygan.commands import Parser, say
 from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.generate import forms
-from tinygan.options.kinds import whole
+from tinygan.options.kinds import number, whole
 from tinygan.runs.run import load
-<<<<<<< HEAD
-from tinygan.systems.kinds import number, whole
-=======
->>>>>>> main
 from tinygan.systems.system import refuse_above
 
 
