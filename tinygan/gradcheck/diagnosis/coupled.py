@@ -54,17 +54,14 @@ def wrong_group(evidence: Evidence, name):
     if len(np.unique(seen)) == len(seen):
         text = "a term through a mean or a sum over many elements is missing"
         yield Guess("missing term", text, 4)
-    elif not np.array_equal(mine, seen) and arrive and _alike(np.diag(found), np.diag(right)):
+        return
+    direct = np.diag(found) / np.diag(right)  # what arrives not through a sum is about right
+    alike = 0.5 < np.median(direct) < 2 and (direct > 0).mean() > 0.8
+    if not np.array_equal(mine, seen) and arrive and alike:
         text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
         yield Guess("wrong axis", text, 3)
     elif np.array_equal(mine, seen):
         yield from _share(evidence, name, found, right)
-
-
-def _alike(found, right):
-    """Whether what arrives directly, not through a sum, is about right."""
-    ratio = found / right
-    return bool(0.5 < np.median(ratio) < 2 and (ratio > 0).mean() > 0.8)
 
 
 def _share(evidence, name, found, right):

@@ -56,7 +56,7 @@ def not_linear(evidence: Evidence, name):
     masked = here.shape == dy.shape and np.isin(np.round(here / dy, 4), slopes).all()
     bent = evidence.close([walk(3 * dy)], [3 * here]) and not evidence.close([walk(-dy)], [-here])
     if masked or bent:
-        text = "the gradient is not linear in dy: a mask that should depend on x is taken from dy"
+        text = "the mask is taken from dy instead of from x: the gradient is not linear in dy"
         yield Guess("wrong mask", text, 3)
 
 
