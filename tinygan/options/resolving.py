@@ -16,8 +16,8 @@ import numpy as np
 
 from tinygan.errors import UserError
 from tinygan.files import read_regular
-from tinygan.systems.kinds import Kind
-from tinygan.systems.options import REQUIRED, Options, fields_of, flag_of
+from tinygan.options.base import REQUIRED, Options, fields_of, flag_of
+from tinygan.options.kinds import Kind
 
 __all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
 
