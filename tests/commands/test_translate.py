@@ -24,7 +24,7 @@ from tinygan.translate.pictures import translate_picture
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("translate") / "run"
-    assert train("--steps", 2, "--downsamplings", 2, "--out", out) == 0
+    assert train("--steps", 2, "--downsamplings", 2, "--norm", "instance", "--out", out) == 0
     return out
 
 

@@ -26,6 +26,7 @@ from tinygan.translate.__main__ import main as translate
 OLD = Path(__file__).parents[1] / "fixtures" / "run_format_1"
 CYCLEGAN = ["--dataset-size", 8, "--image-size", 16, "--width", 2, "--discriminator-width", 2]
 CYCLEGAN += ["--residual-blocks", 1, "--pool-size", 3, "--batch-size", 4, "--backend", "numpy"]
+CYCLEGAN += ["--norm", "instance"]  # as the old runs have
 MUTATIONS = int(os.environ.get("TINYGAN_MUTATIONS", "0")) or (
     10_000 if os.environ.get("TINYGAN_LONG") else 120
 )

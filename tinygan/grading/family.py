@@ -40,7 +40,7 @@ def isolated() -> bool:
 def free_user() -> int:
     """Return a user id that nothing runs as and no account has, of those that can be used here."""
     most = 0
-    for line in Path("/proc/self/uid_map").read_text().splitlines():
+    for line in Path("/proc/self/uid_map").read_text("utf-8").splitlines():
         first, _, count = map(int, line.split())
         most = max(most, first + count) if count > 2000 else most
     most = min(most, 2_000_000)
@@ -166,7 +166,12 @@ def _processes():
     for entry in os.listdir("/proc") if LINUX else ():
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                fields = (
+                    Path(f"/proc/{entry}/stat")
+                    .read_text("utf-8", "replace")
+                    .rpartition(")")[2]
+                    .split()
+                )
                 if fields[0] != "Z":
                     size = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                     user = os.stat(f"/proc/{entry}").st_uid
