@@ -35,6 +35,7 @@ extensions = [
     "names",
     "notebooks",
     "source_lines",
+    "touch",
 ]
 
 # --- the reference, from the docstrings ---------------------------------------------------------
@@ -90,8 +91,10 @@ html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
 html_static_path = ["_static"]
+html_extra_path = ["recorded/report.html"]
 html_css_files = ["tinygan.css"]
-_scripts = ("film", "gan2d", "convolution", "kernel", "batchnorm")
+_scripts = ["film", "gan2d", "convolution", "kernel", "batchnorm"]
+_scripts += ["network", "latent", "translator"]
 html_js_files = [(f"{name}.js", {"defer": "defer"}) for name in _scripts]
 html_show_sourcelink = False
 html_sidebars = {"papers": [], "getting-started": [], "index": []}
