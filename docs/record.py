@@ -47,6 +47,9 @@ def keep(name, picture, frames=1, **facts):
     """Write one result and where it came from."""
     OUT.mkdir(exist_ok=True)
     Image.fromarray(picture).save(OUT / f"{name}.webp", quality=58, method=6)
+    if frames > 1:
+        last = picture[-len(picture) // frames :]
+        Image.fromarray(last).save(OUT / f"{name}-last.webp", quality=58, method=6)
     note(name, frames=frames, **facts)
 
 
