@@ -63,13 +63,13 @@
 
   // A wide figure scrolls on a phone, so that its letters can be read there.
   function widen(image) {
-    if (image.naturalWidth <= 560) return;
+    if (image.naturalWidth <= 380) return;
     const box = document.createElement("div");
     box.className = "tg-wide";
     box.tabIndex = 0;
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", `Figure: ${image.alt}`);
-    image.style.setProperty("--tg-least", `${0.9 * image.naturalWidth}px`);
+    image.style.setProperty("--tg-least", `${0.92 * image.naturalWidth}px`);
     image.parentNode.insertBefore(box, image);
     box.append(image);
   }
