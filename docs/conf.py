@@ -35,6 +35,7 @@ extensions = [
     "course",
     "names",
     "notebooks",
+    "outputs",
     "source_lines",
     "touch",
 ]
