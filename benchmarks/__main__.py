@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
-from benchmarks import plots, report
+from benchmarks import plots, report, targets
 from benchmarks.contest import ROOT
-from benchmarks.machine import describe
+from benchmarks.machine import describe, kind
 from benchmarks.sections import GPU_SECTIONS, SECTIONS, Options
 
 HERE = ROOT / "benchmarks"
@@ -34,12 +35,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--output",
         type=Path,
-        help="folder of the JSON files (benchmarks/results, with --quick: none are written)",
+        help="folder of the JSON files (benchmarks/results/KIND, with --quick: none are written)",
     )
     parser.add_argument(
         "--redraw", action="store_true", help="measure nothing: tables and plots from the JSON"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="measure nothing: print what is under its target; fail if anything is",
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.check:
+        sys.exit(check(report.load(HERE / "results")))
     sections = SECTIONS | (GPU_SECTIONS if chosen.backend == "cupy" else {})
     wanted = chosen.only.split(",") if chosen.only else list(sections)
     for name in wanted:
@@ -53,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ["CUPY_TF32"] = "1" if chosen.tf32 else "0"  # the workers inherit it
     suffix = f"{chosen.backend}-tf32" if chosen.tf32 else chosen.backend
     options = Options(chosen.backend, chosen.quick, chosen.rounds or (3 if chosen.quick else 5))
-    folder = chosen.output or (None if chosen.quick else HERE / "results")
+    folder = chosen.output or (None if chosen.quick else HERE / "results" / kind(chosen.backend))
     for name in [] if chosen.redraw else wanted:
         about, start, rows = describe(chosen.backend), time.perf_counter(), []
         result = {"section": name, "quick": chosen.quick, "rounds": options.rounds, "about": about}
@@ -67,9 +75,24 @@ def main(arguments: list[str] | None = None) -> None:
                 path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         print(report.table(result), flush=True)
     if not chosen.quick and chosen.output is None:
-        results = report.load(folder)
-        plots.draw(results, HERE / "plots")
-        report.refresh(HERE / "README.md", results)
+        records = report.load(HERE / "results")
+        for name, results in records.items():
+            plots.draw(results, HERE / "plots" / name)
+        for readme in (HERE / "README.md", ROOT / "README.md"):
+            report.refresh(readme, records)
+
+
+def check(records: dict[str, dict[str, dict]]) -> int:
+    """Print the rows under their targets, by kind of processor; return 1 if there are any."""
+    missed = 0
+    for name, results in records.items():
+        rows = targets.rows(name, results)
+        under = sum(not row.met for row in rows)
+        print(f"{name}: {under} of {len(rows)} rows under their targets")
+        if under:
+            print(targets.table(name, results, missed_only=True))
+        missed += under
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from tinygan import Adam
 from tinygan.data import Prefetcher, faces
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES
+from tinygan.options.resolving import resolve
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
-from tinygan.systems.resolving import resolve
 from tinygan.train.alarms import Alarms, Variety, variety
 
 COLLAPSE, WON, LOST = "mode collapse", "D is winning", "D has lost"

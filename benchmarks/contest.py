@@ -33,19 +33,26 @@ TINYGAN_FRESH = Contestant("tinygan, memory given back", "tinygan")
 TINYGAN_IM2COL = Contestant("tinygan, im2col", "tinygan", {"algorithm": "im2col"}, True)
 TINYGAN_NAIVE = Contestant("tinygan, loops", "tinygan", {"algorithm": "naive"}, True)
 TORCH = Contestant("PyTorch", "torch")
+TORCH_KEEPS = Contestant("PyTorch, memory kept", "torch", keep_memory=True)
 TORCH_CHANNELS_LAST = Contestant("PyTorch, channels_last", "torch", {"channels_last": True})
-TORCH_KEEPS = Contestant(
+TORCH_CHANNELS_LAST_KEEPS = Contestant(
     "PyTorch, channels_last, memory kept", "torch", {"channels_last": True}, keep_memory=True
 )
 TORCH_COMPILE = Contestant("PyTorch, torch.compile", "torch", {"compile": True})
 TORCH_BOTH = Contestant(
     "PyTorch, torch.compile and channels_last", "torch", {"compile": True, "channels_last": True}
 )
+ONNX = Contestant("ONNX Runtime", "onnxruntime", keep_memory=True)
 
 
 def torch_modes(*wanted: Contestant) -> list[Contestant]:
     """Return the `wanted` ways of using PyTorch, none where it is missing."""
     return list(wanted) if find_spec("torch") is not None else []
+
+
+def onnx_runtime() -> list[Contestant]:
+    """Return ONNX Runtime, where it and the package that writes its models are installed."""
+    return [ONNX] if find_spec("onnx") and find_spec("onnxruntime") else []
 
 
 class Worker:

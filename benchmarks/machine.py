@@ -11,7 +11,34 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("tinygan", "numpy", "cupy", "torch")
+PACKAGES = ("tinygan", "numpy", "cupy", "torch", "onnxruntime")
+
+
+def kind(backend: str = "numpy", cpuinfo: str | None = None) -> str:
+    """Return the kind of processor: its vendor and widest SIMD, as in ``amd-avx512``.
+
+    Parameters
+    ----------
+    backend : {"numpy", "cupy"}
+        With ``"cupy"`` the kind is ``"gpu"``: its own name is in the results.
+    cpuinfo : str, optional
+        The text of ``/proc/cpuinfo``; where there is none, the kind is the platform's name for
+        the architecture, as in ``arm64``.
+    """
+    if backend == "cupy":
+        return "gpu"
+    if cpuinfo is None:
+        try:
+            cpuinfo = Path("/proc/cpuinfo").read_text()
+        except OSError:
+            cpuinfo = ""
+    found = dict(re.findall(r"^(vendor_id|flags)\s*:\s*(.*)$", cpuinfo, re.MULTILINE))
+    vendor, flags = found.get("vendor_id", "").lower(), found.get("flags", "").split()
+    names = [name for name in ("amd", "intel") if name in vendor]
+    width = [name for name in ("avx512f", "avx2", "avx") if name in flags]
+    if not names or not width:
+        return re.sub(r"[^a-z0-9]+", "-", platform.machine().lower()) or "unknown"
+    return f"{names[0]}-{width[0].removesuffix('f')}"
 
 
 def describe(backend: str) -> dict:
@@ -21,8 +48,9 @@ def describe(backend: str) -> dict:
         "command": "python -m benchmarks " + " ".join(sys.argv[1:]),
         "backend": backend,
         "machine": _processor(),
+        "kind": kind(backend),
         "gpu": _gpu(backend),
-        "cores": _cores(),
+        "cores": cores(),
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
         "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -76,7 +104,8 @@ def tinygan_bytes(root: Path) -> int | None:
     return None if needs is None else own + needs
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -10,7 +10,7 @@ OURS, THEIRS, RUNGS = "#2a6f97", ["#c9ada7", "#9a8c98", "#6d6875", "#4a4e69"], "
 
 
 def draw(results: dict[str, dict], folder: Path) -> list[Path]:
-    """Draw every plot that `results` has the numbers for; return the files."""
+    """Draw every plot that one kind's `results` have the numbers for; return the files."""
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     made = []

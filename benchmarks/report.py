@@ -6,75 +6,66 @@ import json
 import re
 from pathlib import Path
 
+from benchmarks import targets
 from benchmarks.gpu import bandwidth_table, launches_table
 from benchmarks.machine import in_words
 from benchmarks.sections import exponent
+from benchmarks.targets import ratio
 
 
-def load(folder: Path) -> dict[str, dict]:
-    """Return the results in a folder by the names of their files, ``steps-numpy`` and so on."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+def load(folder: Path) -> dict[str, dict[str, dict]]:
+    """Return the results by the kind of processor and the names of their files.
+
+    ``load(folder)["amd-avx512"]["steps-numpy"]`` is ``amd-avx512/steps-numpy.json``.
+    """
+    records: dict[str, dict[str, dict]] = {}
+    for path in sorted(folder.glob("*/*.json")):
+        records.setdefault(path.parent.name, {})[path.stem] = json.loads(path.read_text())
+    return records
 
 
-def refresh(readme: Path, results: dict[str, dict]) -> None:
-    """Replace what stands between each pair of markers by the table of its results.
+def refresh(readme: Path, records: dict[str, dict[str, dict]]) -> None:
+    """Replace what stands between each pair of markers by its tables, one a kind of processor.
 
-    Markers are ``<!-- steps-numpy -->`` and ``<!-- /steps-numpy -->``.
+    Markers are ``<!-- steps-numpy -->`` and ``<!-- /steps-numpy -->``; ``targets`` and ``summary``
+    are of several sections.
     """
     text = readme.read_text()
-    tables = {}
-    for name, result in results.items():
-        tables[name] = table(result)
-        if (readme.parent / "plots" / f"{name}.png").exists():
-            tables[name] += f"\n\n![{_PICTURES[result['section']]}](plots/{name}.png)"
-    tables["targets"] = targets(results)
-    for name, lines in tables.items():
+    tables: dict[str, list[str]] = {}
+    for kind, results in records.items():
+        for name, result in results.items():
+            shown = [f"**{kind}**, {result['about']['date'][:10]}", table(result)]
+            picture = f"plots/{kind}/{name}.png"
+            if (readme.parent / picture).exists():
+                shown.append(f"![{_PICTURES[result['section']]}]({picture})")
+            tables.setdefault(name, []).extend(shown)
+        if targets.rows(kind, results):
+            tables.setdefault("targets", []).append(targets.table(kind, results))
+    tables["summary"] = [summary(records)]
+    for name, parts in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        body = "\n" + lines + "\n\n"
+        body = "\n" + "\n\n".join(parts) + "\n\n"
         text = pattern.sub(lambda found, body=body: found[1] + body + found[2], text)
     readme.write_text(text)
 
 
-def targets(results: dict[str, dict]) -> str:
-    """Return the table of what was aimed at and what was reached, on the CPU."""
-    found = {}
-    rows = {
-        section: {row["system"]: row for row in results[f"{section}-numpy"]["rows"]}
-        for section in ("steps", "inference", "cold", "limit")
-        if f"{section}-numpy" in results
-    }
-    for section, per_system in rows.items():
-        for system, row in per_system.items():
-            if section == "limit":
-                share = row["results"][0]["median"] / row["roofline_seconds"]
-                if system.startswith("DCGAN"):
-                    found[f"step of {system} / its direct roofline"] = (share, "≤ 1")
-                continue
-            what, aim = {
-                "steps": ("a step", "≥ 2"),
-                "inference": ("inference", "≥ 2"),
-                "cold": ("cold start", "≥ 4"),
-            }[section]
-            found[f"{what}, {system}: PyTorch's best / tinygan"] = (ratio(row["results"]), aim)
-            if section == "steps":
-                memory = ratio(row["results"], "peak_bytes")
-                share = 1 / memory if memory else None
-                found[f"peak memory, {system}: tinygan / PyTorch's least"] = (share, "≤ 0.75")
-    if "scaling-numpy" in results:
-        threads = [r for r in results["scaling-numpy"]["rows"] if r["along"] == "threads"]
-        for system in dict.fromkeys(row["system"] for row in threads):
-            one, two = (
-                next(r["results"][0]["median"] for r in threads if (r["system"], r["value"]) == key)
-                for key in ((system, 1), (system, 2))
-            )
-            found[f"{system}: one thread / two threads"] = (one / two, "≥ 1.8")
-    lines = ["| | aimed at | reached | |", "|---|---:|---:|---|"]
-    for what, (value, aim) in found.items():
-        if value is None:
-            continue
-        bound = float(aim[2:])
-        met = value >= bound if aim[0] == "≥" else value <= bound
-        lines.append(f"| {what} | {aim} | **{value:.2f}** | {'yes' if met else 'missed'} |")
+def summary(records: dict[str, dict[str, dict]]) -> str:
+    """Return the few lines that the front page shows: a column a kind of processor."""
+    named = {"steps": "a training step", "inference": "pictures", "cold": "cold start"}
+    cells: dict[str, dict[str, str]] = {}
+    heads = {}
+    for kind, results in records.items():
+        for section, what in named.items():
+            result = results.get(f"{section}-numpy", {"rows": []})
+            for row in result["rows"]:
+                speed, memory = (ratio(row["results"], key) for key in ("median", "peak_bytes"))
+                if speed and memory:
+                    heads[kind] = f"{kind}, {result['about']['date'][:10]}"
+                    line = cells.setdefault(f"{what}: {row['system']}", {})
+                    line[kind] = f"{speed:.2f} · {1 / memory:.2f}"
+    lines = ["| | " + " | ".join(heads.values()) + " |", "|---|" + "---:|" * len(heads)]
+    for what, line in cells.items():
+        lines.append(f"| {what} | " + " | ".join(line.get(kind, "–") for kind in heads) + " |")
     return "\n".join(lines)
 
 
@@ -84,13 +75,6 @@ def table(result: dict) -> str:
     about = in_words(result["about"])
     rounds = result["rounds"]
     return "\n".join([*lines, "", f"Medians of at most {rounds} alternating rounds. {about}"])
-
-
-def ratio(results: list[dict], key: str = "median") -> float | None:
-    """Return tinygan's advantage over the best of PyTorch: their ratio, above 1 if better."""
-    ours = next(r for r in results if r["name"] == "tinygan")
-    theirs = [r[key] for r in results if r["name"].startswith("PyTorch") and r.get(key)]
-    return min(theirs) / ours[key] if theirs and ours.get(key) else None
 
 
 def _time(seconds: float) -> str:
@@ -166,11 +150,9 @@ def _scaling(rows):
             medians = [row["results"][i].get("median") for row in group]
             if None in medians:
                 cells.append("–")
-            elif along == "threads":
-                cells.append(f"{medians[0] / medians[-1]:.2f} ×")
             else:
                 cells.append(f"{exponent(values, medians):.2f}")
-        what = "2 threads against 1" if along == "threads" else f"exponent along {along}"
+        what = f"exponent along {along}"
         lines.append(f"| {system} | {what} | " + " | ".join(cells) + " |")
     return lines
 

@@ -21,16 +21,18 @@ from benchmarks.contest import (
     TORCH,
     TORCH_BOTH,
     TORCH_CHANNELS_LAST,
+    TORCH_CHANNELS_LAST_KEEPS,
     TORCH_COMPILE,
     TORCH_KEEPS,
     Contestant,
     Worker,
     alternate,
     contest,
+    onnx_runtime,
     torch_modes,
 )
 from benchmarks.gpu import bandwidth, launches
-from benchmarks.machine import installed_bytes, tinygan_bytes
+from benchmarks.machine import cores, installed_bytes, tinygan_bytes
 from benchmarks.shapes import cyclegan_shapes, dcgan_shapes
 
 
@@ -112,10 +114,11 @@ def inference(options: Options) -> Iterator[dict]:
     sizes += [("DCGAN-64, batch 128", {"task": "dcgan_predict", "batch": 128})]
     sizes += [("CycleGAN-128, batch 1", {"task": "cyclegan_predict", "image_size": 128})]
     sizes += [("CycleGAN-256, batch 1", {"task": "cyclegan_predict", "image_size": 256})]
+    others = onnx_runtime() if options.backend == "numpy" else []
     for name, task in sizes[:3] if options.quick else sizes:
         results = contest(
             task,
-            _all_ways(options),
+            _all_ways(options) + others,
             backend=options.backend,
             rounds=options.rounds,
             at_least=0.02 if options.quick else 0.2,
@@ -159,7 +162,7 @@ def scaling(options: Options) -> Iterator[dict]:
     rounds = 2 if options.quick else min(3, options.rounds)
     if options.backend == "numpy":
         for name, task in list(options.systems().items())[:2]:
-            for worker_threads in (1, 2):
+            for worker_threads in [n for n in (1, 2, 4, 8) if n <= max(2, cores())]:
                 results = contest(
                     task, contestants, threads=worker_threads, rounds=rounds, warm_up=1
                 )
@@ -249,7 +252,8 @@ def _all_ways(options: Options) -> list[Contestant]:
     """Return tinygan and PyTorch in all its modes; quick: in those that need no compiling."""
     modes = [TORCH, TORCH_CHANNELS_LAST]
     if not options.quick:
-        modes += [TORCH_KEEPS] if options.backend == "numpy" else []
+        if options.backend == "numpy":
+            modes += [TORCH_KEEPS, TORCH_CHANNELS_LAST_KEEPS]
         modes += [TORCH_COMPILE, TORCH_BOTH]
     return [TINYGAN, *torch_modes(*modes)]
 

@@ -27,6 +27,8 @@ def prepare_kernel(backend: str, name: str, batch: int, size: int, channels: int
     cache = grouped[0], row, row, row, None, None
     weights = [Parameter(draw(*WEIGHTS)) for _ in range(4)] if name == "adam" else ()
     adam = Adam(weights) if name == "adam" else None
+    for weight in weights:
+        weight.add_grad(draw(*WEIGHTS))
     job, moved = {
         "copy": (lambda: dy.__setitem__(..., x), two),
         "relu": (lambda: kernels.relu(x), two),

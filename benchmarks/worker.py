@@ -68,6 +68,13 @@ def _contestant(config):
         from benchmarks.work_tinygan import Tinygan
 
         return Tinygan(config["backend"], config["threads"], **config["options"])
+    if config["library"] == "onnxruntime":
+        from benchmarks.work_onnx import Onnx
+
+        return Onnx(config["backend"], config["threads"])
+    import torch
+
+    torch.set_flush_denormal(True)  # before there are threads, which take it over
     from benchmarks.work_torch import Torch
 
     return Torch(config["backend"], config["threads"], **config["options"])

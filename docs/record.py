@@ -23,10 +23,10 @@ from PIL import Image
 
 from tinygan.data import bags, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
-from tinygan.models import cyclegan as cyclegan_model
 from tinygan.models import dcgan as dcgan_model
-from tinygan.runs.checkpoint import load_network
+from tinygan.runs.checkpoint import checkpoint_path, load_network
 from tinygan.runs.report import write_report
+from tinygan.runs.run import load
 from tinygan.train.__main__ import main as train
 
 OUT = Path(__file__).resolve().parent / "recorded"
@@ -107,32 +107,24 @@ def dcgan(run: Path):
 
 
 def cyclegan(run: Path):
-    """The default CycleGAN run to 1500 steps: what it translates, and how far from the truth."""
+    """The default CycleGAN run: what it translates, and how far from the truth."""
     if not run.exists():
-        words = ["cyclegan", "--steps", "1500", "--keep", "99", "--out", str(run)]
-        assert train(words) == 0
+        assert train(["cyclegan", "--keep", "99", "--out", str(run)]) == 0
     size = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]["image_size"]
-    options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
     x, y = (bags(64, size, seed=0, domain=d, start=5000).images for d in ("handbag", "backpack"))
     rows, said = [x[:8]], []
-    G = cyclegan_model.generator(
-        width=options["width"],
-        residual_blocks=options["residual_blocks"],
-        upsampling=options["upsampling"],
-    )
     steps = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
     for step in steps:
-        G = network_at(run, step, G, "G")
-        made = to_bytes(G.predict(x.astype(np.float32) / 127.5 - 1))
+        made = to_bytes(load(checkpoint_path(run / "checkpoints", step)).translate(x))
         said.append((step, float(translation_error(made, y).absolute.mean())))
         if step in (500, 1000, steps[-1]):
             rows.append(made[:8])
     nothing = float(translation_error(x, y).absolute.mean())
-    listed = ", ".join(f"{value:.3f} after {step}" for step, value in said)
+    listed = ", ".join(f"{value:.3f} after {step}" for step, value in said if step % 250 == 0)
     keep(
         "cyclegan",
         sheet(np.concatenate([*rows, y[:8]]), 8),
-        command="python -m tinygan.train cyclegan --steps 1500",
+        command="python -m tinygan.train cyclegan",
         alt="Rows of bags: handbags, their translations during training, the true backpacks",
         caption=(
             f"First row: handbags that were not trained on ({size} × {size} pixels, enlarged). "

@@ -12,9 +12,9 @@ from tinygan import Average, BatchNorm2d, Dropout, Linear, Sequential
 from tinygan.averages import average_all
 from tinygan.errors import CheckpointError, UserError
 from tinygan.generate.__main__ import main as generate
+from tinygan.options.resolving import load_options, stored
 from tinygan.runs.checkpoint import load_system
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.resolving import load_options, stored
 
 CYCLEGAN = ["--dataset-size", 8, "--image-size", 16, "--width", 2, "--discriminator-width", 2]
 CYCLEGAN += ["--residual-blocks", 1, "--pool-size", 3, "--batch-size", 4, "--dropout", 0.5]

@@ -317,3 +317,62 @@ def test_parameters_of_the_class_are_an_error():
         type("Wrong", (Layer,), {"inner": [Linear(1, 1)]})
     with pytest.raises(TypeError, match="Wrong: what stands in __slots__ is not found"):
         type("Wrong", (Layer,), {"__slots__": ("weight",)})
+
+
+def test_the_first_gradient_is_kept_itself_and_later_ones_are_added():
+    parameter, first = Parameter(np.zeros((2, 3))), np.ones((2, 3))
+    parameter.add_grad(first)
+    assert parameter.grad is first
+    second = np.full((2, 3), 2.0)
+    parameter.add_grad(second)
+    assert parameter.grad.tolist() == [[3.0] * 3] * 2
+    assert second.tolist() == [[2.0] * 3] * 2
+
+
+@pytest.mark.parametrize(
+    "g",
+    [
+        np.ones((2, 3), np.float32),  # of another dtype
+        np.ones((3, 2)).T,  # not contiguous
+        np.ones(3),  # of another shape: it is spread, as by +=
+        np.broadcast_to(1.0, (2, 3)),
+    ],
+    ids=["dtype", "order", "shape", "view"],
+)
+def test_a_gradient_of_another_kind_is_copied(g):
+    parameter = Parameter(np.zeros((2, 3)))
+    parameter.add_grad(g)
+    assert parameter.grad is not g
+    assert not np.shares_memory(parameter.grad, g)
+    assert parameter.grad.dtype == np.float64
+    assert parameter.grad.flags.c_contiguous
+    assert parameter.grad.tolist() == [[1.0] * 3] * 2
+
+
+def test_zero_grad_gives_the_gradients_memory_back():
+    parameter, g = Parameter(np.zeros(4)), np.ones(4)
+    alive = weakref.ref(g)
+    parameter.add_grad(g)
+    del g
+    parameter.zero_grad()
+    assert alive() is None
+    assert parameter.grad.tolist() == [0.0] * 4
+    parameter.zero_grad()
+    parameter.grad += 1.0  # as in layers of one's own
+    parameter.grad += np.ones(4)
+    assert parameter.grad.tolist() == [2.0] * 4
+
+
+def test_a_frozen_parameters_gradient_stays_as_it_was():
+    layer, x = Conv2d(1, 1, 2, rng=0), np.ones((1, 3, 3, 1), np.float32)
+    with frozen(layer):
+        y, backward = layer(x)
+    backward(np.ones_like(y))
+    assert not layer.weight.grad.any()
+    y, backward = layer(x)
+    backward(np.ones_like(y))
+    before = layer.weight.grad.copy()
+    with frozen(layer):
+        y, backward = layer(x)
+    backward(np.ones_like(y))
+    np.testing.assert_array_equal(layer.weight.grad, before)

@@ -9,7 +9,7 @@ import numpy as np
 from tinygan.checks import number
 from tinygan.fast import accelerated
 from tinygan.layer import Layer
-from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.arrays import Array
 
 __all__ = ["Average"]
 
@@ -64,9 +64,7 @@ class Average:
     def __init__(self, network: Layer, decay: float):
         self.decay = number(decay, "Average: decay", "[0, 1)")
         self.network = deepcopy(network)
-        for parameter in self.network.parameters():  # a single zero, shown at every place
-            xp = get_xp(parameter.data)
-            parameter.grad = xp.broadcast_to(xp.zeros((), parameter.data.dtype), parameter.shape)
+        self.network.zero_grad()  # which takes no memory
         self._source = network
 
     def update(self, step: int) -> None:

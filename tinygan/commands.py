@@ -158,6 +158,24 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{where}expected a value, got an empty text")
         return super().parse_known_args(words, namespace)
 
+    def add_run(self, demo: str) -> None:
+        """Add RUN, and --demo in place of it: a run that comes with tinygan."""
+        group = self.add_mutually_exclusive_group(required=True)
+        group.add_argument(
+            "run",
+            metavar="RUN",
+            nargs="?",
+            default=argparse.SUPPRESS,  # else it would undo --demo
+            help="a run folder, or one of its checkpoints",
+        )
+        group.add_argument(
+            "--demo",
+            dest="run",
+            action="store_const",
+            const=demo,
+            help=f"in place of RUN: the one that comes with tinygan, {demo}",
+        )
+
     def add_json(self) -> None:
         """Add the flag --json."""
         self.add_argument(

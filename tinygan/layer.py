@@ -54,20 +54,38 @@ class Parameter:
         The values.
     grad : ndarray
         The gradient, of the shape of `data`: zeros at first.  Every backward pass adds to it;
-        `zero_grad` clears it.
+        `zero_grad` clears it.  Its memory is taken with the first one that is added.
     frozen : bool
         True inside ``with frozen(...)``: a layer called now neither remembers what only this
         parameter's gradient would need, nor computes that gradient in its backward pass.
     """
 
-    __slots__ = ("data", "frozen", "grad")
+    __slots__ = ("_grad", "data", "frozen")
 
     def __init__(self, data: Array):
-        self.grad: Array = get_xp(data).zeros_like(data)
         if data.dtype.kind != "f":
             raise TypeError(f"Parameter: expected a floating-point array, got {data.dtype}")
         self.data: Array = data
+        self._grad: Array | None = None
         self.frozen = False
+
+    @property
+    def grad(self) -> Array:
+        if self._grad is None:
+            self._grad = get_xp(self.data).zeros_like(self.data)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Array) -> None:
+        self._grad = value
+
+    def add_grad(self, g: Array) -> None:
+        """Do ``grad += g``; the first `g` after `zero_grad` is kept itself, so do not change it."""
+        new = self._grad is None and g.dtype == self.data.dtype and g.flags.c_contiguous
+        if new and g.shape == self.data.shape:
+            self._grad = g
+        else:
+            self.grad += g
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,7 +97,7 @@ class Parameter:
 
     def zero_grad(self) -> None:
         """Set the gradient to zero."""
-        self.grad.fill(0)
+        self._grad = None
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"

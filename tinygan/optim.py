@@ -82,7 +82,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
-        zero_all([parameter.grad for parameter in self.parameters])
+        for parameter in self.parameters:
+            parameter.zero_grad()
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the count of steps and of all slots as NumPy arrays.
@@ -295,13 +296,6 @@ def update_all(
     """Update all parameters in place; Adam has fast versions of the whole list."""
     for theta, g, own in zip(thetas, gradients, slots, strict=True):
         optimizer.update(theta, g, *own)
-
-
-@accelerated
-def zero_all(gradients: list[Array]) -> None:
-    """Set all gradients to zero."""
-    for g in gradients:
-        g.fill(0)
 
 
 def _zeros(parameter: Parameter) -> Array:

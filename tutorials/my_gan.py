@@ -21,10 +21,10 @@ from tinygan import Conv2d, LeakyReLU, Reshape, Sequential, frozen, get_xp
 from tinygan.data import Prefetcher
 from tinygan.models.dcgan import generator
 from tinygan.optim import RMSprop
+from tinygan.options.base import inherit, option
+from tinygan.options.kinds import choice, number, whole
+from tinygan.options.presets import Preset
 from tinygan.systems.draws import Draws, DrawsOptions
-from tinygan.systems.kinds import choice, number, whole
-from tinygan.systems.options import inherit, option
-from tinygan.systems.presets import Preset
 from tinygan.systems.system import Panel
 
 NOISE = 110  # what a random number is for: each purpose has a number, from 110 on

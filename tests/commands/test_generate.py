@@ -16,6 +16,7 @@ from tinygan.generate.__main__ import main
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.run import Run, load
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
+from tinygan.systems.draws import truncate
 
 
 @pytest.fixture
@@ -261,6 +262,45 @@ def test_the_samples_of_a_run_become_an_animation(tmp_path, capsys):
             animation.seek(i)
             shown = np.asarray(animation.convert("RGB"), float)
             np.testing.assert_allclose(shown.mean(axis=(0, 1)), color, atol=12)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+@pytest.mark.parametrize("limit", [0.2, 0.7, 2.5])
+def test_truncated_noise_is_the_noise_given_that_it_is_within_the_limit(kind, limit):
+    rng = np.random.default_rng(0)
+    z = rng.uniform(-1, 1, (400, 100)) if kind == "uniform" else rng.standard_normal((400, 100))
+    z = z.astype(np.float32)
+    found = truncate(z, limit, kind, rng)
+    assert found.dtype == np.float32
+    assert abs(found).max() <= np.float32(limit)
+    within = z[abs(z) <= limit]
+    quantiles = np.linspace(0.05, 0.95, 10)
+    np.testing.assert_allclose(
+        np.quantile(found, quantiles), np.quantile(within, quantiles), atol=0.03 * limit
+    )
+    if kind == "normal":  # what was within is left alone
+        np.testing.assert_array_equal(found[abs(z) <= limit], within)
+
+
+def test_truncation_makes_pictures_more_alike(run, tmp_path):
+    opened = load(run)
+    plain, near = (opened.generate(32, truncation=limit) for limit in (None, 0.2))
+    assert near.std(axis=0).mean() < plain.std(axis=0).mean() / 2
+    np.testing.assert_array_equal(opened.generate(3, truncation=1.0), opened.generate(3))
+    words = ["--count", 4, "--columns", 4]
+    for name, more in (("a", ()), ("b", ("--truncation", 0.2)), ("c", ("--truncation", 0.2))):
+        assert generate(run, *words, *more, "--out", tmp_path / f"{name}.png") == 0
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a != b == c
+
+
+def test_a_run_or_the_demo_is_named(run, tmp_path, capsys):
+    out = ["--out", tmp_path / "a.png"]
+    assert generate(*out) == 2
+    assert "one of the arguments RUN --demo is required" in capsys.readouterr().err
+    assert generate(run, "--demo", *out) == 2
+    assert "--demo: not allowed with argument RUN" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()
 
 
 def text_in(path):

@@ -11,9 +11,9 @@ from training import TINY, rows, timeless, train
 
 from tinygan.distributed import on_threads
 from tinygan.errors import UserError
+from tinygan.options.flags import parse_flags
 from tinygan.systems import find
 from tinygan.systems.dcgan import DCGAN
-from tinygan.systems.flags import parse_flags
 from tinygan.train import ranks as module
 from tinygan.train.__main__ import _run
 from tinygan.train.session import begun, taken_up

@@ -143,4 +143,5 @@ def test_pages_lead_to_pages_that_exist():
 
 def test_every_picture_that_is_drawn_is_described():
     for path, text in pages().items():
-        assert text.count(".. plot::") == text.count("   :alt: "), path
+        pictures = text.count(".. plot::") + text.count(".. image::")
+        assert pictures == text.count("   :alt: "), path

@@ -167,10 +167,8 @@ CASES = {
     "update_all": _adam,
     "upsample": _upsample,
     "upsample_backward": _upsample_backward,
-    "zero_all": lambda rng: (_tensors(rng),),
 }
 WRITES = {"add_channels": (0,), "average_all": (0,), "move_running": (0, 1), "update_all": (0, 2)}
-WRITES |= {"zero_all": (0,)}
 """Which arguments a version may write to; all others are read-only in the tests."""
 
 

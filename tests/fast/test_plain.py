@@ -13,6 +13,7 @@ from tinygan import (
     Conv2d,
     InstanceNorm2d,
     LeakyReLU,
+    ReflectionPad2d,
     ReLU,
     Sequential,
     check_gradients,
@@ -214,6 +215,52 @@ def test_two_layers_that_run_as_one_give_what_each_alone_gives(norm, act, freeze
         np.testing.assert_array_equal(a, b)
     one, two = together.predict(x), apart[1].predict(apart[0].predict(x))
     np.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-13)
+
+
+@BOTH_DTYPES
+@pytest.mark.parametrize("freeze", [None, "weight", "bias", "both"])
+@pytest.mark.parametrize("input_gradient", [True, False])
+@pytest.mark.parametrize(
+    ("padding", "options"), [(1, {}), ((3, 0), {"stride": 2}), (1, {"bias": False, "padding": 1})]
+)
+def test_a_padded_convolution_is_the_two_layers_to_the_bit(
+    padding, options, input_gradient, freeze, dtype
+):
+    together = Sequential(ReflectionPad2d(padding), Conv2d(3, 4, 3, rng=0, **options))
+    together.to(dtype=dtype)
+    apart = copy.deepcopy(together)
+    assert len(_runs(together)) == 1
+    x = normal(2, 7, 6, 3, dtype=dtype)
+    dy = normal(*together.predict(x).shape, seed=1, dtype=dtype)
+    for network in (together, apart):
+        for name, parameter in network.named_parameters().items():
+            parameter.frozen = freeze == "both" or name == f"1.{freeze}"
+    for _ in range(2):  # gradients add up
+        y, backward = together(x)
+        dx = backward(dy, input_gradient=input_gradient)
+        (pad, conv), (padded, pad_back) = apart.layers, apart[0](x)
+        expected, conv_back = conv(padded)
+        dpadded = conv_back(dy, input_gradient=input_gradient)
+        np.testing.assert_array_equal(y, expected)
+        if input_gradient:
+            np.testing.assert_array_equal(dx, pad_back(dpadded))
+        else:
+            assert dx is None
+    for p, q in zip(together.parameters(), apart.parameters(), strict=True):
+        np.testing.assert_array_equal(p.grad, q.grad)
+        assert p.grad.any() != p.frozen
+    np.testing.assert_array_equal(together.predict(x), conv.predict(pad.predict(x)))
+
+
+def test_a_padded_convolution_remembers_the_image_and_not_its_larger_copy():
+    network, x = Sequential(ReflectionPad2d(2), Conv2d(3, 4, 3, rng=0)), normal(1, 6, 6, 3)
+    (both,) = network.to(dtype=np.float64)._running()
+    _, cache = both.forward(x)
+    assert cache[0] is x
+    assert not any(isinstance(part, np.ndarray) for part in (*cache[1:], *cache[2]))
+    with frozen(network):
+        _, cache = both.forward(x)
+    assert cache[0] is None
 
 
 def test_only_exact_types_with_slopes_that_are_not_negative_run_as_one():

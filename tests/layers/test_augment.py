@@ -8,10 +8,10 @@ from training import TINY, timeless, train
 
 from tinygan import RandomColor, RandomCutout, RandomTranslation, asarray, asnumpy
 from tinygan.layer import Sequential
+from tinygan.options.resolving import load_options, stored
 from tinygan.systems.augmenting import AUGMENTATIONS, augmentations
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.resolving import load_options, stored
 
 SMALL = {"image_size": 16, "width": 2, "backend": "numpy", "dataset_size": 8}
 MAKERS = list(AUGMENTATIONS.values())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from tinygan.convolution import _default, using_algorithm
 from tinygan.machine import parallel
 
 
@@ -51,6 +52,34 @@ def test_tasks_may_run_tasks(threads):
         return sum(parallel.for_slices(lambda c, d: d - c, 100, 7))
 
     assert parallel.for_slices(outer, 4, 1) == [100] * 4
+
+
+@pytest.mark.parametrize(("threads", "each"), [(1, 1), (2, 1), (4, 2), (5, 2)])
+def test_branches_share_the_threads(threads, each):
+    before = parallel.get_num_threads()
+    parallel.set_num_threads(threads)
+    both = threading.Barrier(2 * each if threads > 1 else 1, timeout=30)
+
+    def branch():  # passes only if all its tasks, and those of the other one, run at once
+        return parallel.run([both.wait] * each) and len(set(parallel.run([threading.get_ident])))
+
+    try:
+        assert parallel.side_by_side(branch, branch) == [1, 1]
+    finally:
+        parallel.set_num_threads(before)
+
+
+def test_branches_return_in_order_and_an_error_in_one_is_raised(threads):
+    assert parallel.side_by_side(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
+    with pytest.raises(ZeroDivisionError):
+        parallel.side_by_side(lambda: 1, lambda: 1 / 0)
+    assert parallel.side_by_side(lambda: 1) == [1]
+
+
+def test_branches_see_the_context_of_their_caller(threads):
+    with using_algorithm("naive"):
+        found = parallel.side_by_side(*[_default.get] * 3)
+    assert found == ["naive"] * 3
 
 
 def test_blas_is_single_threaded_inside_and_given_back(threads):

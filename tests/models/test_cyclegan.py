@@ -20,6 +20,7 @@ from tinygan import (
     l1,
     mse,
 )
+from tinygan.machine import parallel
 from tinygan.models import cyclegan
 from tinygan.objectives import OBJECTIVES
 
@@ -290,21 +291,62 @@ def witnessed_step(x, y, **options):
     return diary
 
 
-def test_the_order_is_algorithm_1s():
+@pytest.fixture(params=[True, False], ids=["side by side", "in turn"])
+def small(request, monkeypatch):
+    """Both ways to run the two directions: as small images do, and as large ones do."""
+    monkeypatch.setattr(cyclegan, "_small", lambda x: request.param)
+    return request.param
+
+
+def test_the_order_is_algorithm_1s(small):
     names = [name for name, _ in witnessed_step(*pictures())]
-    steps = [name for name in names if name.endswith("steps")]
-    assert steps == ["G steps", "D_X steps", "D_Y steps"]
-    first, second, third = (names.index(step) for step in steps)
-    assert names[first + 1 : second] == ["D_X", "D_X back", "D_X", "D_X back"]
-    assert names[second + 1 : third] == ["D_Y", "D_Y back", "D_Y", "D_Y back"]
+    first = names.index("G steps")
+    assert not any(name.endswith("steps") for name in names[:first])
+    for D in ("D_X", "D_Y"):
+        learning = [name for name in names[first:] if name.startswith(D)]
+        assert learning == [D, f"{D} back", D, f"{D} back", f"{D} steps"]
+    assert not any(name.startswith(("G ", "F ")) for name in names[first + 1 :])
 
 
-def test_a_step_remembers_two_passes_through_generators_at_most():
+def test_a_step_remembers_two_passes_through_generators_at_most_and_of_small_images_four(small):
     remembered = most = 0
     for name, _ in witnessed_step(*pictures()):
         remembered += {"G": 1, "F": 1, "G back": -1, "F back": -1}.get(name, 0)
         most = max(most, remembered)
-    assert (most, remembered) == (2, 0)
+    assert remembered == 0
+    assert most <= (4 if small else 2)
+
+
+def stepped(threads=2, **options):
+    """The losses and all parameters after three steps with pools."""
+    before = parallel.get_num_threads()
+    parallel.set_num_threads(threads)
+    try:
+        made = networks(**options)
+        adams, pools = optimizers(*made), (cyclegan.ImagePool(2), cyclegan.ImagePool(2, seed=1))
+        for i in range(3):
+            losses = cyclegan.train_step(*made, *adams, *pictures(seed=i), pools=pools)
+    finally:
+        parallel.set_num_threads(before)
+    return losses, [p.data for network in made for p in network.parameters()]
+
+
+def test_side_by_side_and_in_turn_are_the_same_to_rounding(monkeypatch):
+    losses, parameters = stepped()
+    monkeypatch.setattr(cyclegan, "_small", lambda x: False)
+    expected, those = stepped()
+    assert losses == pytest.approx(expected, rel=1e-12)
+    for a, b in zip(parameters, those, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)  # Adam divides by small numbers
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_step_is_the_same_to_the_bit_at_every_number_of_threads(small, threads):
+    losses, parameters = stepped(2)
+    expected, those = stepped(threads)
+    assert losses == expected
+    for a, b in zip(parameters, those, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_without_the_identity_loss_its_passes_are_saved():
@@ -356,7 +398,7 @@ class Darker(Layer):
         return 0.5 * dy
 
 
-def test_all_that_the_discriminators_see_is_augmented():
+def test_all_that_the_discriminators_see_is_augmented(small):
     """It is as if the augmentation stood in front of them; each fake passes through it once."""
     x, y = pictures()
     made, others = networks(), networks()

@@ -14,8 +14,8 @@ import tinygan
 from tinygan.formats.names import to_published
 from tinygan.formats.torch_file import write_weights
 from tinygan.models import cyclegan_networks, dcgan
+from tinygan.options.resolving import load_options
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.resolving import load_options
 from tinygan.train.__main__ import main
 
 FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "run_format_1"

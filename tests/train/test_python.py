@@ -15,9 +15,9 @@ from training import timeless
 import tinygan
 from tinygan.errors import UserError
 from tinygan.machine import parallel
+from tinygan.options.base import inherit
 from tinygan.runs.header import read_checkpoint
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.options import inherit
 
 TINY = {
     "dataset": "faces",

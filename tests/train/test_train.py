@@ -13,8 +13,8 @@ from PIL import Image
 from training import TINY, rows, timeless, train
 
 from tinygan.data import faces
+from tinygan.options.resolving import resolve, stored
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.resolving import resolve, stored
 from tinygan.train.progress import Progress
 
 LOSSES = ["loss_D", "loss_D_real", "loss_D_fake", "loss_G", "D_real", "D_fake"]

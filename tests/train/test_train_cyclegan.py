@@ -15,10 +15,10 @@ from training import rows, timeless
 from tinygan.data import bags
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
+from tinygan.options.resolving import resolve, stored
 from tinygan.runs.checkpoint import read_checkpoint
 from tinygan.runs.watched import read_watch
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions
-from tinygan.systems.resolving import resolve, stored
 from tinygan.train.__main__ import main
 
 PRESETS = CycleGANOptions.presets

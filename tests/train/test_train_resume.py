@@ -18,11 +18,11 @@ from training import TINY, rows, timeless, train
 
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.models import dcgan
+from tinygan.options.resolving import load_options, resolve, stored
 from tinygan.runs.checkpoint import load_system, save_checkpoint, state_arrays
 from tinygan.runs.header import Best, read_checkpoint
 from tinygan.runs.metrics import MetricsFile, read_metrics
 from tinygan.systems.dcgan import DCGAN, DCGANOptions
-from tinygan.systems.resolving import load_options, resolve, stored
 
 EVERY = ["--sample-every", 4, "--checkpoint-every", 3, "--keep", 99]
 

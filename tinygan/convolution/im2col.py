@@ -16,10 +16,12 @@ small enough to stay in a core's cache.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tinygan.convolution.geometry import (
-    for_pieces,
     output_size,
     padded,
     pieces,
@@ -48,9 +50,20 @@ def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
 
     def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         patches = _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns)
-        xp.matmul(patches, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+        to = y[n0:n1, h0:h1].reshape(-1, out_channels)
+        if alone:  # all cores are free for the one product
+            for_slices(
+                lambda a, b: xp.matmul(patches, w[:, a:b], out=to[:, a:b]), out_channels, 64, xp
+            )
+        else:
+            xp.matmul(patches, w, out=to)
 
-    for_pieces(piece, len(x), rows, _rows_a_piece(columns, patch, x.itemsize), xp)
+    todo = pieces(len(x), rows, _rows_a_piece(columns, patch, x.itemsize), xp)
+    alone = len(todo) == 1
+    if alone:
+        piece(*todo[0])
+    else:
+        run([partial(piece, *at) for at in todo])
     return y
 
 
@@ -96,9 +109,10 @@ def convolve_grad_input(
             to[n0:n1, h0:h1] = part.reshape(n1 - n0, h1 - h0, columns, channels)
 
         todo = pieces(len(dy), rows, _rows_a_piece(columns, depth, dy.itemsize), xp)
-        return [lambda at=at: piece(*at) for at in todo]
+        return [partial(piece, *at) for at in todo]
 
-    run([task for p in range(stride[0]) for q in range(stride[1]) for task in phase(p, q)])
+    phases = [partial(phase, p, q) for p in range(stride[0]) for q in range(stride[1])]
+    run([task for tasks in run(phases) for task in tasks])
     return dx
 
 
@@ -141,6 +155,9 @@ def _sum_over_patches(
     rows_a_piece = _rows_a_piece(columns, patch, x.itemsize, least=_LEAST_ROWS_TO_SUM)
     todo = pieces(len(x), rows, rows_a_piece, xp)
     most = max(2, min(32, _SUMS_BYTES // (patch * out_channels * dtype.itemsize)))
+    if xp is np and len(todo) < 4:
+        y = None if w is None else convolve(x, w, stride, padding)
+        return y, _by_rows_of_taps(x, dy, stride, padding, kernel_size)
     y = None
     if w is not None:
         y = xp.empty(dy.shape, dtype)
@@ -165,6 +182,21 @@ def _sum_over_patches(
     for total in totals[1:]:
         dw += total
     return y, dw.reshape(*kernel_size, channels, out_channels)
+
+
+def _by_rows_of_taps(x: Array, dy: Array, stride: Size, padding: Size, kernel_size: Size) -> Array:
+    """Return ``dW`` of a few pixels: a task for each row of taps, ``dW[k] = P[k]ᵀ dY``."""
+    (kh, kw), channels, (n, rows, columns, out_channels) = kernel_size, x.shape[3], dy.shape
+    dw = np.empty((kh, kw, channels, out_channels), np.result_type(x, dy))
+    flat = np.ascontiguousarray(dy).reshape(-1, out_channels)
+
+    def row(k: int) -> None:
+        at = (padding[0] - k, padding[1])  # the row's own windows begin k rows lower
+        patches = _patches(np, x, (1, kw), stride, at, 0, n, 0, rows, columns)
+        np.matmul(patches.T, flat, out=dw[k].reshape(kw * channels, out_channels))
+
+    run([partial(row, k) for k in range(kh)])
+    return dw
 
 
 def _rows_a_piece(columns: int, patch: int, itemsize: int, least: int = _LEAST_ROWS) -> int:

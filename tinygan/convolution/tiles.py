@@ -24,7 +24,7 @@ from tinygan.machine.parallel import run, split
 OUTPUTS = {2: 4, 3: 4, 4: 3, 5: 2}
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
-BLOCK = 8192  # entries of a tap of w transformed at a time
+BLOCK = 16384  # entries of a tap of w transformed at a time
 PIECE_BYTES = 1 << 20  # of the rows between two transforms: less, and Python's share shows
 
 

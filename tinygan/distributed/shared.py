@@ -17,6 +17,7 @@ from tinygan.distributed.communicator import Communicator, bounds
 from tinygan.errors import UserError
 from tinygan.fast.merging import merge
 from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.parallel import in_order
 
 __all__ = [
     "add_sums",
@@ -31,6 +32,7 @@ __all__ = [
     "own_rows",
     "sharing",
     "together",
+    "whole_size",
 ]
 
 Result = TypeVar("Result")
@@ -61,7 +63,8 @@ def sharing(communicator: Communicator, rows: int | None = None) -> Iterator[Com
     """
     before, communicator.rows = _step.set(communicator), rows
     try:
-        yield communicator
+        with in_order():
+            yield communicator
     finally:
         _step.reset(before)
 
@@ -153,6 +156,12 @@ def of_whole_batch(function: Callable[[Array], Array], images: Array) -> Array:
     if communicator is None:
         return function(images)
     return function(communicator.gather_rows(images))[communicator.own]
+
+
+def whole_size(images: Array) -> int:
+    """Return how many numbers the whole batch has that these are this rank's rows of."""
+    communicator = _active()
+    return images.size if communicator is None else images[0].size * (communicator.rows or 0)
 
 
 def merge_moments(mean: Array, var: Array, count: int) -> tuple[Array, Array, int]:

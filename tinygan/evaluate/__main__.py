@@ -20,9 +20,9 @@ from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_json
 from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
+from tinygan.options.kinds import number, whole
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
-from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import Panel, refuse_above
 
 FORMAT = "tinygan measures 1"

@@ -13,8 +13,8 @@ from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
 from tinygan.machine.memory import size_text
+from tinygan.options.resolving import stored
 from tinygan.runs.run import load
-from tinygan.systems.resolving import stored
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") -> int:

@@ -7,12 +7,12 @@ from typing import Any
 
 from tinygan.errors import UserError
 from tinygan.layer import Layer
+from tinygan.options.resolving import checked, stored
 from tinygan.runs.checkpoint import save_checkpoint
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.run import Run
 from tinygan.systems import find
-from tinygan.systems.resolving import checked, stored
 from tinygan.systems.translates import Translates
 
 __all__ = ["input_shape", "network_of", "write_run"]

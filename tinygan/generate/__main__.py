@@ -12,8 +12,8 @@ from tinygan.commands import Parser, say
 from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.generate import forms
+from tinygan.options.kinds import number, whole
 from tinygan.runs.run import load
-from tinygan.systems.kinds import whole
 from tinygan.systems.system import refuse_above
 
 
@@ -35,22 +35,22 @@ def _generate(arguments: Any) -> None:
         backend=arguments.backend,
     )
     run.check_out(out)
-    options, count = run.options, arguments.count
+    options, count, truncation = run.options, arguments.count, arguments.truncation
     columns = min(arguments.columns, count)
     seed = arguments.seed
     note = None if arguments.no_metadata else made_with(run.system.name, run.step, seed)
     values = count * (options.image_size * scale) ** 2 * options.channels
     if form == "single":
         refuse_above(4 * count * run.drawing().noise(1, 0).size, "the noise", "--count")
-        z = run.noise(count, arguments.seed, arguments.interpolate, columns)
+        z = run.noise(count, arguments.seed, arguments.interpolate, columns, truncation)
         forms.write_single(run, z, out, scale, note)
     elif form == "animation":
         refuse_above(2 * arguments.frames * values, "the frames", "--count, --frames or --scale")
-        z = run.walk(count, arguments.frames, arguments.seed)
+        z = run.walk(count, arguments.frames, arguments.seed, truncation)
         forms.write_walk(run, z, out, columns, scale, note)
     else:
         refuse_above(8 * values, "the pictures", "--count or --scale")  # float32, bytes, the sheet
-        images = run.generate(count, arguments.seed, arguments.interpolate, columns)
+        images = run.generate(count, arguments.seed, arguments.interpolate, columns, truncation)
         forms.write_sheet(images, out, columns, scale, note)
     say(f"{count} pictures of {run.checkpoint} are in {out}")
 
@@ -66,7 +66,7 @@ def _show_history(run: Path, out: Path, form: str, scale: int, unmarked: bool) -
 
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Make pictures with a run that draws them.")
-    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_run("demo-faces")
     parser.add_run_options()
     parser.add_argument(
         "--out",
@@ -82,6 +82,13 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--seed", type=whole(0), default=0, metavar="N", help="for other pictures; default: 0"
+    )
+    parser.add_argument(
+        "--truncation",
+        type=number(1e-3, 100),
+        metavar="T",
+        help="keep all numbers of the noise within -T and T: fewer odd pictures, less variety; "
+        "normal noise beyond is drawn again, uniform noise is multiplied by T",
     )
     parser.add_argument(
         "--interpolate",

@@ -14,7 +14,7 @@ from tinygan.gradcheck.files import check_named
 from tinygan.gradcheck.likes import LIKES
 from tinygan.gradcheck.plot import plot_report
 from tinygan.gradcheck.subject import NotCheckable
-from tinygan.systems.kinds import whole
+from tinygan.options.kinds import whole
 
 RIGHT, WRONG, NOT_CHECKABLE = 0, 1, 2
 

@@ -20,10 +20,11 @@ from tinygan.convolution import (
     output_size,
 )
 from tinygan.convolution.geometry import pair
-from tinygan.fast import accelerated
+from tinygan.fast import accelerated, run_as_one
 from tinygan.initialize import Seed, normal
 from tinygan.layer import Layer, Parameter
 from tinygan.layers import _check
+from tinygan.layers.shape import ReflectionPad2d
 from tinygan.machine.arrays import Array, Size
 
 __all__ = ["Conv2d", "ConvTranspose2d", "add_channels", "sum_channels"]
@@ -187,9 +188,9 @@ class Conv2d(_Conv):
         elif not weight_frozen:
             dw = convolve_grad_weight(x, dy, *how, self.kernel_size)
         if dw is not None:
-            self.weight.grad += dw
+            self.weight.add_grad(dw)
         if not bias_frozen:
-            self.bias.grad += sum_channels(dy)
+            self.bias.add_grad(sum_channels(dy))
         return dx
 
     def __repr__(self) -> str:
@@ -323,9 +324,9 @@ class ConvTranspose2d(_Conv):
         elif not weight_frozen:
             dw = convolve_grad_weight(dy, x, *how, self.kernel_size)
         if dw is not None:
-            self.weight.grad += dw
+            self.weight.add_grad(dw)
         if not bias_frozen:
-            self.bias.grad += sum_channels(dy)
+            self.bias.add_grad(sum_channels(dy))
         return dx
 
     def __repr__(self) -> str:
@@ -335,3 +336,36 @@ class ConvTranspose2d(_Conv):
         if self.output_size is not None:
             extra = f", output_size={_check.pair_text(self.output_size)}"
         return self._text(extra)
+
+
+class _Padded(Layer):
+    """A padding by reflection and the convolution behind it, as `Sequential` runs the two.
+
+    The convolution remembers the image as it was, which other layers remember anyway, and not the
+    larger copy: that is made again for the backward pass.
+    """
+
+    def __init__(self, pad: ReflectionPad2d, conv: Conv2d):
+        self.pad, self.conv = pad, conv
+
+    def forward(self, x: Array) -> tuple[Array, Any]:
+        padded, padding = self.pad.forward(x)
+        y, (remembered, *rest) = self.conv.forward(padded)
+        return y, (None if remembered is None else x, padding, rest)
+
+    def backward(self, dy: Array, cache: Any, input_gradient: bool = True) -> Array | None:
+        x, padding, rest = cache
+        dpadded = self.conv.backward(dy, (self._padded(x), *rest), input_gradient)
+        return self.pad.backward(dpadded, padding) if input_gradient else None
+
+    def _padded(self, x: Array | None) -> Array | None:
+        return None if x is None else self.pad.forward(x)[0]
+
+    def predict(self, x: Array) -> Array:
+        return self.conv.predict(self.pad.predict(x))
+
+    def __repr__(self) -> str:
+        return f"{self.pad!r}, {self.conv!r}"
+
+
+run_as_one(ReflectionPad2d, Conv2d)(_Padded)

@@ -149,9 +149,9 @@ class _Norm(_Affine):
         grouped = dy.reshape(cache[0].shape)
         sum_du, sum_du_xhat, du = normalize_sums(grouped, cache, keep=input_gradient)
         if wants_gamma:
-            self.weight.grad += _over_groups(sum_du_xhat)
+            self.weight.add_grad(_over_groups(sum_du_xhat))
         if wants_beta:
-            self.bias.grad += _over_groups(sum_du)
+            self.bias.add_grad(_over_groups(sum_du))
         if not input_gradient:
             return None
         sum_du, sum_du_xhat = self._add(sum_du, sum_du_xhat)

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,11 @@ from tinygan.errors import UserError
 __all__ = [
     "for_slices",
     "get_num_threads",
+    "in_order",
     "one_blas_thread",
     "run",
     "set_num_threads",
+    "side_by_side",
     "split",
     "workspace",
 ]
@@ -77,15 +80,17 @@ def for_slices(
     return run([partial(function, a, b) for a, b in split(length, max(1, size))])
 
 
-def run(tasks: Sequence[Callable[[], object]]) -> list:
+def run(tasks: Sequence[Callable[[], object]], threads_each: int = 1) -> list:
     """Run independent `tasks` on all cores (NumPy only) and return their results in order.
 
-    An exception in one task is raised here after all of them have ended.  A task that calls `run`
-    itself has its tasks run one after another in its own thread.
+    An exception in one task is raised here after all of them have ended.  A task may call `run`
+    itself, on the `threads_each` that it was given; with one, its tasks run one after another in
+    its own thread.
     """
-    if _in_worker():
+    share = getattr(_local, "share", None)
+    if share == 1:
         return [task() for task in tasks]
-    threads = min(get_num_threads(), len(tasks))
+    threads = min((share or get_num_threads()) // threads_each, len(tasks))
     with one_blas_thread():
         if threads <= 1:  # one task too: BLAS threads, once woken, spin for a while on our cores
             return [task() for task in tasks]
@@ -93,15 +98,15 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
         queue = iter(range(len(tasks)))  # next() on it is atomic under the global lock
 
         def work() -> None:
-            _local.worker = True
+            before, _local.share = getattr(_local, "share", None), threads_each
             try:
                 for index in queue:
                     results[index] = tasks[index]()
             finally:
-                _local.worker = False
+                _local.share = before
 
         pool = _get_pool(threads - 1)
-        helpers = [pool.submit(work) for _ in range(threads - 1)]
+        helpers = [pool.submit(copy_context().run, work) for _ in range(threads - 1)]
         try:
             work()  # the calling thread is a worker too
         finally:
@@ -112,6 +117,31 @@ def run(tasks: Sequence[Callable[[], object]]) -> list:
             if not helper.cancelled():
                 helper.result()
         return results
+
+
+def side_by_side(*branches: Callable[[], Any]) -> list:
+    """Run a few long functions that never meet at the same time; return their results.
+
+    Slices of a small array do not keep all cores busy; two networks do.  Each function has its
+    share of the threads.  Within `in_order` they run one after another.
+    """
+    if _in_order.get():
+        return [branch() for branch in branches]
+    share = max(1, (getattr(_local, "share", None) or get_num_threads()) // len(branches))
+    return run(branches, threads_each=share)
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Within the scope nothing runs `side_by_side`: what all ranks do comes in one order."""
+    token = _in_order.set(True)
+    try:
+        yield
+    finally:
+        _in_order.reset(token)
+
+
+_in_order: ContextVar[bool] = ContextVar("in order", default=False)
 
 
 def get_num_threads() -> int:
@@ -173,10 +203,6 @@ def _default_num_threads() -> int:
 
 
 _num_threads: int | None = None  # read from the environment when it is first asked for
-
-
-def _in_worker() -> bool:
-    return getattr(_local, "worker", False)
 
 
 def _get_pool(size: int) -> ThreadPoolExecutor:

@@ -8,9 +8,16 @@ and Algorithm 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygan.distributed.shared import whole_size
 from tinygan.layer import Layer, Sequential, frozen
 from tinygan.losses import l1
 from tinygan.machine.arrays import Array, get_xp
+from tinygan.machine.parallel import side_by_side
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
 from tinygan.objectives import CycleObjective
@@ -24,6 +31,19 @@ __all__ = [
     "patch_discriminator",
     "train_step",
 ]
+
+
+SMALL = 3 * 128 * 128
+"""Numbers in a batch of images of one domain: up to here one network leaves cores idle, and what
+four passes remember is little."""
+
+
+def _small(x: Array) -> bool:
+    return get_xp(x) is np and whole_size(x) <= SMALL
+
+
+def _both(at_once: bool, first: Callable[[], Any], second: Callable[[], Any]) -> list:
+    return side_by_side(first, second) if at_once else [first(), second()]
 
 
 def generator_objective(
@@ -61,47 +81,67 @@ def generator_objective(
 
     with means over pixels and patches.  L_G is a sum over four paths through the generators, so
     its gradient is the sum of theirs, and the backward pass of each is called as soon as its loss
-    is known: a step remembers two passes through a generator at most, instead of six.
+    is known: a step remembers two passes through a generator at most, instead of six, and of small
+    images, whose two directions run at the same time, four.
     """
     augment = augment if augment is not None else Sequential()  # which changes nothing
+    X = _Direction(G, F, D_Y, x, objective)
+    Y = _Direction(F, G, D_X, y, objective)
+    for directions in [(X, Y)] if _small(x) else [(X,), (Y,)]:
+        side_by_side(*(direction.translate for direction in directions))
+        for direction in directions:
+            direction.judge(augment)
+        side_by_side(*(direction.cycle for direction in directions))
+        side_by_side(*(direction.learn for direction in directions))
+    L_GAN, L_cyc = X.L_GAN + Y.L_GAN, X.L_cyc + Y.L_cyc
     L_identity = get_xp(x=x, y=y).zeros((), x.dtype)
     if objective.lambda_identity:
-        L_identity = _identity(G, y, objective) + _identity(F, x, objective)
-    fake_y, L_GAN_G, L_cyc_x = _cycle(G, F, D_Y, x, objective, augment)
-    fake_x, L_GAN_F, L_cyc_y = _cycle(F, G, D_X, y, objective, augment)
-    L_GAN, L_cyc = L_GAN_G + L_GAN_F, L_cyc_x + L_cyc_y
+        L_identity = sum(_both(_small(x), X.identity, Y.identity))
     L_G = (
         objective.lambda_gan * L_GAN
         + objective.lambda_identity * L_identity
         + objective.lambda_cycle * L_cyc
     )
     losses = {"L_G": L_G, "L_GAN": L_GAN, "L_identity": L_identity, "L_cyc": L_cyc}
-    return losses, fake_x, fake_y
+    return losses, Y.seen, X.seen
 
 
-def _identity(G: Layer, y: Array, objective: CycleObjective) -> Array:
-    """‖G(y) − y‖: G leaves alone what is already in the domain it translates *into*."""
-    same, G_backward = G(y)
-    loss, dsame = l1(same, y)
-    G_backward(objective.lambda_identity * dsame, input_gradient=False)
-    return loss
+class _Direction:
+    """One direction's part in L_G: x → G(x) → F(G(x)), for G and F in either role.
 
+    Its four methods, in this order, are of G, of D_Y, of F and of G again, so that those of two
+    directions, one with the roles exchanged, can run `side_by_side`.
+    """
 
-def _cycle(
-    G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective, augment: Layer
-) -> tuple[Array, Array, Array]:
-    """(1 − D_Y(G(x)))² and ‖F(G(x)) − x‖, for G and F in either role."""
-    fake, G_backward = G(x)
-    seen, seen_backward = augment(fake)
-    with frozen(D_Y):
-        score, D_backward = D_Y(seen)
-    loss_gan, dscore = objective.adversarial.generator(score)
-    dfake = seen_backward(D_backward(objective.lambda_gan * dscore))
-    again, F_backward = F(fake)
-    loss_cycle, dagain = l1(again, x)
-    dfake = dfake + F_backward(objective.lambda_cycle * dagain)
-    G_backward(dfake, input_gradient=False)
-    return seen, loss_gan, loss_cycle
+    def __init__(self, G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective):
+        self.G, self.F, self.D_Y, self.x, self.objective = G, F, D_Y, x, objective
+
+    def translate(self) -> None:
+        self.fake, self.G_backward = self.G(self.x)
+
+    def judge(self, augment: Layer) -> None:
+        """(1 − D_Y(G(x)))²"""
+        self.seen, seen_backward = augment(self.fake)
+        with frozen(self.D_Y):
+            score, D_backward = self.D_Y(self.seen)
+        self.L_GAN, dscore = self.objective.adversarial.generator(score)
+        self.dfake = seen_backward(D_backward(self.objective.lambda_gan * dscore))
+
+    def cycle(self) -> None:
+        """‖F(G(x)) − x‖"""
+        again, F_backward = self.F(self.fake)
+        self.L_cyc, dagain = l1(again, self.x)
+        self.dfake = self.dfake + F_backward(self.objective.lambda_cycle * dagain)
+
+    def learn(self) -> None:
+        self.G_backward(self.dfake, input_gradient=False)
+
+    def identity(self) -> Array:
+        """‖F(x) − x‖: F leaves alone what is already in the domain it translates *into*."""
+        same, F_backward = self.F(self.x)
+        loss, dsame = l1(same, self.x)
+        F_backward(self.objective.lambda_identity * dsame, input_gradient=False)
+        return loss
 
 
 def discriminator_objective(
@@ -139,6 +179,15 @@ def _judge(
         loss = loss + part
         means.append(objective.adversarial.probability(score).mean())
     return loss, means[0], means[1]
+
+
+def _learn(
+    D_X: Layer, opt_D_X: Optimizer, x: Array, fake_x: Array, objective: CycleObjective
+) -> tuple[Array, Array, Array]:
+    """One step of D_X."""
+    judgement = _judge(D_X, x, fake_x, objective)
+    opt_D_X.step()
+    return judgement
 
 
 def train_step(
@@ -189,23 +238,21 @@ def train_step(
     "Deep Fakes" using GANs, Algorithm 1; the coefficients, section 3.2.
     """
     pool_X, pool_Y = pools if pools is not None else (ImagePool(0), ImagePool(0))
-    augment = augment if augment is not None else Sequential()  # which changes nothing
 
-    opt_G.zero_grad()
+    for optimizer in (opt_G, opt_D_X, opt_D_Y):
+        optimizer.zero_grad()
     losses, fake_x, fake_y = generator_objective(
         G, F, D_X, D_Y, x, y, objective=objective, augment=augment
     )
     opt_G.step()
 
-    opt_D_X.zero_grad()
-    seen_x, _ = augment(x)
-    L_D_X, D_X_real, D_X_fake = _judge(D_X, seen_x, pool_X(fake_x), objective)
-    opt_D_X.step()
-
-    opt_D_Y.zero_grad()
-    seen_y, _ = augment(y)
-    L_D_Y, D_Y_real, D_Y_fake = _judge(D_Y, seen_y, pool_Y(fake_y), objective)
-    opt_D_Y.step()
+    augment = augment if augment is not None else Sequential()  # which changes nothing
+    (seen_x, _), (seen_y, _) = augment(x), augment(y)
+    (L_D_X, D_X_real, D_X_fake), (L_D_Y, D_Y_real, D_Y_fake) = _both(
+        _small(x),
+        lambda: _learn(D_X, opt_D_X, seen_x, pool_X(fake_x), objective),
+        lambda: _learn(D_Y, opt_D_Y, seen_y, pool_Y(fake_y), objective),
+    )
 
     losses |= {"L_D": L_D_X + L_D_Y, "L_D_X": L_D_X, "L_D_Y": L_D_Y}
     means_X = {"D_X_real": D_X_real, "D_X_fake": D_X_fake}

@@ -41,9 +41,9 @@ from tinygan.averages import Average
 from tinygan.errors import CheckpointError, DivergedError
 from tinygan.files import replaced
 from tinygan.layer import Layer
+from tinygan.options.resolving import stored
 from tinygan.runs import format_1
 from tinygan.runs.header import FORMAT, MOST_STEPS, Best, Checkpoint, opened, read_checkpoint
-from tinygan.systems.resolving import stored
 from tinygan.systems.system import System
 
 __all__ = [

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import tinygan
 from tinygan.distributed.shared import number_of_ranks
 from tinygan.machine import parallel
-from tinygan.systems.resolving import stored
+from tinygan.options.resolving import stored
 from tinygan.systems.system import System
 
 __all__ = ["describe_run"]

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tinygan
 from tinygan.commands import complain
 from tinygan.errors import CheckpointError, UserError
 from tinygan.runs.checkpoint import checkpoint_path, checkpoint_paths
 from tinygan.runs.folder import read_config
 from tinygan.runs.header import Checkpoint, read_checkpoint
 
-__all__ = ["OpenedRun", "find_checkpoint", "open_run", "use_newest"]
+__all__ = ["BUNDLED", "OpenedRun", "bundled", "find_checkpoint", "open_run", "use_newest"]
+
+BUNDLED = ("demo-faces", "demo-bags")  # checkpoints that come with the package
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ def open_run(
     Parameters
     ----------
     path : Path
+        Or the name of one of `BUNDLED`, where no such path is.
     system : str, optional
         What it has to be a run of.
     best : bool
@@ -65,6 +69,7 @@ def open_run(
     UserError
         If there is none, or it is not one of `system`.
     """
+    path = bundled(path)
     if path.is_file():
         folder = path.absolute().parent.parent
         whole = (folder / "config.json").is_file() and path.absolute().parent.name == "checkpoints"
@@ -77,6 +82,13 @@ def open_run(
             run = OpenedRun(_best(path, run.checkpoint), path)
     _check_system(run.checkpoint.path, run.system, system)
     return run
+
+
+def bundled(path: Path) -> Path:
+    """Return where a run of `BUNDLED` is, or the path as it is."""
+    if str(path) not in BUNDLED or path.exists():
+        return path
+    return Path(tinygan.__file__).parent / "bundled" / f"{path}.safetensors"
 
 
 def _check_system(path: Path, found: object, system: str | None) -> None:

@@ -5,17 +5,77 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tinygan.errors import UserError
 from tinygan.files import open_to_append
 
-__all__ = ["MetricsFile", "read_metrics"]
+__all__ = ["MetricsFile", "Rows", "curve", "read_metrics"]
 
 _LONGEST = 1 << 16  # bytes; lines have a few hundred
 _NUMBERS = {int, float}
+_WHOLE = {"step", "epoch"}
+
+
+class Rows(Sequence):
+    """A sequence of dicts of finite numbers by name, held as columns: 8 bytes a number.
+
+    A name may be missing from some rows.  ``step`` and ``epoch`` are whole numbers.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, array] = {}
+        self._length = 0
+
+    def append(self, row: dict[str, float]) -> None:
+        if row.keys() != self._columns.keys():
+            for name in row.keys() - self._columns.keys():
+                self._columns[name] = array("d", [math.nan]) * self._length
+        for name, column in self._columns.items():
+            column.append(row.get(name, math.nan))
+        self._length += 1
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._length))]
+        if not -self._length <= index < self._length:
+            raise IndexError(f"expected a row from 0 to {self._length - 1}, got {index}")
+        return self._row(column[index] for column in self._columns.values())
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return map(self._row, zip(*self._columns.values(), strict=True))
+
+    def _row(self, values: Iterable[float]) -> dict[str, float]:
+        row = {n: v for n, v in zip(self._columns, values, strict=True) if v == v}  # no NaN
+        for name in _WHOLE & row.keys():
+            row[name] = int(row[name])
+        return row
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the steps that have this metric, and its values."""
+        if name not in self._columns:
+            return np.empty(0), np.empty(0)
+        steps, values = (np.array(self._columns[key]) for key in ("step", name))
+        known = ~np.isnan(values)
+        return steps[known], values[known]
+
+
+def curve(rows: Sequence[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps of those `rows` that have this metric, and its values."""
+    if isinstance(rows, Rows):
+        return rows.curve(name)
+    known = [row for row in rows if name in row]
+    steps, values = (np.array([row[key] for row in known], float) for key in ("step", name))
+    return steps, values
 
 
 class MetricsFile:
@@ -35,7 +95,7 @@ class MetricsFile:
 
     Attributes
     ----------
-    rows : list of dict
+    rows : Rows
     """
 
     def __init__(self, path: Path, keep_steps: int = 0, names: Sequence[str] = ()):
@@ -65,14 +125,14 @@ class MetricsFile:
             self._file.close()
 
 
-def read_metrics(path: Path) -> list[dict]:
+def read_metrics(path: Path) -> Rows:
     """Return the rows of a metrics file, up to the first line that is half-written or damaged."""
     return _read(path, None)[0]
 
 
-def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[list[dict], int]:
+def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[Rows, int]:
     """Return the rows of steps 1, 2, … up to `steps`, and the byte at which they end."""
-    rows: list[dict] = []
+    rows = Rows()
     end = 0
     if not path.is_file():
         return rows, end

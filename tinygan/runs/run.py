@@ -14,6 +14,8 @@ from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
 from tinygan.layer import Layer
+from tinygan.options.base import Options
+from tinygan.options.resolving import load_options
 from tinygan.runs.checkpoint import load_network
 from tinygan.runs.folder import read_config
 from tinygan.runs.header import Checkpoint
@@ -21,8 +23,6 @@ from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
 from tinygan.systems.draws import Draws
-from tinygan.systems.options import Options
-from tinygan.systems.resolving import load_options
 from tinygan.systems.system import System
 from tinygan.systems.translates import Translates
 
@@ -75,35 +75,55 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The metrics of each step, as in ``metrics.jsonl``."""
         file = self.path / "metrics.jsonl" if self.path else None
-        return read_metrics(file) if file is not None and file.exists() else []
+        return list(read_metrics(file)) if file is not None and file.exists() else []
 
     def generate(
-        self, count: int = 64, seed: int = 0, interpolate: bool = False, columns: int = 8
+        self,
+        count: int = 64,
+        seed: int = 0,
+        interpolate: bool = False,
+        columns: int = 8,
+        truncation: float | None = None,
     ) -> Images:
-        """Draw images; with `interpolate` each row of `columns` goes from one to another."""
-        z = self.noise(count, seed, interpolate, columns)
+        """Draw images; with `interpolate` each row of `columns` goes from one to another.
+
+        `truncation` keeps the numbers of z within ±truncation, see `tinygan.systems.draws`.
+        """
+        z = self.noise(count, seed, interpolate, columns, truncation)
         return self.drawing().draw(z).view(Images)
 
     def noise(
-        self, count: int, seed: int = 0, interpolate: bool = False, columns: int = 8
+        self,
+        count: int,
+        seed: int = 0,
+        interpolate: bool = False,
+        columns: int = 8,
+        truncation: float | None = None,
     ) -> np.ndarray:
         """Return the z, ``(count, noise_size)``, that `generate` draws images of."""
         system = self.drawing()
         if not interpolate:
-            return system.noise(count, seed)
+            return system.noise(count, seed, truncation)
         rows = -(-count // columns)
-        a, b = system.noise(2 * rows, seed).reshape(rows, 2, 1, -1).swapaxes(0, 1)
+        ends = system.noise(2 * rows, seed, truncation)
+        a, b = ends.reshape(rows, 2, 1, -1).swapaxes(0, 1)
         t = np.linspace(0, 1, columns, dtype=np.float32)[:, None]
         z = system.between(a, b, t)
         return z.reshape(rows * columns, -1)[:count].astype(np.float32)
 
-    def walk(self, count: int = 64, frames: int = 60, seed: int = 0) -> np.ndarray:
+    def walk(
+        self,
+        count: int = 64,
+        frames: int = 60,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> np.ndarray:
         """Return z, ``(frames, count, noise_size)``: `count` ways in a circle of `frames` steps.
 
         Each begins at the z of `generate` with that seed and comes by three others.
         """
         system = self.drawing()
-        stops = system.noise(_STOPS * count, seed).reshape(_STOPS, count, -1)
+        stops = system.noise(_STOPS * count, seed, truncation).reshape(_STOPS, count, -1)
         z = []
         for i in range(frames):
             leg, t = divmod(i * _STOPS / frames, 1)
@@ -171,7 +191,8 @@ def load(
 
     Parameters
     ----------
-    path
+    path : str or Path
+        Or ``"demo-faces"``, ``"demo-bags"``: runs that come with tinygan, if there is no such path.
     system : str or type, optional
         ``"my_gan.py:MyGAN"``, given again, or the class, for a run of your own system: its code is
         run only if you name it.

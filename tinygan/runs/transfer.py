@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import UserError
+from tinygan.options.base import fields_of
+from tinygan.options.resolving import load_options
 from tinygan.runs import format_1
 from tinygan.runs.checkpoint import expected_networks, is_number_like, read_arrays
 from tinygan.runs.header import Checkpoint
 from tinygan.runs.load import open_run
-from tinygan.systems.options import fields_of
-from tinygan.systems.resolving import load_options
 from tinygan.systems.system import System
 
 __all__ = ["Taken", "network_options", "open_source", "take_weights"]

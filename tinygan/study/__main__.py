@@ -16,10 +16,10 @@ from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
 from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_text
+from tinygan.options.kinds import number, whole
 from tinygan.runs.run import load
 from tinygan.study.pairs import checksum, make_pairs
 from tinygan.study.score import ANSWERS, score, score_text
-from tinygan.systems.kinds import number, whole
 from tinygan.systems.system import refuse_above
 
 _LEAST = 32  # pictures to draw the pairs from

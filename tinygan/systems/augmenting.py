@@ -6,8 +6,8 @@ from typing import Any
 
 from tinygan.layer import Layer
 from tinygan.layers import RandomColor, RandomCutout, RandomTranslation
-from tinygan.systems.kinds import number, some_of
-from tinygan.systems.options import option
+from tinygan.options.base import option
+from tinygan.options.kinds import number, some_of
 
 __all__ = ["augment_option", "augmentations", "lr_d_option"]
 

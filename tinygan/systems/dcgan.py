@@ -14,11 +14,11 @@ from tinygan.layers import GaussianNoise
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES, NonSaturating
 from tinygan.optim import Adam, Optimizer
+from tinygan.options.base import inherit, option
+from tinygan.options.kinds import choice, number, whole
+from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, augmentations, lr_d_option
 from tinygan.systems.draws import Draws, DrawsOptions
-from tinygan.systems.kinds import choice, number, whole
-from tinygan.systems.options import inherit, option
-from tinygan.systems.presets import Preset
 from tinygan.systems.words import read_words
 
 __all__ = ["DCGAN", "DCGANOptions"]

@@ -15,11 +15,11 @@ from tinygan.data.drawing import DrawnImages
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.models.dcgan import draw_noise
-from tinygan.systems.kinds import choice, share, switch, whole
-from tinygan.systems.options import Options, inherit, option
+from tinygan.options.base import Options, inherit, option
+from tinygan.options.kinds import choice, share, switch, whole
 from tinygan.systems.system import Material, System, refuse_above
 
-__all__ = ["FRESH", "Draws", "DrawsOptions", "some"]
+__all__ = ["FRESH", "Draws", "DrawsOptions", "some", "truncate"]
 
 FRESH = 2**30  # number of the first drawn image that no run is trained on
 _SAMPLES = 102  # what a random number is for, see `System.random`
@@ -79,9 +79,11 @@ class Draws(System):
     def averaged(self) -> tuple[str, ...]:
         return ("G",)
 
-    def noise(self, count: int, rng: Any) -> np.ndarray:
-        """Draw z, ``(count, noise_size)``, as this run does."""
-        return draw_noise(count, self.options.noise_size, rng, self.options.noise)
+    def noise(self, count: int, rng: Any, truncation: float | None = None) -> np.ndarray:
+        """Draw z, ``(count, noise_size)``, as this run does; see `truncate` for `truncation`."""
+        rng = np.random.default_rng(rng)
+        z = draw_noise(count, self.options.noise_size, rng, self.options.noise)
+        return z if truncation is None else truncate(z, truncation, self.options.noise, rng)
 
     def draw(self, z: np.ndarray) -> np.ndarray:
         """Return the images ``(N, H, W, C)`` in [−1, 1] that are made of z, on the host."""
@@ -196,6 +198,36 @@ class Draws(System):
         options = self.options
         image = (options.image_size, options.image_size, options.channels)
         return {name: (options.noise_size,) if name == "G" else image for name in self.networks}
+
+
+def truncate(z: np.ndarray, limit: float, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return noise whose numbers are all within ±`limit`: fewer rare images, less variety.
+
+    Parameters
+    ----------
+    z : ndarray
+        Noise of `kind`, "uniform" in [−1, 1] or "normal".
+    limit : float
+        Above 0.
+    rng : numpy.random.Generator
+
+    Notes
+    -----
+    Numbers beyond the limit are drawn again until they are within.  Uniform noise is multiplied by
+    the limit instead, which gives the same distribution, and each image stays recognizable.
+
+    References
+    ----------
+    Brock, Donahue, Simonyan, *Large Scale GAN Training*, 2019, section 3.1, "truncation trick".
+    """
+    if kind == "uniform":
+        return min(limit, 1.0) * z
+    z = z.copy()
+    while (beyond := abs(z) > limit).any():
+        other = rng.uniform(-limit, limit, z.shape)  # kept with probability exp(−z²/2)
+        kept = beyond & (rng.random(z.shape) < np.exp(-(other**2) / 2))
+        z[kept] = other[kept]
+    return z
 
 
 def some(images: np.ndarray, count: int) -> np.ndarray:

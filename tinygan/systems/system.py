@@ -26,8 +26,8 @@ from tinygan.machine import memory
 from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.optim import Optimizer
+from tinygan.options.base import Options
 from tinygan.summary import summarize
-from tinygan.systems.options import Options
 
 __all__ = ["Batches", "Material", "Panel", "System", "SystemFile", "refuse_above"]
 

@@ -12,12 +12,12 @@ from tinygan import commands
 from tinygan.commands import Parser, complain, say
 from tinygan.errors import DivergedError, UserError
 from tinygan.machine.allocator import keep_freed_memory
+from tinygan.options.flags import parse_flags
 from tinygan.runs.checkpoint import load_system
 from tinygan.runs.folder import RunFolder, read_config
 from tinygan.runs.load import find_checkpoint, use_newest
 from tinygan.runs.report.words import duration
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.flags import parse_flags
 from tinygan.train.diagnose import find_first_bad
 from tinygan.train.session import Session, begun, build, taken_up
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from tinygan.errors import UserError
 from tinygan.machine import parallel
+from tinygan.options.resolving import checked
 from tinygan.runs.folder import read_config
 from tinygan.runs.run import Run, load
 from tinygan.systems import find, find_of_run, names
-from tinygan.systems.resolving import checked
 from tinygan.systems.system import System
 from tinygan.train.session import Callback, Session, begun, taken_up
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,11 +26,11 @@ class Monitor:
         Its `scores` and `real_images` are asked for.
     path : Path
         The file.  What it holds of steps that will be taken again is cut off.
-    rows : list of dict
+    rows : sequence of dict
         The metrics of the steps that were taken already.
     """
 
-    def __init__(self, system: System, path: Path, rows: list[dict]):
+    def __init__(self, system: System, path: Path, rows: Sequence[dict]):
         self.system, self.path = system, path
         self._alarms: Alarms | None = None
         self._take_up(rows)
@@ -72,7 +73,7 @@ class Monitor:
         with open_to_append(self.path) as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def _take_up(self, rows: list[dict]) -> None:
+    def _take_up(self, rows: Sequence[dict]) -> None:
         """Bring file and alarms to where they were after the steps of `rows`."""
         lines = [line for line in read_watch(self.path) if line["step"] <= len(rows)]
         if self.path.exists():

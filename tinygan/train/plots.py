@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan.files import replaced
 from tinygan.machine.figure import new_figure
+from tinygan.runs.metrics import curve
 from tinygan.systems.system import Panel
 
 __all__ = ["plot_losses"]
@@ -16,12 +17,12 @@ __all__ = ["plot_losses"]
 _POINTS = 1500  # more could not be told apart at the size of the figure
 
 
-def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
+def plot_losses(rows: Sequence[dict], panels: Sequence[Panel], path: Path) -> None:
     """Draw metrics over the steps, one panel above the other.
 
     Parameters
     ----------
-    rows : list of dict
+    rows : sequence of dict
         The rows of ``metrics.jsonl``.
     panels : sequence of Panel
     path : Path
@@ -36,11 +37,9 @@ def plot_losses(rows: list[dict], panels: Sequence[Panel], path: Path) -> None:
         figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
     ):
         for i, (label, name) in enumerate(panel.lines.items()):
-            known = [row for row in rows if name in row]
-            if not known:  # all steps were taken before the metric existed
+            x, y = _thinned(*curve(rows, name))
+            if not len(x):  # all steps were taken before the metric existed
                 continue
-            x, y = (np.array([row[key] for row in known], float) for key in ("step", name))
-            x, y = _thinned(x, y)
             axes.plot(x, y, color=f"C{i}", alpha=0.25, linewidth=0.8)
             axes.plot(x, _smoothed(y), color=f"C{i}", linewidth=1.6, label=label)
         axes.set(title=panel.title, xlabel="step", ylim=panel.limits)

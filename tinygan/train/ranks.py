@@ -26,10 +26,10 @@ from tinygan.distributed.shared import joined
 from tinygan.errors import UserError
 from tinygan.machine.arrays import resolve_backend
 from tinygan.machine.memory import size_text
+from tinygan.options.base import Options
+from tinygan.options.resolving import load_options, stored
 from tinygan.runs.checkpoint import checkpoint_paths, load_system, state_arrays
 from tinygan.runs.load import use_newest
-from tinygan.systems.options import Options
-from tinygan.systems.resolving import load_options, stored
 from tinygan.systems.system import System
 from tinygan.train.interrupt import Interrupt
 from tinygan.train.session import Session, build, total_steps

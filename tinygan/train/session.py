@@ -15,14 +15,14 @@ from tinygan.layers import BatchNorm2d
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
+from tinygan.options.base import Options
+from tinygan.options.resolving import changed, load_options, read_toml, resolve, resumed, stored
 from tinygan.runs.checkpoint import info, load_system, save_checkpoint
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.header import Best
 from tinygan.runs.load import use_newest
 from tinygan.runs.transfer import network_options, take_weights
-from tinygan.systems.options import Options
-from tinygan.systems.resolving import changed, load_options, read_toml, resolve, resumed, stored
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.initial import initial

@@ -18,9 +18,10 @@ from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
 from tinygan.machine.memory import available_bytes, size_text
+from tinygan.options.kinds import is_range, limits, whole
 from tinygan.runs.run import load
-from tinygan.systems.kinds import is_range, limits, whole
 from tinygan.systems.translates import Translates
+from tinygan.translate.demo import show_demo
 from tinygan.translate.files import Plan, plan
 from tinygan.translate.pictures import (
     save_picture,
@@ -43,6 +44,11 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.translate
 
 
 def _command(arguments: Any) -> int:
+    if arguments.input is None and arguments.run == "demo-bags":
+        return show_demo(arguments)
+    for name in ("input", "out"):
+        if getattr(arguments, name) is None:
+            raise UserError(f"the following arguments are required: --{name}")
     source = Path(arguments.input)
     if is_archive(source) and source.is_file():
         with unpacked(source) as folder:
@@ -131,7 +137,7 @@ def _translate_all(
 
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Translate pictures with a run that translates them.")
-    parser.add_argument("run", metavar="RUN", help="a run folder, or one of its checkpoints")
+    parser.add_run("demo-bags")
     parser.add_run_options()
     parser.add_argument(
         "--direction",
@@ -141,13 +147,12 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--input",
-        required=True,
         metavar="PATH",
-        help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes",
+        help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes; "
+        "with --demo it may be left out: bags are drawn, and --out is a sheet of them, their "
+        "translations and the true ones (default: translated.png)",
     )
-    parser.add_argument(
-        "--out", required=True, metavar="DIR", help="a folder; the files keep their names in it"
-    )
+    parser.add_argument("--out", metavar="DIR", help="a folder; the files keep their names in it")
     parser.add_argument(
         "--size",
         type=whole(1),

@@ -27,17 +27,23 @@ def reflection_pad(x: Array, padding: Size) -> Array:
 
 @override("reflection_pad_backward", "numpy", usable)
 def reflection_pad_backward(dy: Array, padding: Size) -> Array:
-    ph, pw = padding
-    h, w = dy.shape[1] - 2 * ph, dy.shape[2] - 2 * pw
-    rows = dy[:, ph : ph + h].copy()
-    for i in range(ph):
-        rows[:, 1 + i] += dy[:, ph - 1 - i]
-        rows[:, h - 2 - i] += dy[:, ph + h + i]
-    dx = rows[:, :, pw : pw + w].copy()
-    for j in range(pw):
-        dx[:, :, 1 + j] += rows[:, :, pw - 1 - j]
-        dx[:, :, w - 2 - j] += rows[:, :, pw + w + j]
+    """Add to the middle its mirror images: those of rows, of columns, and of both."""
+    h, w = (size - 2 * p for size, p in zip(dy.shape[1:3], padding, strict=True))
+    rows, columns = _images(h, padding[0]), _images(w, padding[1])
+    dx = dy[:, rows[0][1], columns[0][1]].copy()
+    for to_rows, from_rows in rows:
+        for to_columns, from_columns in columns:
+            if (to_rows, to_columns) != (rows[0][0], columns[0][0]):
+                dx[:, to_rows, to_columns] += dy[:, from_rows, from_columns]
     return dx
+
+
+def _images(size: int, p: int) -> list[tuple[slice, slice]]:
+    """Return where an axis goes to and comes from: itself, then its mirror images on both sides."""
+    every = (slice(0, size), slice(p, p + size))
+    before = (slice(1, p + 1), slice(p - 1, None, -1) if p else slice(0, 0))
+    after = (slice(size - 1 - p, size - 1), slice(p + size + p - 1, p + size - 1, -1))
+    return [every, before, after] if p else [every]
 
 
 @override("upsample", "numpy", usable)

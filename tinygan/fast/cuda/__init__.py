@@ -17,7 +17,7 @@ from tinygan.fast.cuda.activation import (
     tanh,
     tanh_backward,
 )
-from tinygan.fast.cuda.adam import update_all, zero_all
+from tinygan.fast.cuda.adam import update_all
 from tinygan.fast.cuda.convolution import patches, sum_patches
 from tinygan.fast.cuda.loss import bce_with_logits, l1, mse
 from tinygan.fast.cuda.module import usable
@@ -56,5 +56,4 @@ __all__ = [
     "tanh_backward",
     "update_all",
     "usable",
-    "zero_all",
 ]

@@ -1,5 +1,5 @@
 // Adam over all parameters at once.  The table `addresses` (4, tensors) holds where each tensor's
-// theta, gradient, m and v begin (that of clear_gradients (1, tensors) its gradient); `chunks` (blocks, 2) says which tensor a block works on, and from
+// theta, gradient, m and v begin; `chunks` (blocks, 2) says which tensor a block works on, and from
 // which element; `sizes` (tensors) how many it has.
 
 #define CHUNK 4096
@@ -23,15 +23,4 @@ KERNEL adam(
         v[i] = square;
         theta[i] -= rate * (mean / (sqrt(square) + eps));
     }
-}
-
-KERNEL clear_gradients(
-    const unsigned long long *addresses, const long long *sizes, const long long *chunks,
-    int tensors
-) {
-    int tensor = (int)chunks[2 * blockIdx.x];
-    long long first = chunks[2 * blockIdx.x + 1];
-    long long last = first + CHUNK < sizes[tensor] ? first + CHUNK : sizes[tensor];
-    REAL *gradient = (REAL *)addresses[tensor];
-    for (long long i = first + threadIdx.x; i < last; i += THREADS) gradient[i] = 0;
 }

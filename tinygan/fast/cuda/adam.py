@@ -19,40 +19,29 @@ CHUNK = 4096
 def _arrays(
     thetas: list[Array], gradients: list[Array], slots: list[tuple[Array, ...]], _: Any
 ) -> list[Array]:
-    return [thetas, gradients, *(list(slot) for slot in zip(*slots, strict=True))]
+    return [*thetas, *gradients, *(m for m, _ in slots), *(v for _, v in slots)]
 
 
-def _all_usable(lists: Any) -> bool:
-    return usable(*(array for arrays in lists for array in arrays))
-
-
-@override("update_all", "cupy", lambda *a: is_adam(*a) and _all_usable(_arrays(*a)))
+@override("update_all", "cupy", lambda *a: is_adam(*a) and usable(*_arrays(*a)))
 def update_all(
     thetas: list[Array], gradients: list[Array], slots: list[tuple[Array, ...]], adam: Any
 ) -> None:
-    _launch("adam", 7, _arrays(thetas, gradients, slots, adam), *map(float, numbers_of(adam)))
-
-
-@override("zero_all", "cupy", lambda gradients: _all_usable([gradients]))
-def zero_all(gradients: list[Array]) -> None:
-    _launch("clear_gradients", 1, [gradients])
-
-
-def _launch(name: str, passes: Any, lists: Any, *numbers: float) -> None:
-    """Launch a kernel over `lists` of arrays, which are as many and as large in each."""
-    first = lists[0]
-    addresses = tuple(array.data.ptr for arrays in lists for array in arrays)
-    table = _table(get_xp(first[0]), addresses, tuple(array.size for array in first))
-    launch(name, first[0].dtype, (len(table[2]),), *table, len(first), *numbers,
-           moved=passes * sum(array.nbytes for array in first))  # fmt: skip
+    xp = get_xp(thetas[0])
+    addresses = tuple(array.data.ptr for array in _arrays(thetas, gradients, slots, adam))
+    sizes, chunks = _work(xp, tuple(theta.size for theta in thetas))
+    launch("adam", thetas[0].dtype, (len(chunks),), _table(xp, addresses), sizes, chunks,
+           len(thetas), *map(float, numbers_of(adam)),
+           moved=7 * sum(theta.nbytes for theta in thetas))  # fmt: skip
 
 
 @lru_cache(maxsize=32)
-def _table(xp: Any, addresses: Any, sizes: Any) -> Array:
-    """Return, in device memory, where arrays lie, how large they are, and each block's work."""
+def _table(xp: Any, addresses: tuple[int, ...]) -> Array:
+    """Return, in device memory, where arrays lie: (4, tensors)."""
+    return xp.asarray(np.array(addresses, np.uint64).reshape(4, -1))
+
+
+@lru_cache(maxsize=32)
+def _work(xp: Any, sizes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return, in device memory, how large arrays are, and each block's work."""
     chunks = [(i, at) for i, size in enumerate(sizes) for at in range(0, size, CHUNK)]
-    return (
-        xp.asarray(np.array(addresses, np.uint64).reshape(-1, len(sizes))),
-        xp.asarray(np.array(sizes, np.int64)),
-        xp.asarray(np.array(chunks, np.int64)),
-    )
+    return xp.asarray(np.array(sizes, np.int64)), xp.asarray(np.array(chunks, np.int64))

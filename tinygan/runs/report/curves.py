@@ -23,13 +23,13 @@ class Curve:
     Attributes
     ----------
     label : str
-    steps, values : sequence of float
+    steps, values : array of float
         Where it goes; long ones are averaged in bins, and a pale band shows their spread.
     """
 
     label: str
-    steps: list
-    values: list
+    steps: np.ndarray | list
+    values: np.ndarray | list
 
 
 def chart(

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tinygan.files import read_json, write_text
 from tinygan.metrics.table import ROWS, cell
-from tinygan.runs.metrics import read_metrics
+from tinygan.runs.metrics import curve, read_metrics
 from tinygan.runs.report.curves import Curve, chart
 from tinygan.runs.report.pictures import data_uri, sample_files
 from tinygan.runs.report.words import duration, panels, score_panel
@@ -28,7 +28,7 @@ REFRESH_SECONDS = 15
 
 def write_report(
     run: Path,
-    rows: list[dict] | None = None,
+    rows: Sequence[dict] | None = None,
     state: str | None = None,
     error: str = "",
     given_panels: Sequence[Panel] | None = None,
@@ -38,7 +38,7 @@ def write_report(
     Parameters
     ----------
     run : Path
-    rows : list of dict, optional
+    rows : sequence of dict, optional
         The run's metrics, where they are at hand; else they are read.
     state : {"training", "finished", "stopped"}, optional
         While "training" the page reloads itself.  By default, judged by the number of steps.
@@ -72,7 +72,7 @@ def _template() -> Template:
 def _content(
     run: Path,
     config: dict[str, Any],
-    rows: list[dict],
+    rows: Sequence[dict],
     state: str,
     error: str,
     given_panels: Sequence[Panel] | None,
@@ -104,25 +104,27 @@ def _content(
     }
 
 
-def _facts(config: dict[str, Any], rows: list[dict]) -> list[tuple[str, str]]:
+def _facts(config: dict[str, Any], rows: Sequence[dict]) -> list[tuple[str, str]]:
     total = config.get("total_steps", 0)
     facts = [("system", config.get("system", "?")), ("steps", f"{len(rows):,} of {total:,}")]
     if not rows:
         return facts
-    seconds = [row["seconds"] for row in rows]
+    _, seconds = curve(rows, "seconds")
     each = float(np.median(seconds[-200:]))
     batch = config.get("options", {}).get("batch_size", 1)
     facts += [
         ("epoch", f"{rows[-1]['epoch']:,}"),
         ("speed", f"{batch / max(each, 1e-9):,.3g} images/s, {each:.3g} s a step"),
-        ("time spent", duration(sum(seconds))),
+        ("time spent", duration(float(seconds.sum()))),
     ]
     if len(rows) < total:
         facts.append(("time left", duration((total - len(rows)) * each)))
     return facts
 
 
-def _panels(config: dict[str, Any], rows: list[dict], given: Sequence[Panel] | None) -> list[dict]:
+def _panels(
+    config: dict[str, Any], rows: Sequence[dict], given: Sequence[Panel] | None
+) -> list[dict]:
     names = [
         name for name in (rows[-1] if rows else {}) if name not in ("step", "epoch", "seconds")
     ]
@@ -135,15 +137,8 @@ def _scores(config: dict[str, Any], watched: list[dict]) -> list[dict]:
     return [_drawn(score_panel(config.get("system")), scored)] if scored else []
 
 
-def _drawn(panel: Panel, rows: list[dict]) -> dict[str, Any]:
-    curves = [
-        Curve(
-            label,
-            [row["step"] for row in rows if name in row],
-            [row[name] for row in rows if name in row],
-        )
-        for label, name in panel.lines.items()
-    ]
+def _drawn(panel: Panel, rows: Sequence[dict]) -> dict[str, Any]:
+    curves = [Curve(label, *curve(rows, name)) for label, name in panel.lines.items()]
     return {
         "title": panel.title,
         "labels": list(panel.lines),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -218,18 +217,15 @@ class CycleGAN(Translates):
         return {"left_alone": float(abs(x - y).mean())}
 
     def scores(self, metrics: dict[str, float]) -> tuple[float, float] | None:
-        """Return what the discriminators answered to real and generated patches, about.
+        """Return what both discriminators answered to real and generated patches, the means.
 
-        From L_GAN, two times (1 − D(fake))², and L_D, two times (1 − D(real))² + D(fake)², if all
-        patches were given the same: exact where D is sure of everything or in doubt about
-        everything, which is what is looked for.  None in the first steps, in which D has seen so
-        few single images that it is in doubt about everything in healthy runs too.
+        None in the first steps, in which D has seen so few single images that it is in doubt about
+        everything in healthy runs too, and in steps of older runs, which did not note it.
         """
-        if metrics["step"] <= _UNDECIDED:
+        if metrics["step"] <= _UNDECIDED or not all(name in metrics for name in _ANSWERS):
             return None
-        fake = 1 - math.sqrt(metrics["L_GAN"] / 2)
-        real = 1 - math.sqrt(max(0.0, metrics["L_D"] / 2 - fake * fake))
-        return real, fake
+        real = (metrics["D_X_real"] + metrics["D_Y_real"]) / 2
+        return real, (metrics["D_X_fake"] + metrics["D_Y_fake"]) / 2
 
     def extra_arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -266,7 +262,7 @@ class CycleGAN(Translates):
         return material(self.options, count, data, dataset, self.data.get("scale"))
 
     def step_bytes(self) -> int:
-        """Return what a step holds at most: two backward passes of generators, or one and D's.
+        """Return what a step holds at most: so many backward passes of generators, or one and D's.
 
         What a network remembers is proportional to its images' pixels, so small ones are counted.
         """
@@ -274,6 +270,8 @@ class CycleGAN(Translates):
         side = min(o.image_size, 64)
         samples = (o.image_size / side) ** 2 * own_count(o.batch_size)
         G, D = (summarize(self.networks[n], (side, side, o.channels)) for n in ("G", "D_X"))
-        held = max(2 * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
+        small = o.batch_size * o.channels * o.image_size**2 <= cyclegan.SMALL
+        passes = 4 if small and o.backend == "numpy" else 2
+        held = max(passes * G.bytes_per_sample, G.bytes_per_sample + D.bytes_per_sample)
         pools = 2 * o.pool_size * 4 * o.channels * o.image_size**2
         return 2 * G.bytes_state + 2 * D.bytes_state + round(samples * held) + pools

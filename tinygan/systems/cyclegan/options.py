@@ -7,10 +7,10 @@ from functools import partial
 
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
+from tinygan.options.base import Options, inherit, option
+from tinygan.options.kinds import choice, number, switch, whole
+from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, lr_d_option
-from tinygan.systems.kinds import choice, number, switch, whole
-from tinygan.systems.options import Options, inherit, option
-from tinygan.systems.presets import Preset
 
 __all__ = ["CycleGANOptions"]
 
@@ -79,11 +79,14 @@ PRESETS = {
             "residual_blocks": 3,
             "discriminator_width": 16,
             "discriminator_layers": 2,
+            "norm": "batch",
             "batch_size": 4,
             "lr": 1e-3,
             "epochs": 12,
             "sample_every": 125,
+            "checkpoint_every": 125,
         },
+        notes={"norm": "instance norm takes a picture's mean color away, batch norm does not"},
     ),
 }
 

@@ -10,12 +10,12 @@ import pytest
 from training import TINY, train
 
 from tinygan.errors import UserError
+from tinygan.options.base import Options, inherit, option
+from tinygan.options.flags import _parser
+from tinygan.options.kinds import number, whole
+from tinygan.options.resolving import load_options, read_toml, resolve, resumed, stored
 from tinygan.systems import SYSTEMS, find
 from tinygan.systems.dcgan import DCGANOptions
-from tinygan.systems.flags import _parser
-from tinygan.systems.kinds import number, whole
-from tinygan.systems.options import Options, inherit, option
-from tinygan.systems.resolving import load_options, read_toml, resolve, resumed, stored
 
 FLAGS = json.loads((Path(__file__).parents[1] / "fixtures" / "flags.json").read_text("utf-8"))
 """Every flag as it was before options were dataclasses: meaning, default, choices."""
@@ -202,7 +202,7 @@ def test_what_an_author_forgets_is_named():
 
 
 def test_numpy_numbers_become_plain_ones(tmp_path):
-    from tinygan.systems.resolving import checked
+    from tinygan.options.resolving import checked
 
     found = checked(DCGANOptions, {"lr": np.float32(0.5), "steps": np.int64(3)}, "fit")
     assert json.loads(json.dumps(found)) == {"lr": 0.5, "steps": 3}

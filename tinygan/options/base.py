@@ -2,7 +2,7 @@
 
 Each option is a field made by `option`.  It says what may stand there (its `Kind`), its default for
 new runs, its value in runs that are older than the option, and whether it may change on
-``--resume``.  ``tinygan.systems.flags`` makes a command line of them, ``tinygan.systems.resolving``
+``--resume``.  ``tinygan.options.flags`` makes a command line of them, ``tinygan.options.resolving``
 reads and checks what was given.
 """
 
@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from tinygan.errors import UserError
-from tinygan.systems.kinds import Kind, choice, is_range, limits, number, switch, text, whole
-from tinygan.systems.presets import Preset
+from tinygan.options.kinds import Kind, choice, is_range, limits, number, switch, text, whole
+from tinygan.options.presets import Preset
 
 __all__ = ["REQUIRED", "Options", "fields_of", "flag_of", "inherit", "option"]
 

@@ -7,8 +7,8 @@ import dataclasses
 from typing import Any
 
 from tinygan.commands import Parser, say
-from tinygan.systems.options import GROUPS, Options, fields_of, flag_of
-from tinygan.systems.presets import describe_presets
+from tinygan.options.base import GROUPS, Options, fields_of, flag_of
+from tinygan.options.presets import describe_presets
 
 __all__ = ["parse_flags"]
 

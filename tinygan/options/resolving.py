@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import UserError
-from tinygan.systems.kinds import Kind
-from tinygan.systems.options import REQUIRED, Options, fields_of, flag_of
+from tinygan.options.base import REQUIRED, Options, fields_of, flag_of
+from tinygan.options.kinds import Kind
 
 __all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
 

@@ -1,0 +1,136 @@
+"""Which core works when: ``python -m benchmarks.trace dcgan|cyclegan``.
+
+Every task that `tinygan.machine.parallel.run` gives a thread is written down with its begin and its
+end.  What is left, the calling thread does alone: that, and where one thread waits for the others
+at the end of a stage, is the time in which only one core works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+from benchmarks.work_tinygan import Tinygan
+from tinygan.machine import parallel
+from tinygan.machine.allocator import keep_freed_memory
+
+
+class Span(NamedTuple):
+    """What a thread did from `start` to `stop`, in seconds."""
+
+    thread: int
+    stage: str
+    start: float
+    stop: float
+
+
+@contextmanager
+def traced() -> Iterator[list[Span]]:
+    """Within the scope all tasks are entered in the list that is given."""
+    spans: list[Span] = []
+    run = parallel.run
+
+    def traced_run(tasks, threads_each=1):
+        frame = sys._getframe(1)
+        while frame.f_code.co_name in ("for_slices", "for_pieces", "side_by_side", "elementwise"):
+            frame = frame.f_back
+        stage = frame.f_code.co_name
+        if getattr(parallel._local, "share", None) == 1 or threads_each > 1:
+            return run(tasks, threads_each)
+
+        def timed(task):
+            start = time.perf_counter()
+            try:
+                return task()
+            finally:
+                spans.append(Span(threading.get_ident(), stage, start, time.perf_counter()))
+
+        return run([lambda task=task: timed(task) for task in tasks], threads_each)
+
+    with ExitStack() as stack:
+        for module in [m for name, m in sys.modules.items() if name.startswith("tinygan")]:
+            for name, value in list(vars(module).items()):
+                if value is run:
+                    stack.enter_context(patch.object(module, name, traced_run))
+        yield spans
+
+
+def alone(spans: list[Span], start: float, stop: float) -> tuple[float, dict[str, float]]:
+    """Return the seconds in which fewer than two threads were in a task, and by which stage.
+
+    A gap counts for the stage that begins at its end: what it waits for is made there.
+    """
+    ends = sorted([(s.start, 1, s.stage) for s in spans] + [(s.stop, -1, s.stage) for s in spans])
+    by_stage: dict[str, float] = defaultdict(float)
+    busy, since = 0, start
+    for at, change, stage in [*ends, (stop, 0, "the rest")]:
+        if busy < 2:
+            by_stage[stage] += at - since
+        busy, since = busy + change, at
+    return sum(by_stage.values()), dict(by_stage)
+
+
+def plot(spans: list[Span], start: float, stop: float, path: Path) -> None:
+    """Draw a line a thread, a colour a stage."""
+    from matplotlib.figure import Figure
+
+    threads = list(dict.fromkeys(s.thread for s in spans))
+    stages = [name for name, _ in Counter(s.stage for s in spans).most_common()]
+    figure = Figure((12, 1 + 0.6 * len(threads) + 0.25 * len(stages) / 4), layout="constrained")
+    axes = figure.add_subplot()
+    for i, stage in enumerate(stages):
+        for row, thread in enumerate(threads):
+            mine = [s for s in spans if s.thread == thread and s.stage == stage]
+            bars = [(1e3 * (s.start - start), 1e3 * (s.stop - s.start)) for s in mine]
+            label = stage if row == 0 else None
+            axes.broken_barh(bars, (row - 0.4, 0.8), color=f"C{i}", label=label)
+    axes.set(xlabel="milliseconds of the step", xlim=(0, 1e3 * (stop - start)))
+    axes.set_yticks(range(len(threads)), [f"thread {i + 1}" for i in range(len(threads))])
+    figure.legend(loc="outside lower center", ncols=5, fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trace", description=__doc__)
+    parser.add_argument("system", choices=("dcgan", "cyclegan"))
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--steps", type=int, default=5, help="the one with least alone is told")
+    parser.add_argument("--plot", type=Path, help="PNG with a line a thread")
+    chosen = parser.parse_args(arguments)
+    task = {"task": f"{chosen.system}_step"}
+    task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
+    keep_freed_memory()
+    step = Tinygan("numpy", 0).prepare(task)
+    step(), step()
+    best = None
+    for _ in range(chosen.steps):
+        with traced() as spans:
+            start = time.perf_counter()
+            step()
+            stop = time.perf_counter()
+        seconds, by_stage = alone(spans, start, stop)
+        if best is None or seconds / (stop - start) < best[0]:
+            best = seconds / (stop - start), by_stage, spans, start, stop
+    share, by_stage, spans, start, stop = best
+    print(f"{chosen.system}: {stop - start:.3f} s a step, one core alone {share:.1%}")
+    print(f"tasks a thread: {sorted(Counter(s.thread for s in spans).values(), reverse=True)}\n")
+    print("| stage | tasks | one core alone |\n|---|---:|---:|")
+    counts = Counter(s.stage for s in spans)
+    for stage, seconds in sorted(by_stage.items(), key=lambda item: -item[1])[:20]:
+        print(f"| {stage} | {counts[stage]} | {1e3 * seconds:.1f} ms |")
+    if chosen.plot:
+        plot(spans, start, stop, chosen.plot)
+
+
+if __name__ == "__main__":
+    main()
