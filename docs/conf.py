@@ -33,6 +33,7 @@ extensions = [
     "commandline",
     "contents_table",
     "course",
+    "lighter",
     "names",
     "notebooks",
     "outputs",

@@ -116,9 +116,10 @@ class RecordedReport(SphinxDirective):
             f"<p><em>Recorded</em> on {said['date']} by <code>{said['command']}</code> on "
             f"{said['machine']}; <code>docs/record.py</code> makes it again.  "
             '<a href="report.html">Open it as a page of its own</a>.</p>'
-            '<details class="tg-solution"><summary>Show the report here '
+            '<details class="tg-solution" ontoggle="const f = this.querySelector(\'iframe\'); '
+            'f.src ||= f.dataset.src"><summary>Show the report here '
             f"({page.stat().st_size / 1e6:.1f} MB)</summary>"
-            '<iframe class="tg-report" loading="lazy" src="report.html" '
+            '<iframe class="tg-report" data-src="report.html" '
             'title="The report of a finished run"></iframe></details>'
         )
         return [nodes.raw("", html, format="html")]

@@ -116,3 +116,20 @@ def test_a_notebook_shows_what_its_page_shows(outputs, source):
 def test_a_notebook_of_another_page_is_refused(outputs, source):
     with pytest.raises(ValueError, match=r"shorter|longer"):
         outputs.fill({"cells": [cell("code")]}, outputs.outputs_of(PAGE, source))
+
+
+def test_heavy_figures_become_light_ones_and_light_ones_stay(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    import lighter
+
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "sphx_glr_a_001.png")
+    Image.fromarray(noise[:9, :9]).save(tmp_path / "sphx_glr_a_002.png")
+    page = tmp_path / "a.rst"
+    line = ".. image-sg:: /tutorials/images/sphx_glr_a_00{}.{}\n"
+    page.write_text(line.format(1, "png") + line.format(2, "png"), "utf-8")
+    for _ in range(2):
+        lighter.lighten(page, tmp_path)
+        assert page.read_text("utf-8") == line.format(1, "webp") + line.format(2, "png")
+    with Image.open(tmp_path / "sphx_glr_a_001.webp") as picture:
+        assert picture.size == (200, 200)
