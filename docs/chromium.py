@@ -48,7 +48,8 @@ for (const image of document.querySelectorAll("img")) image.loading = "eager";
 const images = Promise.all([...document.images].map((e) => e.decode().catch(() => {})));
 // Formulas are drawn when every one of them is; after 40 s what is not drawn is reported.
 const formulas = async () => {
-  const waiting = () => [...document.querySelectorAll(".math")].some((e) => !e.querySelector("mjx-container"));
+  const bare = (e) => !e.querySelector("mjx-container");
+  const waiting = () => [...document.querySelectorAll(".math")].some(bare);
   for (let k = 0; k < 400 && waiting(); k++) await new Promise((go) => setTimeout(go, 100));
 };
 Promise.all([formulas(), images]).then(() => setTimeout(look, arguments[0]));
