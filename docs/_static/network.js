@@ -5,12 +5,13 @@ var tinyganPage = (() => {
   const own = document.currentScript && document.currentScript.src;
   const folder = new URL("models/", own || document.baseURI);
 
-  // A script element works from a folder, too, where a page may not fetch.
+  // A script element works from a folder, too, where a page may not fetch.  Each script comes once.
+  const scripts = {};
   function script(name) {
-    return new Promise((resolve, reject) => {
+    return scripts[name] ??= new Promise((resolve, reject) => {
       const e = document.createElement("script");
       Object.assign(e, { src: new URL(name, folder), onload: resolve });
-      e.onerror = () => reject(new Error(`${name} cannot be loaded`));
+      e.onerror = () => { delete scripts[name]; reject(new Error(`${name} cannot be loaded`)); };
       document.head.append(e);
     });
   }
@@ -19,11 +20,11 @@ var tinyganPage = (() => {
     return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   }
 
-  // The interpreter comes first; a model only once.
+  // The interpreter comes first.
   async function load(name) {
     window.tinyganModels ??= {};
-    if (typeof tinygan === "undefined") await script("interpreter.js");
-    if (!window.tinyganModels[name]) await script(`${name}.js`);
+    await script("interpreter.js");
+    await script(`${name}.js`);
     const model = window.tinyganModels[name];
     if (typeof model.weights === "string") {
       model.weights = bytes(model.weights);

@@ -137,6 +137,7 @@ def test_the_latent_explorer_draws_what_the_generator_draws(which, touch, shared
 TRANSLATOR = """
 const host = document.querySelector("[data-widget]"), said = {before: asked()};
 host.querySelector("button").click();
+tinyganPage.load("bags");  // at the same time
 await loaded(host);
 said.after = asked();
 const [before, after, truth] = host.querySelectorAll("figure canvas");
