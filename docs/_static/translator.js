@@ -21,7 +21,7 @@
       button.addEventListener("click", () => choose(k));
       return button;
     });
-    const color = element("input", { type: "color", value: "#d02030" });
+    const color = element("input", { type: "color", value: "#2060c0" });
     const words = element("p", { className: "tg-legend" });
     words.setAttribute("aria-live", "polite");
     const clean = element("button", { type: "button", textContent: "As it was drawn" });

@@ -186,8 +186,8 @@ def test_a_bag_is_translated_as_the_network_translates_it(which, touch, bag_run,
     np.testing.assert_allclose(after, again.ravel(), atol=3)
     painted, picture = said["painted"]
     assert painted == "true"
-    red = (np.reshape(picture, (-1, 3)) == [0xD0, 0x20, 0x30]).all(axis=-1).sum()
-    assert 4 <= red <= 16  # a brush, not the whole
+    blue = (np.reshape(picture, (-1, 3)) == [0x20, 0x60, 0xC0]).all(axis=-1).sum()
+    assert 4 <= blue <= 16  # a brush, not the whole
     assert said["fits"]
 
 
