@@ -3,9 +3,14 @@
 import errno
 import fcntl
 import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import tinygan
 from tinygan import files
 from tinygan.files import new_folder, open_to_append, read_json, replaced, write_json, write_text
 
@@ -183,3 +188,28 @@ def test_a_pipe_or_a_terabyte_is_not_read_as_json(tmp_path):
         file.truncate(2**40)
     with pytest.raises(ValueError, match="expected at most"):
         read_json(tmp_path / "huge")
+
+
+PLACES = ["/dev/zero", "/dev/stdin", "pipe"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("place", PLACES)
+def test_pipes_and_devices_are_never_read(place, tmp_path):
+    """They would be waited for, or read until no memory is left."""
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink(place, tmp_path / "a.py")
+    for words in (["convert", place, "a.pth"], ["train", "--config", place], ["train", "a.py:A"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "tinygan", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(tinygan.__file__).parents[1])},
+            stdin=subprocess.PIPE,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30)),
+        )
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert "expected a regular file" in line

@@ -25,6 +25,7 @@ __all__ = [
     "new_folder",
     "open_to_append",
     "read_json",
+    "read_regular",
     "replaced",
     "sync_folder",
     "write_json",
@@ -124,17 +125,23 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_regular(path: str | os.PathLike, most: int | None = None) -> bytes:
+    """Return what a regular file of at most `most` bytes holds.
+
+    A pipe or a device is an OSError: it is never waited for, and never read without an end.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "expected a regular file", str(path))
+    if most is not None and status.st_size > most:
+        raise ValueError(f"expected at most {most} bytes, got {status.st_size}")
+    return Path(path).read_bytes()
+
+
 def read_json(path: str | os.PathLike) -> Any:
     """Return what a JSON file holds; ValueError or OSError where it cannot be read."""
-    path = Path(path)
-    if not path.is_file():
-        if path.exists():
-            raise OSError(errno.EINVAL, "expected a regular file", str(path))
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if path.stat().st_size > _MOST_JSON:
-        raise ValueError(f"expected at most {_MOST_JSON} bytes, got {path.stat().st_size}")
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path, _MOST_JSON))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -20,8 +20,8 @@ from tinygan import (
     frozen,
     plain,
 )
+from tinygan.cases import LAYERS
 from tinygan.fast import accelerated, apart, mode, override
-from tinygan.gradcheck.cases import LAYERS
 from tinygan.models import cyclegan, dcgan
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}

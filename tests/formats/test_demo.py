@@ -13,6 +13,7 @@ from browser import answer_of, needs_chromium
 
 import tinygan
 import tinygan.data
+from tinygan.cases import LAYERS as CASES
 from tinygan.convert.__main__ import main as convert
 from tinygan.data import to_uint8
 from tinygan.demo.__main__ import main
@@ -21,7 +22,6 @@ from tinygan.formats.demo import describe, page
 from tinygan.formats.demo.describe import LAYERS
 from tinygan.formats.names import to_published
 from tinygan.formats.torch_file import write_weights
-from tinygan.gradcheck.cases import LAYERS as CASES
 from tinygan.models import cyclegan_networks, dcgan
 from tinygan.runs.run import load
 from tinygan.translate.pictures import translate_picture

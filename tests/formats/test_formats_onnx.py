@@ -9,10 +9,10 @@ import pytest
 
 import tinygan
 from tinygan import BatchNorm2d, Conv2d, ConvTranspose2d, InstanceNorm2d, LeakyReLU, Sequential
+from tinygan.cases import LAYERS
 from tinygan.errors import UserError
 from tinygan.export.__main__ import main
 from tinygan.formats.onnx_file import NODES, to_onnx
-from tinygan.gradcheck.cases import LAYERS
 from tinygan.models import cyclegan_networks, dcgan
 from tinygan.runs.run import load
 

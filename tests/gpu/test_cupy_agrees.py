@@ -14,6 +14,7 @@ import pytest
 from strict_cupy import nothing_leaves_the_device
 
 from tinygan import Adam, Layer, Parameter, asarray, asnumpy, frozen, plain
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.convolution import (
     convolve,
     convolve_backward,
@@ -22,7 +23,6 @@ from tinygan.convolution import (
     convolve_transposed_backward,
     output_size,
 )
-from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.machine.arrays import backend_of
 from tinygan.models import cyclegan, dcgan
 from tinygan.objectives import OBJECTIVES

@@ -20,9 +20,9 @@ from tinygan import (
     frozen,
     mse,
 )
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.gradcheck import NotCheckable
 from tinygan.gradcheck.__main__ import main
-from tinygan.gradcheck.cases import LAYERS, LOSSES
 
 
 def normal(*shape, seed=0):

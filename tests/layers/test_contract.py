@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import check_gradients, frozen
-from tinygan.gradcheck.cases import LAYERS, LOSSES
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.layers import Flatten, Reshape
 from tinygan.machine.parallel import get_num_threads, set_num_threads
 from tinygan.summary import held_bytes

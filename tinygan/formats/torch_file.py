@@ -29,7 +29,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save_file
 
 from tinygan.errors import UserError
-from tinygan.files import replaced
+from tinygan.files import read_regular, replaced
 
 __all__ = ["SUFFIXES", "read_weights", "write_weights"]
 
@@ -75,9 +75,9 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged texts in a pickle
             if kind == "safetensors":
-                arrays = _safe(path.read_bytes())
+                arrays = _safe(read_regular(path))
             else:
-                arrays = _tensors(_load(path.read_bytes()))
+                arrays = _tensors(_load(read_regular(path)))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile and pickletools raise a dozen kinds for damaged files

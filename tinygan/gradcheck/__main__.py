@@ -7,8 +7,8 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from tinygan.cases import LAYERS, LOSSES
 from tinygan.commands import Parser, complain, run, say, say_json
-from tinygan.gradcheck.cases import LAYERS, LOSSES
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.files import check_named
 from tinygan.gradcheck.likes import LIKES
@@ -75,7 +75,7 @@ def _check_file(options) -> int:
         complain(f"not checkable: {error}")
         return NOT_CHECKABLE
     wrong = [report for report in reports if not report.ok]
-    tell = _nothing if options.json else say
+    tell = (lambda text: None) if options.json else say
     if options.json:
         say_json([report.as_dict() for report in reports])
     tell(str(wrong[0] if wrong else reports[0]))
@@ -94,7 +94,7 @@ def _check_file(options) -> int:
 
 def _check_tinygan(options) -> int:
     checks, wrong, reports = [], 0, {}
-    tell = _nothing if options.json else say
+    tell = (lambda text: None) if options.json else say
     cases = [(case, case.make()) for case in LAYERS] + [(case, case.loss) for case in LOSSES]
     for case, subject in cases:
         try:
@@ -117,10 +117,6 @@ def _check_tinygan(options) -> int:
         f"{wrong} wrong, worst relative error {worst:.1e}"
     )
     return WRONG if wrong else RIGHT
-
-
-def _nothing(text: str) -> None:
-    """Say nothing: --json prints JSON alone."""
 
 
 if __name__ == "__main__":

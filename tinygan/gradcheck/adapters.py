@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import inspect
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygan.gradcheck.conventions import ADAPTER, NOTHING, conventions
+from tinygan.gradcheck.conventions import ADAPTER, NOTHING, conventions, positional
 from tinygan.gradcheck.subject import BackwardError, NotCheckable, Subject, kind
 from tinygan.layer import Layer
 from tinygan.machine.arrays import asnumpy, get_xp
@@ -27,9 +26,8 @@ class LayerSubject(Subject):
         self.layer = copy.deepcopy(layer).to(dtype=np.float64)
         name = repr(layer) if "\n" not in repr(layer) else type(layer).__name__
         self._parameters = {n: p for n, p in self.layer.named_parameters().items() if not p.frozen}
-        tensors = {"x": np.array(asnumpy(x), np.float64)}
-        tensors |= {n: _uneven(asnumpy(p.data)) for n, p in self._parameters.items()}
-        super().__init__(name, tensors, xp)
+        weights = {n: _uneven(asnumpy(p.data)) for n, p in self._parameters.items()}
+        super().__init__(name, {"x": x, **weights}, xp)
         self._state = {n: a.copy() for n, a in self.layer.buffers().items()}
         self.notes = [
             f"not checked: {name}: an array that is no Parameter: no optimizer sees its gradient"
@@ -53,19 +51,19 @@ class LayerSubject(Subject):
         y, cache = result
 
         def walk(dy, before=None):
-            for name, parameter in self._parameters.items():
-                start = self.tensors[name] * 0 if before is None else before[name]
-                parameter.grad = self.xp.array(start, dtype=self.dtype)
-            try:
-                dx = self.layer.backward(dy, cache)
-            except ValueError:  # perhaps a gradient of a wrong shape, which += refused: name it
-                starts = {n: self.tensors[n] * 0 for n in self._parameters} | (before or {})
+            starts = {n: self.tensors[n] * 0 for n in self._parameters} | (before or {})
+
+            def back(start):
                 for name, parameter in self._parameters.items():
-                    parameter.grad = _Catch(starts[name])
-                try:
-                    dx = self.layer.backward(dy, cache)
-                except Exception:
-                    dx = None
+                    parameter.grad = start(starts[name])
+                return self.layer.backward(dy, cache)
+
+            try:
+                dx = back(self.xp.array)
+            except ValueError:  # perhaps a gradient of a wrong shape, which += refused: name it
+                dx = None
+                with contextlib.suppress(Exception):
+                    dx = back(_Catch)
                 if dx is None:
                     raise
             grads = {n: getattr(p.grad, "total", p.grad) for n, p in self._parameters.items()}
@@ -122,22 +120,7 @@ class _Catch:
         return self.total + value if fits else value
 
 
-class _FunctionsSubject(Subject):
-    """What is no layer: its arguments are its own, and a loss takes no upstream gradient."""
-
-    _arguments: Sequence[Any]
-
-    def upstream(self, dy, y=None):
-        return self.xp.ones(np.shape(dy)) if self.is_loss else super().upstream(dy)
-
-    def crop(self, shape, part):
-        self._arguments = [
-            a[part[: a.ndim]] if hasattr(a, "ndim") and a.ndim and a.shape == shape[: a.ndim] else a
-            for a in self._arguments
-        ]
-
-
-class PairSubject(_FunctionsSubject):
+class PairSubject(Subject):
     """``foo(x, …) -> (y, cache)`` with ``foo_backward(dy, cache) -> gradients``."""
 
     def __init__(self, forward, backward, arguments, options, xp):
@@ -151,13 +134,9 @@ class PairSubject(_FunctionsSubject):
         }
         tensors = {n: arguments[i] for n, i in self._positions.items()}
         keywords = {n: v for n, v in self._options.items() if _is_real(v) and np.ndim(v)}
-        tensors = {n: np.array(asnumpy(v), np.float64) for n, v in (tensors | keywords).items()}
-        super().__init__(_name(forward), tensors, xp)
-        self.optional = {
-            name for name in list(tensors)[1:] if name == "t" or name.startswith(NOT_DIFFERENTIATED)
-        }
-        self.expected = set(keywords) - self.optional
-        self.optional |= set(keywords)
+        super().__init__(_name(forward), tensors | keywords, xp)
+        given = {n for n in list(tensors)[1:] if n == "t" or n.startswith(NOT_DIFFERENTIATED)}
+        self.optional, self.expected = given | set(keywords), set(keywords) - given
         self._convention: Any = None
         self._has_cache = None
 
@@ -269,10 +248,9 @@ class ObjectSubject(Subject):
         self._thing = copy.deepcopy(thing)
         self._inside = isinstance(getattr(thing, "params", None), dict)
         weights = self._weights(self._thing)
-        tensors = {"x": x} | {n: _uneven(asnumpy(v)) for n, v in weights.items() if _is_real(v)}
-        tensors = {n: np.array(asnumpy(v), np.float64) for n, v in tensors.items()}
-        super().__init__(type(thing).__name__, tensors, xp)
-        self.optional = self.expected = set(tensors) - {"x"}
+        weights = {n: _uneven(asnumpy(v)) for n, v in weights.items() if _is_real(v)}
+        super().__init__(type(thing).__name__, {"x": x, **weights}, xp)
+        self.optional = self.expected = set(weights)
 
     def _weights(self, thing):
         if self._inside:
@@ -304,9 +282,9 @@ class ObjectSubject(Subject):
 
     def _gradient(self, thing, name):
         grads: Any = getattr(thing, "grads", None)
-        places = [place for place in (grads, vars(thing)) if isinstance(place, dict)]
-        found = [place.get(key) for place in places for key in _gradient_names(name)]
-        found.insert(0, places[0].get(name) if len(places) > 1 else None)
+        grads = grads if isinstance(grads, dict) else {}
+        names = _gradient_names(name)
+        found = [grads.get(n) for n in (name, *names)] + [getattr(thing, n, None) for n in names]
         return next((g for g in found if g is not None), None)
 
 
@@ -314,12 +292,12 @@ def _gradient_names(name):
     return [f"d{name}", f"grad_{name}", f"{name}_grad", f"d_{name}", f"d{name.lower()}"]
 
 
-class FunctionSubject(_FunctionsSubject):
+class FunctionSubject(Subject):
     """A function of x that returns ``(y, backward)`` or, like a loss, ``(loss, gradient)``."""
 
     def __init__(self, function, arguments, options, xp):
         self._function, self._arguments, self._options = function, arguments[1:], options
-        super().__init__(_name(function), {"x": np.array(asnumpy(arguments[0]), np.float64)}, xp)
+        super().__init__(_name(function), {"x": arguments[0]}, xp)
         names = _argument_names(function, len(arguments))[1:]
         self.extras = {
             name: np.asarray(asnumpy(value))
@@ -371,10 +349,5 @@ def _name(function):
 
 
 def _argument_names(function, count):
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    names = names[:count]
+    names = positional(function)[:count]
     return names + [f"argument{i}" for i in range(len(names), count)]

@@ -142,11 +142,11 @@ def check_gradients(
 def _check(layer, x, arguments, dy, options, directions, elements, rtol, seed):
     rng = generator(seed)
     subject = make_subject(layer, x, arguments, options)
-    if not all(value.size for value in subject.tensors.values()):
-        name, value = next((n, v) for n, v in subject.tensors.items() if not v.size)
-        raise NotCheckable(
-            f"{subject.name}: {name} is empty (shape {value.shape}): there is nothing to check"
-        )
+    for name, value in subject.tensors.items():
+        if not value.size:
+            raise NotCheckable(
+                f"{subject.name}: {name} is empty (shape {value.shape}): there is nothing to check"
+            )
     y = subject.call().y
     if not np.isfinite(y).all():
         raise NotCheckable(f"{subject.name}: the output is not finite (NaN or infinity)")
@@ -165,7 +165,9 @@ def _check(layer, x, arguments, dy, options, directions, elements, rtol, seed):
             subject.adopt(part)
         gradients = subject.walk(subject.call(), subject.upstream(dy))
     except BackwardError as error:
-        return _failed(subject, str(error))
+        name, problem = next(iter(subject.tensors)), str(error)
+        check = failed(name, subject.tensors[name].shape, problem)
+        return GradientReport(subject.name, [check], [Cause("exception", name, problem)])
     if subject.is_loss:
         dy, part_dy = np.ones(y.shape), np.ones(part_y.shape)
     causes, noise = _rules(part, part_dy, rng)
@@ -228,10 +230,7 @@ def _part(subject, rng):
         part = tuple(
             slice(min(n, 2 if a == 0 else 6) if a in axes else n) for a, n in enumerate(shape)
         )
-        small = subject.with_tensors(
-            {n: v[part].copy() if v.shape == shape else v for n, v in subject.tensors.items()}
-        )
-        small.crop(shape, part)
+        small = subject.cropped(part)
         try:
             y = small.call().y
             dy = rng.standard_normal(y.shape)
@@ -286,10 +285,3 @@ def generator(seed):
     If dy were the very numbers of x, a normalisation's true gradient would be zero.
     """
     return np.random.default_rng([seed, *b"gradcheck"])
-
-
-def _failed(subject, problem):
-    """Return the report of a backward pass that gave no gradients at all."""
-    name = next(iter(subject.tensors))
-    check = failed(name, subject.tensors[name].shape, problem)
-    return GradientReport(subject.name, [check], [Cause("exception", name, problem)])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -60,26 +59,19 @@ class Comparison:
 
     def _by_elements(self, name, flat, indices):
         whole = len(indices) == flat.size
-        if whole:
-            rows = self.numeric.jacobian(name)
-            slopes = list(zip(rows.value, rows.low, rows.high, rows.error, strict=True))
-            low, value, high, error, terms = self._combine(slopes)
-        else:
-            found = [self.numeric.element(name, i) for i in indices]
-            low, value, high, error, terms = self._combine([_parts(s) for s in found])
-        analytic = flat[indices]
-        excess = self._excess(analytic, low, value, high, terms)
+        rows = self.numeric.jacobian(name) if whole else self.numeric.rows(name, indices)
+        analytic, found = flat[indices], self._combine(rows)
+        excess = self._excess(analytic, *found)
         bad = np.flatnonzero(excess > 0)
         # the coarse differences were good enough for those that agree; the others get finer ones
         until = time.monotonic() + SEARCH
-        seen: list[int] = []
-        for k in bad[np.argsort(-excess[bad])]:
-            if len(seen) >= 24 or time.monotonic() > until:
+        for k in bad[np.argsort(-excess[bad])][:24]:
+            if time.monotonic() > until:
                 break
-            fine = self._combine([_parts(self.numeric.element(name, indices[k], fine=True))])
-            (low[k],), (value[k],), (high[k],), (error[k],), (terms[k],) = fine
-            seen.append(k)
-        excess = self._excess(analytic, low, value, high, terms)
+            fine = self.numeric.rows(name, [indices[k]], fine=True)
+            found[:, k : k + 1] = self._combine(fine)
+        low, value, high, error, terms = found
+        excess = self._excess(analytic, *found)
         nonzero = np.abs(analytic[np.isfinite(analytic) & (analytic != 0)])
         usual = float(np.median(nonzero)) if nonzero.size else 1.0
         doubt = 3 * error + EPS * (terms + min(usual, 1.0))
@@ -89,25 +81,17 @@ class Comparison:
         kinked = (high > low) & ~open_
         return self._verdict(name, indices, analytic, value, wrong, undecided, kinked, whole)
 
-    def _combine(self, rows):
-        """Turn slopes of all outputs into slopes of L = Σ dy · y, their intervals and errors."""
-        dy = self.dy.ravel()
-        found = np.empty((5, len(rows)))
+    def _combine(self, slopes):
+        """Turn slopes of all outputs into those of L = Σ dy · y: low, value, high, error, terms."""
+        used = self.dy.ravel() != 0
+        dy = self.dy.ravel()[used]
+        value, low, high, error = (a.reshape(-1, len(used))[:, used] for a in slopes)
         with np.errstate(all="ignore"):
-            for k, (value, low, high, error) in enumerate(rows):
-                used = dy != 0
-                value, low, high, error = (a[used] for a in (value, low, high, error))
-                a, b = low * dy[used], high * dy[used]
-                found[:, k] = (
-                    np.minimum(a, b).sum(),
-                    value @ dy[used],
-                    np.maximum(a, b).sum(),
-                    error @ np.abs(dy[used]),
-                    np.abs(value) @ np.abs(dy[used]),
-                )
-        return found
+            a, b, size = low * dy, high * dy, np.abs(dy)
+            ends = np.minimum(a, b).sum(1), np.maximum(a, b).sum(1)
+            return np.array([ends[0], value @ dy, ends[1], error @ size, np.abs(value) @ size])
 
-    def _excess(self, analytic, low, value, high, terms):
+    def _excess(self, analytic, low, value, high, _, terms):
         """Return how far each analytic value is outside of what is allowed around the numeric."""
         size = np.maximum(np.abs(analytic), np.abs(value))
         allowed = self.rtol * np.where(np.isfinite(size), size, 0) + 1e-2 * self.rtol * terms
@@ -117,45 +101,34 @@ class Comparison:
         return np.where(np.isfinite(analytic), np.nan_to_num(excess), np.inf)
 
     def _by_directions(self, name, flat):
-        found: list[Any] = []
-        bins = self._bins(flat)
-        for support in bins:
-            for _ in range(self.directions if not found else 1):
-                v = np.zeros(flat.size)
-                v[support] = self.rng.standard_normal(len(support))
-                found.append(self._along(name, flat, v, len(support)))
-        analytic, value, wrong, undecided = map(np.array, zip(*found, strict=True))
-        check = self._verdict(name, None, analytic, value, wrong, undecided, np.zeros(len(found)))
+        first, *rest = self._bins(flat)
+        bins = [first] * self.directions + rest
+        found = [self._over(name, flat, support) for support in bins]
+        check = self._verdict(name, None, *map(np.array, zip(*found, strict=True)))
         if check.ok:
             return check
         # which element?  a few at random, then more, until some are wrong; then by halving
-        found = [wrong[: self.directions].any(), *wrong[self.directions :]]
-        suspects = np.concatenate([b for b, bad in zip(bins, found, strict=True) if bad])
+        suspects = np.unique(np.concatenate([b for b, f in zip(bins, found, strict=True) if f[2]]))
         order, until, some = self.rng.permutation(suspects), time.monotonic() + SEARCH, 2
         while some < len(order) and time.monotonic() < until:
-            if some == 2 and not (one := self._single(name, flat, order[:2])).ok:
-                return one
-            if some > 2 and self._differ(name, flat, order[:some]):
+            if self._over(name, flat, order[:some])[2]:
                 order = order[:some]
             some *= 8
         while len(order) > 1 and time.monotonic() < until:
             half, rest = np.array_split(order, 2)
-            order = half if self._differ(name, flat, half) else rest
-        one = self._single(name, flat, order[:1])
+            order = half if self._over(name, flat, half)[2] else rest
+        if self.dy.size <= MANY:
+            one = self._by_elements(name, flat, order[:1])
+        else:
+            numbers = self._along(name, flat, np.eye(1, flat.size, order[0])[0])
+            one = self._verdict(name, order[:1], *map(np.atleast_1d, numbers))
         return check if one.ok else one
 
-    def _differ(self, name, flat, indices):
+    def _over(self, name, flat, support):
+        """Compare along a random direction of these elements."""
         v = np.zeros(flat.size)
-        v[indices] = self.rng.standard_normal(len(indices))
-        return self._along(name, flat, v, len(indices))[2]
-
-    def _single(self, name, flat, indices):
-        """Compare a few elements."""
-        if self.dy.size <= MANY:
-            return self._by_elements(name, flat, indices)
-        found = [self._along(name, flat, np.eye(1, flat.size, i)[0], 1) for i in indices]
-        analytic, value, wrong, undecided = map(np.array, zip(*found, strict=True))
-        return self._verdict(name, indices, analytic, value, wrong, undecided, 0 * analytic)
+        v[support] = self.rng.standard_normal(len(support))
+        return self._along(name, flat, v)
 
     def _bins(self, flat):
         """Return the indices of elements of like size, the largest first, those of size 0 last."""
@@ -167,7 +140,7 @@ class Comparison:
         bins.append(np.flatnonzero(size == 0))
         return [b for b in bins if len(b)]
 
-    def _along(self, name, flat, v, count):
+    def _along(self, name, flat, v):
         """Compare along `v`: return both numbers, whether they differ, whether that is open."""
         direction = v.reshape(self.numeric.subject.tensors[name].shape)
         with np.errstate(all="ignore"):
@@ -177,7 +150,7 @@ class Comparison:
             return analytic, float("nan"), True, False
         if size == 0:  # what should not matter at all, beside what does
             size = 1e-2 * float(np.median(np.abs(flat[flat != 0]), axis=None)) if flat.any() else 0
-            size *= np.sqrt(count)
+            size *= np.sqrt(np.count_nonzero(v))
         many, first = self.dy.size > MANY, DIRECTION * self.numeric.scale(name)
         evaluate, dy = self.numeric.evaluator(name, direction), self.dy.ravel()
         for step in (first, first / 32) if many else (first,):
@@ -191,7 +164,7 @@ class Comparison:
         if many:
             return analytic, value, bool(abs(analytic - value) > margin), doubt > 0.01 * size
         slope = self.numeric.along(name, direction, fine=True)
-        (low,), (value,), (high,), (error,), _ = self._combine([_parts(slope)])
+        low, value, high, error, _ = self._combine(slope)[:, 0]
         doubt = max(3 * error, EPS * size)
         outside = max(analytic - high, low - analytic) - 1e-3 * (high - low if high > low else 0)
         if not np.isfinite(low) or not np.isfinite(high):
@@ -199,35 +172,34 @@ class Comparison:
         wrong = not outside <= self.rtol * max(size, abs(value)) + doubt
         return analytic, value, wrong, not wrong and doubt > 0.1 * size
 
-    def _verdict(self, name, indices, analytic, value, wrong, undecided, kinked, whole=False):
+    def _verdict(self, name, indices, analytic, value, wrong, undecided, kinked=None, whole=False):
         shape = self.numeric.subject.tensors[name].shape
-        wrong, undecided = np.asarray(wrong, bool), np.asarray(undecided, bool)
+        kinked = np.zeros(len(analytic), bool) if kinked is None else kinked
         with np.errstate(all="ignore"):
             difference = np.abs(analytic - value)
             size = np.maximum(np.abs(analytic), np.abs(value))
-            top = np.max(size[np.isfinite(size)], initial=0.0)
-            relative = difference / np.where(size > 0, size, 1)
-            if not wrong.any():  # what counts is how far right ones are off beside the largest
-                relative = np.where(undecided | (kinked > 0), 0, difference) / (top or 1.0)
-            relative = np.where(np.isfinite(analytic), relative, np.inf if wrong.any() else 0)
-        worst = 0
-        if len(analytic):  # among the wrong ones the largest difference is shown
-            show = np.where(np.isfinite(difference), difference, np.inf)
-            worst = int(np.argmax(np.where(wrong, show, -1) if wrong.any() else relative))
-        index = None
-        if indices is not None and len(indices):
+            if wrong.any():  # among the wrong ones the largest difference is shown
+                relative = difference / np.where(size > 0, size, 1)
+                relative = np.where(np.isfinite(analytic), relative, np.inf)
+                shown = np.where(wrong, np.where(np.isfinite(difference), difference, np.inf), -1)
+            else:  # what counts is how far right ones are off beside the largest
+                top = np.max(size[np.isfinite(size)], initial=0.0) or 1.0
+                relative = np.where(undecided | kinked, 0, difference) / top
+                shown = relative = np.where(np.isfinite(analytic), relative, 0)
+        worst, index = int(np.argmax(shown)), None
+        if indices is not None:
             index = tuple(int(i) for i in np.unravel_index(indices[worst], shape))
         return TensorCheck(
             name=name,
             shape=tuple(shape),
             ok=not wrong.any(),
-            error=float(np.nan_to_num(relative[worst], nan=np.inf)) if len(analytic) else 0.0,
+            error=float(np.nan_to_num(relative[worst], nan=np.inf)),
             index=index,
-            analytic=float(analytic[worst]) if len(analytic) else 0.0,
-            numeric=float(value[worst]) if len(value) else 0.0,
+            analytic=float(analytic[worst]),
+            numeric=float(value[worst]),
             count=len(analytic),
             method="elements" if indices is not None else "directions",
-            kinks=int((kinked > 0).sum()),
+            kinks=int(kinked.sum()),
             undecided=int((undecided & ~wrong).sum()),
             analytic_gradient=analytic.reshape(shape) if whole else None,
             numeric_gradient=np.array(value).reshape(shape) if whole else None,
@@ -240,10 +212,6 @@ def failed(name, shape, problem) -> TensorCheck:
     return TensorCheck(
         name, tuple(shape), False, float("inf"), None, nan, nan, 0, "elements", problem
     )
-
-
-def _parts(slope):
-    return slope.value.ravel(), slope.low.ravel(), slope.high.ravel(), slope.error.ravel()
 
 
 def _problem(gradient, shape) -> str:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ADAPTER", "NOTHING", "Convention", "conventions"]
+__all__ = ["ADAPTER", "NOTHING", "Convention", "conventions", "positional"]
 
 NOTHING = object()
 """The cache of a forward pass that returns y alone."""
@@ -51,8 +51,8 @@ class Convention:
 
 def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[Convention]:
     """Return how `backward` may be meant to be called, the likeliest first."""
-    names = _required(backward)
-    if names is None:
+    names = positional(backward, required=True)
+    if any(p.kind == p.VAR_POSITIONAL for p in _parameters(backward)):
         return [_positional(["dy", "cache"] if has_cache else ["dy", *argument_names])]
     known = [_meaning(name, argument_names, has_cache) for name in names]
     if has_cache and len(names) == 2 and known.count("dy") == 1:
@@ -66,9 +66,9 @@ def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[
         if count == 2:
             return [_positional(["dy", "cache"]), _positional(["cache", "dy"])]
         return [_spread(first) for first in (True, False)]
+    if count == 1 and y_is_number:
+        return [_positional([argument_names[0]])]
     if count == 1:
-        if y_is_number:
-            return [_positional([argument_names[0]])]
         return [_derivative(argument_names[0]), _derivative("y")]
     arguments = argument_names[: count - 1]
     found = [["dy", *arguments], [*arguments, "dy"]]
@@ -79,15 +79,21 @@ def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[
     ]
 
 
-def _required(function):
+def _parameters(function):
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return None
-    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
-        return None
-    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
+        return [inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)]
+
+
+def positional(function, required=False) -> list[str]:
+    """Return the names of what may be given by position; `required`: of what must be."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [
+        p.name
+        for p in _parameters(function)
+        if p.kind in kinds and not (required and p.default is not p.empty)
+    ]
 
 
 def _meaning(name, argument_names, has_cache):

@@ -11,13 +11,13 @@ import numpy as np
 
 from tinygan.gradcheck.blame import where
 from tinygan.gradcheck.check import check_gradients
-from tinygan.gradcheck.conventions import ADAPTER
+from tinygan.gradcheck.conventions import ADAPTER, positional
 from tinygan.gradcheck.likes import LIKES, Like, find_like
-from tinygan.gradcheck.loading import load_file, load_notebook
 from tinygan.gradcheck.output import check_output
 from tinygan.gradcheck.report import GradientReport
 from tinygan.gradcheck.subject import NotCheckable
 from tinygan.layer import Layer
+from tinygan.loading import load
 
 __all__ = ["check_named"]
 
@@ -48,13 +48,8 @@ def check_named(
         If `like` is unknown.
     """
     value, module = _load(path, name)
-    known, x = (
-        _like(name, like),
-        np.random.default_rng([seed, *b"like"]).standard_normal((2, 5, 4, 3)),
-    )
-    cases = [{"x": x + 0.05 * np.sign(x)}]
-    if known is not None:
-        cases = known.cases(np.random.default_rng([seed, *b"like"]))
+    known, rng = _like(name, like), np.random.default_rng([seed, *b"like"])
+    cases = (known or Like([{"x": (2, 5, 4, 3)}])).cases(rng)
     options = {"seed": seed, "time_limit": time_limit, "raises": False}
     if inspect.isclass(value) and hasattr(value, "forward") and hasattr(value, "backward"):
         return [_check_layer(value, known, case, options) for case in cases]
@@ -81,7 +76,7 @@ def _load(path, name):
     if not path.is_file():
         raise NotCheckable(f"there is no file {path}")
     try:
-        module = load_file(path) if path.suffix != ".ipynb" else load_notebook(path)
+        module = load(path)
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}{where(error)}"
         raise NotCheckable(f"{path} cannot be imported: {what}") from error
@@ -133,11 +128,7 @@ def _check_layer(kind, known, case, options):
 
 def _check_function(subject, forward, known, case, options):
     if known is None:
-        needed = [
-            p.name
-            for p in inspect.signature(forward).parameters.values()
-            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
+        needed = positional(forward, required=True)
         if len(needed) != 1:
             raise NotCheckable(
                 f"{forward.__name__}({', '.join(needed)}): say what it is like, for the arguments "

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygan import layers, losses
-from tinygan.convolution import convolve, convolve_grad_input
+from tinygan.gradcheck.conventions import positional
 from tinygan.gradcheck.subject import NotCheckable
 
 __all__ = ["LIKES", "Like", "find_like"]
@@ -54,7 +53,7 @@ class Like:
     """
 
     draws: list[dict]
-    output: Callable
+    output: Callable = lambda case, y: y
     layer: type | None = None
     built_with: Callable = lambda case: ()
 
@@ -68,18 +67,17 @@ class Like:
         Parameters with defaults that nothing is known for keep them.
         """
         left, found = dict(case), []
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                continue
-            wanted = parameter.name.lower()
+        required = positional(function, required=True)
+        for parameter in positional(function):
+            wanted = parameter.lower()
             known = [n for n in left if n == wanted or wanted in ALIASES.get(n, "").split()]
-            if not known and parameter.default is not parameter.empty:
+            if not known and parameter not in required:
                 break
             name = wanted if wanted in left else next(iter([*known, *left]), None)
             if name is None:
                 raise NotCheckable(
                     f"{function.__name__}: nothing is known to give for its argument "
-                    f"{parameter.name!r}; expected ({', '.join(case)})"
+                    f"{parameter!r}; expected ({', '.join(case)})"
                 )
             found.append(left.pop(name))
         return found
@@ -110,26 +108,21 @@ def find_like(name: str) -> Like:
     raise ValueError(f"--like: expected one of {', '.join(LIKES)}, got {name!r}")
 
 
-def _activation(layer, **options):
-    values = tuple(options.values())
-    draws = [{"x": shape, **options} for shape in ((2, 3, 4, 2), (5, 3))]
-    return Like(draws, lambda c, y: layer(*values).forward(c["x"])[0], layer, lambda c: values)
+def _layer(layer, draws, built_with: Callable = lambda c: ()):
+    """Return how to call what is like a layer, whose own output is due."""
+
+    def output(c, _):
+        due = layer(*built_with(c)).to(dtype=np.float64)
+        for parameter, name in zip(due.parameters(), "wb", strict=False):
+            parameter.data[...] = c[name]
+        return due.forward(c["x"])[0]
+
+    return Like(draws, output, layer, built_with)
 
 
-def _transposed(c, _):
-    sizes = zip(c["x"].shape[1:3], c["w"].shape, strict=False)
-    size: Any = [(n - 1) * c["stride"] - 2 * c["padding"] + k for n, k in sizes]
-    return (
-        convolve_grad_input(c["x"], c["w"], _pair(c, "stride"), _pair(c, "padding"), size) + c["b"]
-    )
-
-
-def _pair(c, name):
-    return c[name], c[name]
-
-
-def _convolutions(x, w, strides):
-    return [{"x": x, "w": w, "b": (3,), "stride": s, "padding": p} for s, p in strides]
+def _convolution(layer, x, w, strides, sizes):
+    draws = [{"x": x, "w": w, "b": (3,), "stride": s, "padding": p} for s, p in strides]
+    return _layer(layer, draws, lambda c: (*sizes, len(c["w"]), c["stride"], c["padding"]))
 
 
 def _norm(axes, layer=None, weights=True):
@@ -143,12 +136,6 @@ def _norm(axes, layer=None, weights=True):
     if weights:
         draw |= {"gamma": lambda rng: rng.uniform(0.5, 2, 3), "beta": (3,)}
     return Like([{**draw, "eps": 1e-5}], output, layer, lambda c: c["x"].shape[-1:])
-
-
-def _pool(layer):
-    draws = [{"x": (2, 4, 6, 3), "size": 2, "stride": 2}]
-    return Like(draws, lambda c, y: layer(c["size"], c["stride"]).forward(c["x"])[0], layer,
-                lambda c: (c["size"], c["stride"]))  # fmt: skip
 
 
 def _loss(loss, low, high):
@@ -166,43 +153,39 @@ def _cross_entropy(c, _):
     return (np.log(np.exp(p).sum(axis=1)) - p[np.arange(len(p)), c["t"]]).mean()
 
 
+PLAIN: list[dict] = [{"x": (2, 3, 4, 2)}, {"x": (5, 3)}]
+POOL: list[dict] = [{"x": (2, 4, 6, 3), "size": 2, "stride": 2}]
+
 LIKES: dict[str, Like] = {
-    "ReLU": _activation(layers.ReLU),
-    "LeakyReLU": _activation(layers.LeakyReLU, negative_slope=0.2),
-    "Sigmoid": _activation(layers.Sigmoid),
-    "Tanh": _activation(layers.Tanh),
-    "Linear": Like(
-        [{"x": (4, 5), "w": (5, 3), "b": (3,)}],
-        lambda c, y: c["x"] @ c["w"] + c["b"],
-        layers.Linear,
-        lambda c: c["w"].shape,
+    "ReLU": _layer(layers.ReLU, PLAIN),
+    "LeakyReLU": _layer(
+        layers.LeakyReLU,
+        [{**c, "negative_slope": 0.2} for c in PLAIN],
+        lambda c: (c["negative_slope"],),
     ),
-    "Conv2d": Like(
-        _convolutions((2, 5, 6, 2), (3, 3, 2, 3), ((1, 0), (1, 1), (2, 1))),
-        lambda c, y: convolve(c["x"], c["w"], _pair(c, "stride"), _pair(c, "padding")) + c["b"],
-        layers.Conv2d,
-        lambda c: (*c["w"].shape[2:], c["w"].shape[0], c["stride"], c["padding"]),
+    "Sigmoid": _layer(layers.Sigmoid, PLAIN),
+    "Tanh": _layer(layers.Tanh, PLAIN),
+    "Linear": _layer(
+        layers.Linear, [{"x": (4, 5), "w": (5, 3), "b": (3,)}], lambda c: c["w"].shape
     ),
-    "ConvTranspose2d": Like(
-        _convolutions((2, 3, 2, 2), (4, 4, 3, 2), ((1, 0), (2, 1))),
-        _transposed,
-        layers.ConvTranspose2d,
-        lambda c: (*c["w"].shape[:1:-1], c["w"].shape[0], c["stride"], c["padding"]),
+    "Conv2d": _convolution(
+        layers.Conv2d, (2, 5, 6, 2), (3, 3, 2, 3), ((1, 0), (1, 1), (2, 1)), (2, 3)
+    ),
+    "ConvTranspose2d": _convolution(
+        layers.ConvTranspose2d, (2, 3, 2, 2), (4, 4, 3, 2), ((1, 0), (2, 1)), (2, 3)
     ),
     "BatchNorm2d": _norm((0, 1, 2), layers.BatchNorm2d),
     "InstanceNorm2d": _norm((1, 2), layers.InstanceNorm2d, weights=False),
     "LayerNorm": _norm(-1),
-    "MaxPool2d": _pool(layers.MaxPool2d),
-    "AvgPool2d": _pool(layers.AvgPool2d),
+    "MaxPool2d": _layer(layers.MaxPool2d, POOL, lambda c: (c["size"], c["stride"])),
+    "AvgPool2d": _layer(layers.AvgPool2d, POOL, lambda c: (c["size"], c["stride"])),
     "Dropout": Like(
         [{"x": (4, 5), "rate": 0.3, "rng": np.random.default_rng}],
         lambda c, y: np.where(np.asarray(y) == 0, 0, c["x"] / (1 - c["rate"])),
         layers.Dropout,
         lambda c: (c["rate"],),
     ),
-    "Flatten": Like(
-        [{"x": (2, 3, 4, 2)}], lambda c, y: c["x"].reshape(len(c["x"]), -1), layers.Flatten
-    ),
+    "Flatten": _layer(layers.Flatten, [{"x": (2, 3, 4, 2)}]),
     "softmax_cross_entropy": Like(
         [{"p": (5, 4), "t": lambda rng: rng.integers(0, 4, 5)}], _cross_entropy
     ),

@@ -10,7 +10,7 @@ sides differ and go on differing there is a kink, and any value between the two 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ ELEMENT, DIRECTION = 1e-2, 1e-5
 """The first steps for one element and for a direction of many, for numbers of size 1."""
 
 
-@dataclass
-class Slope:
+class Slope(NamedTuple):
     """How every output changes along one direction.
 
     Attributes
@@ -143,10 +142,10 @@ class Numeric:
         """Return how the output changes along a `direction` of many elements of size 1."""
         scale, evaluate = self.scale(name), self.evaluator(name, direction)
         if fine:
-            start, levels, settle, probe = ELEMENT * scale, 6, 1e-9, 0.37 * scale
+            how = {"start": ELEMENT * scale, "levels": 6, "settle": 1e-9, "probe": 0.37 * scale}
         else:
-            start, levels, settle, probe = DIRECTION * scale, 4, 1e-5, None
-        return slope(evaluate, self.y, self.noise, start, levels, settle, probe=probe)
+            how = {"start": DIRECTION * scale, "levels": 4}
+        return slope(evaluate, self.y, self.noise, **how)
 
     def element(self, name, i, fine=False) -> Slope:
         """Return the slope along the element of flat index `i`; `fine`: as well as can be."""
@@ -158,16 +157,13 @@ class Numeric:
         settle, probe = (0.0, 0.37 * scale) if fine else (1e-5, None)
         return slope(evaluate, self.y, self.noise, ELEMENT * scale, 8, settle, nearest, probe)
 
+    def rows(self, name, indices, fine=False) -> Slope:
+        """Return every output's slope along some elements: arrays ``(elements, outputs)``."""
+        found = zip(*(self.element(name, i, fine) for i in indices), strict=True)
+        return Slope(*(np.array(part).reshape(len(indices), -1) for part in found))
+
     def jacobian(self, name) -> Slope:
         """Return every output's slope along every element: arrays ``(elements, outputs)``."""
         if name not in self._jacobians:
-            size = self.subject.tensors[name].size
-            rows = [self.element(name, i) for i in range(size)]
-            shape = (size, self.y.size)
-            self._jacobians[name] = Slope(
-                *(
-                    np.array([getattr(row, part).ravel() for row in rows]).reshape(shape)
-                    for part in ("value", "low", "high", "error")
-                )
-            )
+            self._jacobians[name] = self.rows(name, range(self.subject.tensors[name].size))
         return self._jacobians[name]

@@ -60,14 +60,12 @@ def check_objective(
                 f"check_objective: expected float64 parameters, got {parameter.data.dtype}; "
                 "use network.to(dtype='float64')"
             )
-    state = {i: network.buffers() for i, network in enumerate(networks)}
-    saved = {i: {name: a.copy() for name, a in buffers.items()} for i, buffers in state.items()}
+    saved = [(a, a.copy()) for network in networks for a in network.buffers().values()]
     start = [parameter.data.copy() for parameter in parameters]
 
     def evaluate():
-        for i, buffers in saved.items():
-            for name, array in buffers.items():
-                state[i][name][...] = array
+        for array, value in saved:
+            array[...] = value
         for parameter in parameters:
             parameter.zero_grad()
         return float(objective())
@@ -76,11 +74,9 @@ def check_objective(
     gradient = np.concatenate([asnumpy(p.grad).ravel() for p in parameters])
 
     def move(direction, size):
-        offset = 0
-        for parameter, data in zip(parameters, start, strict=True):
-            part = direction[offset : offset + data.size].reshape(data.shape)
-            parameter.data[...] = data + get_xp(data).asarray(size * part)
-            offset += data.size
+        parts = np.split(direction, np.cumsum([data.size for data in start])[:-1])
+        for parameter, data, part in zip(parameters, start, parts, strict=True):
+            parameter.data[...] = data + get_xp(data).asarray(size * part.reshape(data.shape))
 
     def slope(direction):
         ends = []

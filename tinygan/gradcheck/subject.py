@@ -8,7 +8,7 @@ and returns its own backward pass.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from tinygan.gradcheck.blame import where
 from tinygan.machine.arrays import asnumpy
 
-__all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind"]
+__all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind", "numbers"]
 
 
 class NotCheckable(ValueError):
@@ -56,13 +56,16 @@ class Subject:
     layer: Any = None
     """A copy of the layer under test, where it is one."""
     _parameters: dict[str, Any]  # of the layer
+    _arguments: Sequence[Any] = ()
+    """What a function takes besides its tensors."""
     is_loss = False
     """Whether the backward pass takes no upstream gradient."""
     keeps_cache = False
     """Whether the code keeps its cache on the object, as its convention is."""
 
-    def __init__(self, name, tensors, xp, dtype=np.float64):
-        self.name, self.tensors, self.xp, self.dtype = name, tensors, xp, dtype
+    def __init__(self, name, tensors, xp):
+        self.name, self.xp = name, xp
+        self.tensors = {n: np.array(asnumpy(v), np.float64) for n, v in tensors.items()}
         self._random = np.random.get_state()  # noqa: NPY002
         self.extras: dict[str, np.ndarray] = {}
         self.optional: set[str] = set()
@@ -76,7 +79,7 @@ class Subject:
         `restore` puts back state that calls change (running statistics, random state) first.
         """
         values = self.tensors if tensors is None else tensors
-        given = {name: self.xp.array(value, dtype=self.dtype) for name, value in values.items()}
+        given = {name: self.xp.array(value, dtype=np.float64) for name, value in values.items()}
         if restore:
             self._restore()
         try:
@@ -93,7 +96,7 @@ class Subject:
                 f"{self.name}: the forward pass raised {type(error).__name__}: {error}"
                 f"{where(error)}"
             ) from error
-        return Call(_numbers(output, f"{self.name}: the output"), output, given, walk)
+        return Call(numbers(output, f"{self.name}: the output"), output, given, walk)
 
     def walk(self, call: Call, dy, before=None) -> dict[str, np.ndarray | None]:
         """Run the backward pass of `call` and return the gradients on the host, as given."""
@@ -110,14 +113,28 @@ class Subject:
                 f"the backward pass raised {type(error).__name__}: {error}{where(error)}"
             ) from error
 
-    def upstream(self, dy, y=None):
+    def upstream(self, dy):
         """Return a copy of `dy` on the code's own backend, for it to do its worst with."""
-        return self.xp.array(dy, dtype=self.dtype)
+        if self.is_loss:
+            return self.xp.ones(np.shape(dy))
+        return self.xp.array(dy, dtype=np.float64)
 
     def with_tensors(self, tensors):
         """Return this subject with other tensors, or the same of other shapes."""
         other = copy.copy(self)
         other.tensors = tensors
+        return other
+
+    def cropped(self, part):
+        """Return this subject with a `part` of its input, and of what has the input's shape."""
+        shape = next(iter(self.tensors.values())).shape
+        other = self.with_tensors(
+            {n: v[part].copy() if v.shape == shape else v for n, v in self.tensors.items()}
+        )
+        other._arguments = [
+            a[part[: a.ndim]] if getattr(a, "ndim", 0) and a.shape == shape[: a.ndim] else a
+            for a in self._arguments
+        ]
         return other
 
     def settle(self, y, dy, rng):
@@ -126,9 +143,6 @@ class Subject:
     def adopt(self, other):
         """Call the backward pass as `other`, a part of this subject, found out to."""
 
-    def crop(self, shape, part):
-        """Cut what belongs to the input, once of `shape`, to its `part`."""
-
     def _restore(self):
         np.random.set_state(self._random)  # noqa: NPY002 (for code that draws from it)
 
@@ -136,7 +150,7 @@ class Subject:
         raise NotImplementedError
 
 
-def _numbers(value, what):
+def numbers(value, what):
     try:
         array = asnumpy(value) if hasattr(value, "get") else np.asarray(value)
         if array.dtype.kind not in "fiub":

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tinygan.gradcheck.loading import load_file, load_notebook, notebook_code
+from tinygan.loading import load, notebook_code
 
 __all__ = ["LocalModule", "find_file", "unpack"]
 
@@ -149,7 +149,6 @@ class LocalModule:
     def __init__(self, path):
         self.path = Path(path)
         try:
-            load = load_notebook if self.path.suffix == ".ipynb" else load_file
             self._module = load(self.path)
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.gradcheck.loading import load_file, load_notebook
 from tinygan.grading import sandbox
 from tinygan.grading.wire import WireError, pack, unpack
+from tinygan.loading import load
 
 KEPT = 64
 """Calls whose arguments and results are remembered."""
@@ -164,7 +164,7 @@ def main():
         sandbox.enter(folder, user, processes)
         forbid(names, folder)
         builtins.display = print  # type: ignore[attr-defined]  # which notebooks have
-        worker = Worker((load_notebook if path.suffix == ".ipynb" else load_file)(path))
+        worker = Worker(load(path))
     except BaseException as error:
         send(("failed", describe(error, folder)))
         return

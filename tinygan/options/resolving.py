@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import UserError
+from tinygan.files import read_regular
 from tinygan.options.base import REQUIRED, Options, fields_of, flag_of
 from tinygan.options.kinds import Kind
 
@@ -136,7 +137,7 @@ def read_toml(cls: type[Options], path: Path) -> dict[str, Any]:
     """Return the options that a ``.toml`` file names, with ``-`` or ``_`` in their names."""
     where = f"--config {path}"
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: cannot be read: {error}") from None
     return checked(cls, {name.replace("-", "_"): value for name, value in values.items()}, where)

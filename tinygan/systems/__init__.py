@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tinygan.errors import UserError
+from tinygan.files import read_regular
 
 if TYPE_CHECKING:
     from tinygan.systems.system import System
@@ -104,7 +105,7 @@ def _of_file(text: str) -> type[System]:
     place, _, name = text.rpartition(":") if not text.endswith(".py") else (text, "", "")
     path = Path(place)
     try:
-        source = path.read_bytes()
+        source = read_regular(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{text}: expected FILE.py:CLASS; {place}: {error}") from None
     digest = hashlib.sha256(source).hexdigest()

@@ -124,15 +124,9 @@ def _recognise(evidence) -> _Convolution | None:
 
 def _geometries(small, large, kernel):
     """Yield the strides and paddings with which `large` may become `small`."""
-    axes = []
-    for axis in (1, 2):
-        axes.append(
-            [
-                (s, p)
-                for s in range(1, 5)
-                for p in range(kernel[axis - 1])
-                if 0 <= large[axis] + 2 * p - kernel[axis - 1] - s * (small[axis] - 1) < s
-            ]
-        )
+    axes = [
+        [(s, p) for s in range(1, 5) for p in range(k) if 0 <= n + 2 * p - k - s * (m - 1) < s]
+        for k, n, m in zip(kernel[:2], large[1:3], small[1:3], strict=True)
+    ]
     for (s, p), (t, q) in sorted(product(*axes), key=lambda c: (c[0] != c[1], c)):
         yield (s, t), (p, q)

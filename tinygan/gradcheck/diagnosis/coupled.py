@@ -48,26 +48,20 @@ def wrong_group(evidence: Evidence, name):
     if len(right) < 4 or (mine := groups(right)) is None or (seen := groups(found)) is None:
         return
     apart = len(np.unique(mine)) == len(mine)
-    if apart and len(np.unique(seen)) < len(seen):
-        text = "elements that have nothing to do with each other are summed: a wrong axis"
-        yield Guess("wrong axis", text, 4)
     touched, arrive = (np.abs(np.diag(m)).min() > 1e-6 * np.abs(m).max() for m in (right, found))
     if apart or not touched:
         return
     if len(np.unique(seen)) == len(seen):
         text = "a term through a mean or a sum over many elements is missing"
         yield Guess("missing term", text, 4)
-    elif not np.array_equal(mine, seen) and arrive and _alike(np.diag(found), np.diag(right)):
+        return
+    direct = np.diag(found) / np.diag(right)  # what arrives not through a sum is about right
+    alike = 0.5 < np.median(direct) < 2 and (direct > 0).mean() > 0.8
+    if not np.array_equal(mine, seen) and arrive and alike:
         text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
         yield Guess("wrong axis", text, 3)
     elif np.array_equal(mine, seen):
         yield from _share(evidence, name, found, right)
-
-
-def _alike(found, right):
-    """Whether what arrives directly, not through a sum, is about right."""
-    ratio = found / right
-    return bool(0.5 < np.median(ratio) < 2 and (ratio > 0).mean() > 0.8)
 
 
 def _share(evidence, name, found, right):
@@ -108,7 +102,8 @@ def normalisation(evidence: Evidence, name):
     def split(array):
         return array.ravel()[places]
 
-    weights = [v for n, v in evidence.tensors.items() if n != name and v.ndim and _divides(v, x)]
+    weights = [v for n, v in evidence.tensors.items() if n != name and v.ndim]
+    weights = [v for v in weights if v.shape == x.shape[x.ndim - v.ndim :]]
     for weight in (np.ones(1), *weights):
         dys = [split(dy * weight) for dy in evidence.dys]
         centred = split(x) - split(x).mean(1, keepdims=True)
@@ -147,10 +142,6 @@ def normalisation(evidence: Evidence, name):
                     text = f"in dx, the way through the variance uses {label} where x̂ is due"
                     yield Guess("wrong tensor", text, 1)
                     return
-
-
-def _divides(value, x):
-    return value.shape == x.shape[x.ndim - value.ndim :]
 
 
 def _ways(dys, outer, inner=None):

@@ -195,25 +195,14 @@ def one_of_two_terms(evidence: Evidence, name):
         got /= size
         rest = np.abs(basis @ got - target).max()
         if rank < 2 or rest > evidence.tolerance * np.abs(target).max():
-            yield from _factor_of_second(evidence, name, label, p[0])
             continue
         gone, kept = np.abs(got) < 1e-5, np.abs(got - 1) < 1e-4
         if gone.any() and kept.any():
             text = f"only the term {label} arrives" if gone[1] else f"the term {label} is missing"
             yield Guess("missing term", text, 2)
-        elif kept[1] and abs(got[0] - 2) < 1e-4 and label.startswith("dy"):
-            yield Guess("extra term", f"{label} is added once too often", 2)
         elif kept.any():
             k, which = (got[0], label) if kept[1] else (got[1], f"that stands beside {label}")
             yield Guess("constant factor", f"the term {which} is {k:.4g} times too large", 3)
-
-
-def _factor_of_second(evidence, name, label, p):
-    """The term beside p lacks one of the usual factors."""
-    found, right = evidence.found(name)[0] - p, evidence.right(name)[0] - p
-    for factor, v in library(evidence, name, p.shape).items() if evidence.linear else ():
-        if np.size(v) > 3 and np.ptp(v) and _equal(found * v, right, evidence.tolerance):
-            yield Guess("missing term", f"beside {label} the factor {factor} is missing", 3)
 
 
 def _terms(evidence, name):
@@ -238,17 +227,10 @@ def sum_of_terms(evidence: Evidence, name):
     right, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
     if found is None or found.shape != right.shape:
         return
-    if right.shape[1] == 1:
-        right, found = right[:, 0], found[:, 0]
-    elif right.shape[0] == right.shape[1]:
-        if any(
-            np.abs(m - np.diag(np.diag(m))).max() > 1e-6 * np.abs(right).max()
-            for m in (right, found)
-        ):
-            return
-        right, found = np.diag(right), np.diag(found)
-    else:
+    diagonal = [np.eye(*right.shape) * m if right.shape[1] > 1 else m for m in (right, found)]
+    if not evidence.close(diagonal, [right, found]) or right.shape[1] not in (1, len(right)):
         return
+    right, found = (m.sum(axis=1) for m in diagonal)
     terms, tolerance = _simple(evidence, name), evidence.tolerance
     fit = _fit(right, terms, tolerance)
     if fit is None:

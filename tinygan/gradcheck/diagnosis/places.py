@@ -131,23 +131,6 @@ def wrong_shape(evidence: Evidence, name):
     yield Guess("wrong shape", text, 9)
 
 
-def moved(evidence: Evidence, name):
-    """The gradient of an image moved by a pixel or two, its border lost or anything."""
-    right, found = evidence.right(name), evidence.found(name)
-    shape = right[0].shape
-    pairs = ((1, 2), (2, 3), (0, 1)) if len(shape) == 4 else ((1,), (0,))
-    for axes in pairs if len(shape) > 2 else ():
-        for by in product((0, -1, 1, -2, 2), repeat=len(axes)):
-            inside = np.ones(shape)
-            inside = _shift(inside, by, axes) > 0
-            a, b, c = ([g[inside] for g in gs] for gs in
-                       (found, [np.roll(r, by, axes) for r in right], right))  # fmt: skip
-            enough = any(by) and a[0].size >= max(6, right[0].size // 5)
-            if enough and evidence.close(a, b) and not evidence.close(a, c):
-                text = f"the gradient of {name} is shifted by {by} pixels: the padding is cut off "
-                yield Guess("stride or padding", text + "(or counted) wrongly", 2)
-
-
 def map_for_its_transpose(evidence: Evidence, name):
     """A square linear map applied itself where its transpose was due."""
     jacobian, shape = evidence.jacobian(name), evidence.tensors[name].shape

@@ -35,7 +35,6 @@ def behind_a_product(evidence: Evidence, name):
                 yield Guess("missing term", text, 1, lambda dy: dy)
                 yield Guess("missing term", "the skip, dy itself, is missing", 1, dx(slope, skip=0))
                 yield Guess("extra term", "the skip, dy, is added twice", 1, dx(slope, skip=2))
-                yield Guess("constant factor", "the skip's sign", 1, dx(slope, skip=-1))
             for other, v in others.items():
                 if v.shape == tensors[weight].shape:
                     text = f"{other} is used where {weight} is due"

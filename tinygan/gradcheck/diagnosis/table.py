@@ -22,7 +22,6 @@ HYPOTHESES = [
     (2, factors.sum_of_terms),
     (2, places.map_for_its_transpose),
     (2, places.tensor_replaced),
-    (2, places.moved),
     (2, sums.contributions_lost),
     (2, scale.not_linear),
     (3, factors.constant_in_part),

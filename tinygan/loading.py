@@ -9,7 +9,12 @@ import sys
 import types
 from pathlib import Path
 
-__all__ = ["load_file", "load_notebook", "notebook_code"]
+__all__ = ["load", "notebook_code"]
+
+
+def load(path):
+    """Import a file, or run the code cells of a notebook as a module."""
+    return (load_notebook if Path(path).suffix == ".ipynb" else load_file)(path)
 
 
 def load_file(path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class LayerCase:
     make: Callable[[], Layer]
     shape: tuple[int, ...]
 
-    def x(self, dtype=np.float64, seed: int = 7) -> np.ndarray:
+    def x(self, dtype: Any = np.float64, seed: int = 7) -> np.ndarray:
         """Return an input: normal numbers, none of them within 0.01 of the kinks at 0."""
         x = np.random.default_rng(seed).standard_normal(self.shape)
         return (x + 0.01 * np.sign(x)).astype(dtype)
@@ -44,7 +45,7 @@ class LossCase:
     high: float = 3.0
     shape: tuple[int, ...] = (4, 6, 6, 1)
 
-    def x(self, dtype=np.float64, seed: int = 7) -> np.ndarray:
+    def x(self, dtype: Any = np.float64, seed: int = 7) -> np.ndarray:
         return np.random.default_rng(seed).uniform(self.low, self.high, self.shape).astype(dtype)
 
 
