@@ -1,219 +1,135 @@
 """Look at every page of the built site in a real browser, from the folder, without a server.
 
-    python docs/check_site.py docs/_build [--shots DIR]
+    python docs/check_site.py docs/_build [--only TEXT] [--shots DIR]
 
-On each page: no message in the console, no request that leaves the folder, every formula drawn,
-every picture there and described, every link inside the site leads somewhere, nothing wider than a
-phone's screen.  On the search page: a search finds something.  It needs Chromium or Chrome and its
-``chromedriver``; nothing is installed.
+On each page: no message in the console, no request that leaves the folder, at most 2 MB before a
+click, every formula drawn, every picture there, every link inside the site leads somewhere; no code
+cut on a wide screen, nothing wider than a phone's, no letters under 11 pixels, tables fit or
+scroll; contrast as WCAG asks for, light and dark, and words for whoever does not see the page.
+A page of the API begins with a table.  On the search page: a search finds something.  It needs
+Chromium or Chrome and its ``chromedriver``; nothing is installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import json
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-]
+from chromium import Browser
+
 DESKTOP, PHONE = (1280, 900), (390, 844)
-
-LOOK = """
-const done = arguments[arguments.length - 1];
-const look = () => {
-  const all = (selector) => [...document.querySelectorAll(selector)];
-  const drawn = (e) => e.querySelector("mjx-container") !== null;
-  done({
-    title: document.title,
-    formulas: all(".math").length,
-    undrawn: all(".math").filter((e) => !drawn(e)).map((e) => e.textContent.slice(0, 80)),
-    wrong: all("mjx-merror, [data-mjx-error]").map((e) => e.textContent.slice(0, 80)),
-    pictures: all("img").length,
-    missing: all("img").filter((e) => !(e.complete && e.naturalWidth)).map((e) => e.src),
-    undescribed: all("article img").filter((e) => !e.alt.trim()).map((e) => e.src),
-    links: all("a[href]").map((e) => e.href),
-    ids: all("[id], a[name]").map((e) => e.id || e.name),
-    results: all("#search-results li").length,
-  });
-};
-for (const image of document.querySelectorAll("img")) image.loading = "eager";
-const images = Promise.all([...document.images].map((e) => e.decode().catch(() => {})));
-const formulas = window.MathJax ? MathJax.startup.promise : Promise.resolve();
-Promise.all([formulas, images]).then(() => setTimeout(look, arguments[0]));
-"""
-CUT = """
-return [...document.querySelectorAll("article div.highlight pre")]
-  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1)
-  .map((e) => e.textContent.trim().slice(0, 60));
-"""
-WIDER = """
-const width = document.documentElement.clientWidth;
-return document.documentElement.scrollWidth <= width + 1 ? [] :
-  [...document.querySelectorAll("body *")]
-    .filter((e) => e.getBoundingClientRect().right > width + 1)
-    .slice(0, 3).map((e) => e.outerHTML.slice(0, 120));
-"""
+MOST = 2_000_000  # bytes
+LOOKS = Path(__file__).with_name("site_looks.js").read_text(encoding="utf-8")
+THEME = "document.documentElement.dataset.theme = arguments[0]"
 
 
-class Browser:
-    """A browser driven by ``chromedriver``, over its own protocol."""
+class Anchors(HTMLParser):
+    """The names in a page's file that a link can lead to.
 
-    def __init__(self, size):
-        driver = shutil.which("chromedriver") or sys.exit("check_site: chromedriver not found")
-        binary = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.profile = tempfile.mkdtemp(prefix="check-site-")
-        self.driver = subprocess.Popen(
-            [driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self.root = f"http://127.0.0.1:{port}/session"
-        options = {
-            "binary": binary,
-            "args": [
-                *FLAGS,
-                f"--user-data-dir={self.profile}",
-                f"--window-size={size[0]},{size[1]}",
-            ],
+    They are read from the file, not from the browser: what is written there does not depend on
+    how far a busy machine has got.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.found: set[str | None] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.found |= {
+            value for name, value in attrs if name == "id" or (tag, name) == ("a", "name")
         }
-        capabilities = {
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        }
-        for _ in range(100):
-            try:
-                answer = self._send("", {"capabilities": {"alwaysMatch": capabilities}})
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        self.root += "/" + answer["sessionId"]
-        self._send("/timeouts", {"script": 60000, "pageLoad": 60000})
 
-    def _send(self, path, body=None, method="POST"):
-        request = urllib.request.Request(
-            self.root + path,
-            json.dumps(body or {}).encode() if method == "POST" else None,
-            {"Content-Type": "application/json"},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=90) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(json.load(error)["value"]["message"]) from None
 
-    def open(self, url, wait=0):
-        self._send("/url", {"url": url})
-        return self._send("/execute/async", {"script": LOOK, "args": [wait]})
+def look(browser: Browser, page: Path, name: str, root: Path):
+    """Return what is wrong with one page, and what is on it."""
+    query = "?q=convolution" if name == "search.html" else ""
+    browser.resize(DESKTOP)
+    seen = browser.open(page.as_uri() + query, wait=2000 if query else 0)
+    problems = [
+        f"{what}: {item}" for what in ("undrawn", "wrong", "missing") for item in seen[what]
+    ]
+    if query and not seen["results"]:
+        problems.append("a search for 'convolution' finds nothing")
+    weight = 0
+    for url in set(browser.requests()):
+        scheme, path = urlsplit(url).scheme, Path(unquote(urlsplit(url).path))
+        if scheme == "file" and path.is_relative_to(root):
+            weight += path.stat().st_size if path.is_file() else 0
+        elif scheme not in ("data", "blob", "chrome-extension"):
+            problems.append(f"asks for {url}")
+    if weight > MOST:
+        problems.append(f"{weight / 1e6:.2f} MB before a click")
+    browser.run(LOOKS)
 
-    def run(self, script, *arguments):
-        return self._send("/execute/sync", {"script": script, "args": list(arguments)})
+    def ask(what):
+        return browser.run(f"return siteLooks.{what}()")
 
-    def devtools(self, command, **parameters):
-        return self._send("/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-    def resize(self, size, mobile=False):
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            width=size[0],
-            height=size[1],
-            deviceScaleFactor=1,
-            mobile=mobile,
-        )
-
-    def console(self):
-        entries = self._send("/se/log", {"type": "browser"})
-        return [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
-
-    def requests(self):
-        found = []
-        for entry in self._send("/se/log", {"type": "performance"}):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                found.append(message["params"]["request"]["url"])
-        return found
-
-    def screenshot(self, path):
-        path.write_bytes(base64.b64decode(self._send("/screenshot", method="GET")))
-
-    def close(self):
-        try:
-            self._send("", method="DELETE")
-        finally:
-            self.driver.terminate()
-            self.driver.wait()
-            shutil.rmtree(self.profile, ignore_errors=True)
+    if name.startswith("api/"):
+        problems += ask("table_first")
+    problems += [f"names: {item}" for item in ask("names")]
+    problems += [f"cut at {DESKTOP[0]}: {item}" for item in ask("cut")]
+    for theme in ("light", "dark"):
+        browser.run(THEME, theme)
+        time.sleep(0.3)  # colours change slowly
+        problems += [f"{theme}: contrast {item}" for item in ask("contrast")]
+    browser.resize(PHONE, mobile=True)
+    for what, words in (("wider", "too wide"), ("tables", "table"), ("letters", "small letters")):
+        problems += [f"{words} at {PHONE[0]}: {item}" for item in ask(what)]
+    problems += [f"console: {line}" for line in browser.console()]
+    return problems, seen | {"weight": weight}
 
 
 def check(root: Path, shots: Path | None, only: str) -> int:
     pages = sorted(p for p in root.rglob("*.html") if "_static" not in p.parts and only in str(p))
     browser, problems, totals = Browser(DESKTOP), [], {"formulas": 0, "pictures": 0, "links": 0}
-    anchors, wanted = {}, []
+    wanted, weights = [], []
     try:
         browser.open("about:blank")
         browser.requests()  # what the browser's own new-tab page asked for
         for page in pages:
-            name = str(page.relative_to(root))
-            query = "?q=convolution" if name == "search.html" else ""
-            browser.resize(DESKTOP)
-            seen = browser.open(page.as_uri() + query, wait=2000 if query else 0)
-            anchors[page] = set(seen["ids"])
+            name = page.relative_to(root).as_posix()
+            found, seen = look(browser, page, name, root)
+            problems += [f"{name}: {line}" for line in found]
             wanted += [(name, link) for link in seen["links"]]
-            for what in ("undrawn", "wrong", "missing", "undescribed"):
-                problems += [f"{name}: {what}: {item}" for item in seen[what]]
-            if query and not seen["results"]:
-                problems.append(f"{name}: a search for 'convolution' finds nothing")
+            weights.append((seen["weight"], name))
             totals["formulas"] += seen["formulas"]
             totals["pictures"] += seen["pictures"]
             if shots:
                 photograph(browser, shots, name)
-            problems += [f"{name}: cut at {DESKTOP[0]}: {item}" for item in browser.run(CUT)]
-            browser.resize(PHONE, mobile=True)
-            problems += [f"{name}: too wide: {item}" for item in browser.run(WIDER)]
-            problems += [f"{name}: console: {line}" for line in browser.console()]
-            for url in browser.requests():
-                scheme = urlsplit(url).scheme
-                inside = scheme == "file" and unquote(urlsplit(url).path).startswith(str(root))
-                if not inside and scheme not in ("data", "blob", "chrome-extension"):
-                    problems.append(f"{name}: asks for {url}")
     finally:
         browser.close()
+    problems += dead_links(root, wanted)
+    totals["links"] = len(wanted)
+    print("\n".join(sorted(set(problems))))
+    counts = ", ".join(f"{count} {what}" for what, count in totals.items())
+    heaviest, where = max(weights)
+    print(f"{len(pages)} pages, {counts}; the heaviest is {where}, {heaviest / 1e6:.2f} MB")
+    print(f"{len(set(problems))} problems")
+    return 1 if problems else 0
+
+
+def dead_links(root: Path, wanted: list[tuple[str, str]]) -> list[str]:
+    """Return the links inside the site that lead nowhere."""
+    anchors: dict[Path, set] = {}
+    problems = []
     for name, link in wanted:
         parts = urlsplit(link)
         if parts.scheme != "file":
             continue
-        target = Path(unquote(parts.path))
-        totals["links"] += 1
-        known = anchors.get(target)
+        target, fragment = Path(unquote(parts.path)), unquote(parts.fragment)
         if not target.exists():
             problems.append(f"{name}: a link to {target}, which is not there")
-        elif parts.fragment and known is not None and unquote(parts.fragment) not in known:
-            problems.append(f"{name}: a link to {target.relative_to(root)}#{parts.fragment}")
-    print("\n".join(sorted(set(problems))))
-    counts = ", ".join(f"{count} {what}" for what, count in totals.items())
-    print(f"{len(pages)} pages, {counts}: {len(set(problems))} problems")
-    return 1 if problems else 0
+        elif fragment and target.suffix == ".html":
+            if target not in anchors:
+                anchors[target] = Anchors(target).found
+            if fragment not in anchors[target]:
+                problems.append(f"{name}: a link to {target.relative_to(root)}#{fragment}")
+    return problems
 
 
 def photograph(browser: Browser, shots: Path, name: str) -> None:
@@ -223,7 +139,7 @@ def photograph(browser: Browser, shots: Path, name: str) -> None:
     for device, size in (("desktop", DESKTOP), ("phone", PHONE)):
         for theme in ("light", "dark"):
             browser.resize(size, mobile=device == "phone")
-            browser.run("document.documentElement.dataset.theme = arguments[0]", theme)
+            browser.run(THEME, theme)
             height = browser.run("return document.documentElement.scrollHeight")
             browser.resize((size[0], min(int(height), 12000)), mobile=device == "phone")
             time.sleep(0.2)

@@ -63,13 +63,22 @@ def blocks_of_page(path: Path) -> list[str]:
 
 
 def blocks_of_notebook(site: Path, name: str) -> list[str]:
-    """Return the code cells of the notebook that a page offers; refuse what Sphinx alone reads."""
+    """Return the code cells of the notebook that a page offers; refuse what Sphinx alone reads.
+
+    Its cells have been executed: each has a number, and each that shows a figure has one.
+    """
     (path,) = site.glob(f"_downloads/*/{name}.ipynb")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     for raw in (":doc:`", ".. dropdown::", ".. solution::", ".. recorded::"):
         if raw in text:
             sys.exit(f"{path}: shows {raw} as it is")
+    for number, cell in enumerate((c for c in cells if c["cell_type"] == "code"), 1):
+        source, kinds = "".join(cell["source"]), [o["output_type"] for o in cell["outputs"]]
+        if cell["execution_count"] != number:
+            sys.exit(f"{path}: cell {number} was not executed")
+        if re.search(r"^plt\.show", source, re.M) and "display_data" not in kinds:
+            sys.exit(f"{path}: cell {number} shows no figure")
     return ["".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "code"]
 
 

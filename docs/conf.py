@@ -31,10 +31,14 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "commandline",
+    "contents_table",
     "course",
+    "lighter",
     "names",
     "notebooks",
+    "outputs",
     "source_lines",
+    "touch",
 ]
 
 # --- the reference, from the docstrings ---------------------------------------------------------
@@ -90,8 +94,11 @@ html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
 html_static_path = ["_static"]
+html_extra_path = ["recorded/report.html", "recorded/dcgan.webp"]  # loaded when they are asked for
+templates_path = ["_templates"]
 html_css_files = ["tinygan.css"]
-_scripts = ("film", "gan2d", "convolution", "kernel", "batchnorm")
+_scripts = ["film", "gan2d", "convolution", "kernel", "batchnorm"]
+_scripts += ["network", "latent", "translator"]
 html_js_files = [(f"{name}.js", {"defer": "defer"}) for name in _scripts]
 html_show_sourcelink = False
 html_sidebars = {"papers": [], "getting-started": [], "index": []}
@@ -112,8 +119,10 @@ copybutton_prompt_is_regexp = True
 
 
 def setup(app):
-    # one script that draws the letters itself, so that no font is fetched
-    app.config.mathjax_path = "mathjax/tex-svg-full.js"
+    # only what the formulas need: a third of MathJax in one piece
+    app.config.mathjax_path = "mathjax/startup.js"
+    parts = ["input/tex", "output/chtml", "a11y/assistive-mml"]
+    app.config.mathjax3_config = {"loader": {"load": parts}}
     app.connect("doctree-read", describe_thumbnails)
 
 

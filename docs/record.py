@@ -1,10 +1,10 @@
 """Make the recorded results that the site shows, anew.
 
-    python docs/record.py [dcgan] [cyclegan]
+    python docs/record.py [dcgan] [cyclegan] [report]
 
 Pages execute for seconds; what takes minutes is run here, once, and kept in ``docs/recorded/`` as
-one picture and one JSON file each: the command, the machine, the date, and every number that is
-shown.  ``.. recorded:: NAME`` puts it on a page.
+one picture or page, and one JSON file each: the command, the machine, the date, and every number
+that is shown.  ``.. recorded:: NAME`` puts it on a page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from tinygan.data import bags, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
 from tinygan.models import dcgan as dcgan_model
 from tinygan.runs.checkpoint import checkpoint_path, load_network
+from tinygan.runs.report import write_report
 from tinygan.runs.run import load
 from tinygan.train.__main__ import main as train
 
@@ -45,8 +47,15 @@ def keep(name, picture, frames=1, **facts):
     """Write one result and where it came from."""
     OUT.mkdir(exist_ok=True)
     Image.fromarray(picture).save(OUT / f"{name}.webp", quality=58, method=6)
+    if frames > 1:
+        last = picture[-len(picture) // frames :]
+        Image.fromarray(last).save(OUT / f"{name}-last.webp", quality=58, method=6)
+    note(name, frames=frames, **facts)
+
+
+def note(name, **facts):
+    """Write where a result came from."""
     facts |= {
-        "frames": frames,
         "date": datetime.date.today().isoformat(),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), NumPy {np.__version__}",
     }
@@ -128,9 +137,17 @@ def cyclegan(run: Path):
     )
 
 
+def report(run: Path):
+    """The report that the default run leaves in its folder."""
+    if not run.exists():
+        assert train(["dcgan", "--out", str(run)]) == 0
+    shutil.copy(write_report(run), OUT / "report.html")
+    note("report", command="python -m tinygan.train")
+
+
 def main() -> int:
     kept = os.environ.get("RECORD_RUNS")  # runs that are there already, by name
-    for name in sys.argv[1:] or ["dcgan", "cyclegan"]:
+    for name in sys.argv[1:] or ["dcgan", "cyclegan", "report"]:
         with tempfile.TemporaryDirectory() as folder:
             globals()[name](Path(kept or folder) / name)
     return 0

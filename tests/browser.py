@@ -22,11 +22,14 @@ _FLAGS = (
 )
 
 
-def answer_of(page: str, script: str, profile: Path, width: int = 1280) -> str:
+def answer_of(
+    page: str, script: str, profile: Path, width: int = 1280, files: dict[str, bytes] | None = None
+) -> str:
     """Open a page with a script added to its end; return what the script gives to ``answer(text)``.
 
-    A message on the browser's console fails.  The page is served on this machine, for as long as
-    its script takes, in real time: a loaded machine makes it slow, not wrong.
+    A message on the browser's console fails.  `files`, by their paths, are served beside the page,
+    on this machine, for as long as its script takes, in real time: a loaded machine makes it slow,
+    not wrong.
     """
     answers: queue.Queue = queue.Queue()
     reply = 'const answer = (text) => fetch("/", {method: "POST", body: text});'
@@ -34,10 +37,12 @@ def answer_of(page: str, script: str, profile: Path, width: int = 1280) -> str:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            found = (files or {}).get(self.path, content)
+            kind = "text/javascript" if self.path.endswith(".js") else "text/html"
             self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(found)
 
         def do_POST(self):
             answers.put(self.rfile.read(int(self.headers["Content-Length"])).decode())

@@ -56,11 +56,13 @@ class Recorded(SphinxDirective):
         facts = folder / f"{self.arguments[0]}.json"
         said = json.loads(facts.read_text(encoding="utf-8"))
         self.env.note_dependency(str(facts))
-        classes = "tg-recorded no-scaled-link"
-        if said["frames"] > 1:
-            classes += f" tg-film frames-{said['frames']}"
+        classes, picture = "tg-recorded no-scaled-link", self.arguments[0]
+        if said["frames"] > 1:  # its last frame; film.js loads the others when they are asked for
+            kilobytes = (folder / f"{picture}.webp").stat().st_size // 1000
+            classes += f" tg-film frames-{said['frames']} film-of-{picture} kilobytes-{kilobytes}"
+            picture += "-last"
         lines = [
-            f".. image:: /recorded/{self.arguments[0]}.webp",
+            f".. image:: /recorded/{picture}.webp",
             f"   :alt: {said['alt']}",
             f"   :class: {classes}",
             "",

@@ -14,11 +14,15 @@
     box.className = "tg-widget tg-film-box";
     view.className = "tg-film-view";
     bar.className = "tg-bar";
+    // A film that is not there yet: its last frame is shown until a reader asks for the others.
+    const found = /film-of-([\w-]+) kilobytes-(\d+)/.exec(image.className);
+    let whole = !found;
+    const name = whole ? "Play" : `Play (${(found[2] / 1000).toFixed(1)} MB)`;
     play.type = "button";
-    play.textContent = "Play";
+    play.textContent = name;
     Object.assign(slider, { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1 });
     slider.setAttribute("aria-label", image.alt);
-    view.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight / frames}`;
+    view.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight / (whole ? frames : 1)}`;
     view.style.maxWidth = `${image.naturalWidth}px`;
     image.parentNode.insertBefore(box, image);
     view.append(image);
@@ -26,17 +30,25 @@
     box.append(view, bar);
 
     let timer = null;
+    const fetchAll = () => {
+      if (whole) return;
+      whole = true;
+      const root = document.documentElement.dataset.content_root || "";
+      image.addEventListener("load", show, { once: true });
+      image.src = `${root}${found[1]}.webp`;
+    };
     const show = () => {
-      image.style.transform = `translateY(${(-100 * slider.value) / frames}%)`;
+      if (whole && image.complete) image.style.transform = `translateY(${(-100 * slider.value) / frames}%)`;
       count.textContent = `${Number(slider.value) + 1} / ${frames}`;
     };
     const stop = () => {
       clearInterval(timer);
       timer = null;
-      play.textContent = "Play";
+      play.textContent = whole ? "Play" : name;
     };
     play.addEventListener("click", () => {
       if (timer !== null) return stop();
+      fetchAll();
       if (Number(slider.value) === frames - 1) slider.value = 0;
       play.textContent = "Pause";
       timer = setInterval(() => {
@@ -45,19 +57,19 @@
         if (Number(slider.value) === frames - 1) stop();
       }, 180);
     });
-    slider.addEventListener("input", () => { stop(); show(); });
+    slider.addEventListener("input", () => { fetchAll(); stop(); show(); });
     show();
   }
 
   // A wide figure scrolls on a phone, so that its letters can be read there.
   function widen(image) {
-    if (image.naturalWidth <= 560) return;
+    if (image.naturalWidth <= 380) return;
     const box = document.createElement("div");
     box.className = "tg-wide";
     box.tabIndex = 0;
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", `Figure: ${image.alt}`);
-    image.style.setProperty("--tg-least", `${0.9 * image.naturalWidth}px`);
+    image.style.setProperty("--tg-least", `${0.92 * image.naturalWidth}px`);
     image.parentNode.insertBefore(box, image);
     box.append(image);
   }

@@ -38,7 +38,7 @@ def save_animation(
     milliseconds : int
         How long a frame is shown.
     note : str, optional
-        Who made it, see `tinygan.data.mark`.
+        Who made it, see ``tinygan/data/mark.py``.
     """
     pictures = [Image.fromarray(f if f.shape[2] == 3 else f[:, :, 0]) for f in frames]
     if not pictures:

@@ -187,7 +187,7 @@ def save_grid(
     gutter : int
         Width of the gutters in pixels.
     note : str, optional
-        Who made them, see `tinygan.data.mark`.
+        Who made them, see ``tinygan/data/mark.py``.
     """
     save_png(tile(images, columns, gutter), path, note)
 
