@@ -232,6 +232,6 @@ def test_adam_over_all_parameters(cupy_with_kernels, dtype):
         for a, b in zip(expected, found, strict=True):
             assert_close(b, a, dtype)
     cupy_with_kernels.ledger.reset()
-    adams[1].zero_grad()
-    assert cupy_with_kernels.ledger.launches == 1
+    adams[1].zero_grad()  # which lets go of the arrays
+    assert cupy_with_kernels.ledger.launches == 0
     assert not any(asnumpy(q.grad).any() for q in device)

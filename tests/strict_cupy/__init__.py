@@ -22,7 +22,7 @@ __all__ = ["Ledger", "install", "ledger", "make_module", "ndarray", "nothing_lea
 
 @contextmanager
 def nothing_leaves_the_device(cupy, uploads: int | None = None):
-    """Fail if an array is copied to the host within the scope, or not as many as `uploads` to it.
+    """Fail if an array is copied to the host within the scope, or more than `uploads` to it.
 
     Real CuPy does not tell; on it this checks nothing.
     """
@@ -32,4 +32,4 @@ def nothing_leaves_the_device(cupy, uploads: int | None = None):
     cupy.ledger.reset()
     yield
     assert (cupy.ledger.transfers, cupy.ledger.waits) == ([], [])
-    assert uploads is None or cupy.ledger.uploads == uploads
+    assert uploads is None or cupy.ledger.uploads <= uploads

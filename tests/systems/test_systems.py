@@ -157,11 +157,14 @@ def test_no_command_runs_code_because_a_run_names_it(
         (run / "config.json").write_text(json.dumps(config))
     monkeypatch.chdir(tmp_path)
     checkpoint = next((run / "checkpoints").iterdir())
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (16, 16)).save(pictures / "a.png")
     for main, words in (
         (train, ["--resume", run]),
         (generate, [run]),
         (generate, [checkpoint]),
-        (translate, [run, "--input", run / "samples", "--out", "o"]),
+        (translate, [run, "--input", pictures, "--out", "o"]),
         (evaluate, [run]),
         (study, [run]),
     ):

@@ -223,7 +223,8 @@ def test_help_explains_every_flag(capsys):
     assert stop.value.code == 0
     told = capsys.readouterr().out
     for name in stored(DCGANOptions()).keys() - {"cache"}:
-        assert f"--{name.replace('_', '-')}" in told
+        flag = name.replace("_", "-")
+        assert f"--{flag}" in told or f"--no-{flag}" in told
 
 
 def test_plain_lines_tell_how_it_goes(tmp_path, capsys):

@@ -403,7 +403,7 @@ def test_metrics_are_cut_at_the_checkpoint(tmp_path):
     file = MetricsFile(path, keep_steps=2)
     file.append({"step": 3, "again": 1})
     file.close()
-    assert read_metrics(path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": 1}]
+    assert list(read_metrics(path)) == [{"step": 1}, {"step": 2}, {"step": 3, "again": 1}]
 
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path, monkeypatch):
