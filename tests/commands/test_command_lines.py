@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -131,9 +132,8 @@ def parsers() -> dict:
     def capture(self, args=None, namespace=None):
         raise Captured(self)
 
-    usual = commands.Parser.parse_args
-    commands.Parser.parse_args = capture
-    try:
+    # by `patch`, which leaves no attribute behind that the class did not have itself
+    with patch.object(commands.Parser, "parse_args", capture):
         for name in ("train cyclegan", *COMMANDS):
             try:
                 main(name.split())
@@ -146,8 +146,6 @@ def parsers() -> dict:
                 found |= {f"{name} {sub}": p for sub, p in inner[0].choices.items()}
             else:
                 found[name] = parser
-    finally:
-        commands.Parser.parse_args = usual
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import tinygan
 
-STEPS = int(os.environ.get("TINYGAN_STEPS", 10_000 if os.environ.get("TINYGAN_LONG") else 300))
+STEPS = int(os.environ.get("TINYGAN_STEPS", 10_000 if os.environ.get("TINYGAN_LONG") else 100))
 # metrics are kept as columns, some 100 bytes a step; measured over 10,000 steps: -41 (DCGAN) and
 # 2,127 (CycleGAN, what the C library keeps free among it); a leaked batch would be 25 kB
 MOST = 4096  # bytes a step
