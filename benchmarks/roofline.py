@@ -9,7 +9,6 @@ one is counted for each number that is moved.  What only calls other stages is l
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.where import Clock, clocked
-from benchmarks.work_tinygan import Tinygan
+from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan.convolution.tally import counting
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.machine.parallel import for_slices
@@ -112,15 +111,10 @@ def plot(stages, peak: float, bandwidth: float, path: Path) -> None:
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__)
-    parser.add_argument("system", choices=("dcgan", "cyclegan"))
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--steps", type=int, default=3)
+    parser = step_parser("roofline", __doc__)
     parser.add_argument("--plot", type=Path, help="PNG: the stages under the roof")
     chosen = parser.parse_args(arguments)
-    task = {"task": f"{chosen.system}_step"}
-    task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
+    task = step_task(chosen)
     keep_freed_memory()
     peak, bandwidth = ceilings()
     stages = measure(task, chosen.steps)

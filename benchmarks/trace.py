@@ -2,12 +2,12 @@
 
 Every task that `tinygan.machine.parallel.run` gives a thread is written down with its begin and its
 end.  What is left, the calling thread does alone: that, and where one thread waits for the others
-at the end of a stage, is the time in which only one core works.
+at the end of a stage, is the time in which only one core works.  Of several
+steps the one with the least of it is told.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
-from benchmarks.work_tinygan import Tinygan
+from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan.machine import parallel
 from tinygan.machine.allocator import keep_freed_memory
 
@@ -100,15 +100,10 @@ def plot(spans: list[Span], start: float, stop: float, path: Path) -> None:
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.trace", description=__doc__)
-    parser.add_argument("system", choices=("dcgan", "cyclegan"))
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--steps", type=int, default=5, help="the one with least alone is told")
+    parser = step_parser("trace", __doc__, 5)
     parser.add_argument("--plot", type=Path, help="PNG with a line a thread")
     chosen = parser.parse_args(arguments)
-    task = {"task": f"{chosen.system}_step"}
-    task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
+    task = step_task(chosen)
     keep_freed_memory()
     step = Tinygan("numpy", 0).prepare(task)
     step(), step()

@@ -7,7 +7,6 @@ shares add up to the whole step.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.work_tinygan import Tinygan
+from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan import layers, losses, objectives, optim
 from tinygan.convolution import winograd
 from tinygan.layer import Layer, Residual
@@ -122,16 +121,11 @@ def profile(
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.where", description=__doc__)
-    parser.add_argument("system", choices=("dcgan", "cyclegan"))
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--steps", type=int, default=3)
+    parser = step_parser("where", __doc__)
     parser.add_argument("--algorithm", default="auto", help="im2col for the matrix products alone")
     parser.add_argument("--inside", action="store_true", help="the stages of tiles, each a part")
     chosen = parser.parse_args(arguments)
-    task = {"task": f"{chosen.system}_step"}
-    task |= {k: getattr(chosen, k) for k in ("image_size", "batch") if getattr(chosen, k)}
+    task = step_task(chosen)
     keep_freed_memory()  # as the training commands do
     seconds = profile(task, chosen.steps, chosen.algorithm, chosen.inside)
     whole = sum(seconds.values())

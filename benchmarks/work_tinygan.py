@@ -13,6 +13,8 @@ Tasks are dicts whose ``task`` is one of
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 from tinygan import Adam, Conv2d, ConvTranspose2d, asarray
@@ -23,6 +25,22 @@ from tinygan.machine.parallel import set_num_threads
 
 NOISE_SIZE = 200
 LEARNING_RATE, BETAS = 2e-4, (0.5, 0.999)
+
+
+def step_parser(name: str, description: str, steps: int = 3) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m benchmarks.NAME``, which looks into a system's steps."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("system", choices=("dcgan", "cyclegan"))
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--steps", type=int, default=steps, help="default: %(default)s")
+    return parser
+
+
+def step_task(chosen: argparse.Namespace) -> dict:
+    """Return the task of what was chosen: the step of a system."""
+    sizes = {name: getattr(chosen, name) for name in ("image_size", "batch")}
+    return {"task": f"{chosen.system}_step"} | {k: v for k, v in sizes.items() if v}
 
 
 class Tinygan:

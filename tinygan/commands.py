@@ -34,6 +34,7 @@ __all__ = [
     "complain",
     "printable",
     "run",
+    "run_options",
     "say",
     "say_json",
 ]
@@ -209,6 +210,12 @@ class Parser(argparse.ArgumentParser):
                 help="use the weights after the last step, not their average "
                 "(see --ema of training)",
             )
+
+
+def run_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what `Parser.add_run_options` and --backend were given, as `tinygan.load` takes it."""
+    names = ("system", "best", "raw", "backend")
+    return {name: getattr(arguments, name) for name in names if name in arguments}
 
 
 class _Version(argparse.Action):

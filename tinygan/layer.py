@@ -262,7 +262,9 @@ class Layer:
             return array if dtype is None else array.astype(dtype, copy=False)
 
         for parameter in self.parameters():
-            parameter.data, parameter.grad = convert(parameter.data), convert(parameter.grad)
+            parameter.data = convert(parameter.data)
+            if parameter._grad is not None:  # else its memory is not taken
+                parameter.grad = convert(parameter._grad)
         for _, layer, short in self._buffer_places():
             setattr(layer, short, convert(getattr(layer, short)))
         return self

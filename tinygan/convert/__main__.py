@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, run_options, say
 from tinygan.errors import CheckpointError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.published import published_run, read_published
@@ -34,7 +34,7 @@ def convert(arguments: Any) -> None:
         raise UserError(f"{out}: is there already; --force replaces it")
     source = Path(inputs[0])
     if source.is_dir() or _is_checkpoint(source):
-        run = load(source, system=arguments.system, best=arguments.best, backend="numpy")
+        run = load(source, **run_options(arguments), backend="numpy")
         made = network_of(run, arguments.network)
         prefix = "main" if isinstance(run.system, Draws) else "model"
         if arguments.network == "G" and getattr(run.options, "activation", "relu") != "relu":

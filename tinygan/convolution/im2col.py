@@ -60,10 +60,7 @@ def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
 
     todo = pieces(len(x), rows, _rows_a_piece(columns, patch, x.itemsize), xp)
     alone = len(todo) == 1
-    if alone:
-        piece(*todo[0])
-    else:
-        run([partial(piece, *at) for at in todo])
+    run([partial(piece, *at) for at in todo])
     return y
 
 

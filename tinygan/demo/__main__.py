@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, run_options, say
 from tinygan.errors import UserError
 from tinygan.files import write_text
 from tinygan.formats.demo import page
@@ -26,7 +26,7 @@ def write(arguments: Any) -> None:
         raise UserError(f"--out {out}: expected the name of an .html file")
     if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"--out {out}: is there already; --force replaces it")
-    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    run = load(arguments.run, **run_options(arguments), backend="numpy")
     html = page(run, arguments.direction, arguments.half)
     write_text(out, html)
     say(f"the page of {arguments.run} is in {out}, {size_text(len(html))}; open it in a browser")

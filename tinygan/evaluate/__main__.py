@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, complain, say, say_json
+from tinygan.commands import Parser, complain, run_options, say, say_json
 from tinygan.data import DRAWN_SETS, save_grid
 from tinygan.errors import UserError
 from tinygan.evaluate.compare import compared, shortened
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.evaluate"
 
 def _evaluate(settings: Any) -> None:
     """Measure, show the tables, write ``measures.json`` and the sheets of neighbours."""
-    options = {name: getattr(settings, name) for name in ("system", "best", "raw", "backend")}
+    options = run_options(settings)
     runs = [load(path, **options) for path in settings.runs]  # all, before the first is measured
     names = shortened([path_of(run) for run in runs])
     many, found = len(runs) > 1, {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, run_options, say
 from tinygan.errors import UserError
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
@@ -28,7 +28,7 @@ def export(arguments: Any) -> None:
         raise UserError(f"{out}: expected the name of an .onnx file")
     if out.exists() and (out.is_dir() or not arguments.force):
         raise UserError(f"{out}: is there already; --force replaces it")
-    run = load(arguments.run, system=arguments.system, best=arguments.best, backend="numpy")
+    run = load(arguments.run, **run_options(arguments), backend="numpy")
     network = network_of(run, name)
     said = {key: value for key, value in stored(run.options).items() if key != "data"}  # a path
     options = json.dumps(said, ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import tinygan
 from tinygan import commands
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, run_options, say
 from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.generate import forms
@@ -27,13 +27,7 @@ def _generate(arguments: Any) -> None:
     form = forms.check_out(out, arguments.force)
     if arguments.over_time:
         return _show_history(Path(arguments.run), out, form, scale, arguments.no_metadata)
-    run = load(
-        arguments.run,
-        system=arguments.system,
-        best=arguments.best,
-        raw=arguments.raw,
-        backend=arguments.backend,
-    )
+    run = load(arguments.run, **run_options(arguments))
     run.check_out(out)
     options, count, truncation = run.options, arguments.count, arguments.truncation
     columns = min(arguments.columns, count)

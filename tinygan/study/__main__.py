@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tinygan import commands
-from tinygan.commands import Parser, say, say_json
+from tinygan.commands import Parser, run_options, say, say_json
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
@@ -46,13 +46,7 @@ def _study(settings: Any) -> None:
 
 def write_study(settings: Any) -> str:
     """Write the page and return what to do with it."""
-    run = load(
-        settings.run,
-        system=settings.system,
-        best=settings.best,
-        raw=settings.raw,
-        backend=settings.backend,
-    )
+    run = load(settings.run, **run_options(settings))
     folder = folder_of(run)
     out = Path(settings.out) if settings.out else folder / "study.html"
     if out.exists() and not settings.force:

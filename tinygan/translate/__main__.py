@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tinygan import commands
-from tinygan.commands import Parser, complain, say
+from tinygan.commands import Parser, complain, run_options, say
 from tinygan.data import load_image
 from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
@@ -62,13 +62,7 @@ def _translate(arguments: Any, source: Path) -> int:
         low, high = arguments.range
         raise UserError(f"--range: expected {limits().expected}, got {low:g} and {high:g}")
     todo = plan(source, out, arguments.force, arguments.skip_existing)
-    run = load(
-        arguments.run,
-        system=arguments.system,
-        best=arguments.best,
-        raw=arguments.raw,
-        backend=arguments.backend,
-    )
+    run = load(arguments.run, **run_options(arguments))
     run.check_out(out)
     direction = run.direction(arguments.direction)
     system = run.translating()
