@@ -45,6 +45,7 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
             assert action.const == then["value"], flag
     new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}
     new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit", "--init-from", "--log"}
+    new |= {"--optimizer"}
     new |= {"--distributed", "--no-sync-batch-norm", "--rank-timeout"}
     assert actions.keys() - FLAGS[system].keys() <= new
 

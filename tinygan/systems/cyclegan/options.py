@@ -11,6 +11,7 @@ from tinygan.options.base import Options, inherit, option
 from tinygan.options.kinds import choice, number, switch, whole
 from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, lr_d_option
+from tinygan.systems.learning import optimizer_option
 
 __all__ = ["CycleGANOptions"]
 
@@ -167,6 +168,7 @@ class CycleGANOptions(Options):
     batch_size: int = inherit(Options, "batch_size", 1)
     lr: float = inherit(Options, "lr", help="Adam's initial rate")
     lr_d: float | None = lr_d_option()
+    optimizer: str = optimizer_option()
     beta1: float = _learning(0.5, number(0, below=1, metavar="B"), "Adam's first β")
     epochs: int | None = inherit(Options, "epochs", 200)
     schedule_epochs: int | None = _learning(
