@@ -5,9 +5,9 @@
 
 Trains each cell of the grid with each seed by `tinygan.fit`, and keeps the score that the system
 gives itself at its last checkpoint (lower is better), the best one, and the speed.  With
-``--pictures N`` every run sees as many pictures, whatever its batch size.  All cells get their first
-seed before any gets its second.  When the minutes are over the run under way is saved; the same
-command goes on there.  Numbers alone are kept in ``--out``; another grid may be added to the same file.
+``--pictures N`` every run sees as many pictures, whatever its batch size.  All cells get their
+first seed before any gets its second.  When the minutes are over the run under way is saved; the
+same command goes on there.  Numbers alone are kept in ``--out``; another grid may add its own.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def sweep(
         name = " ".join([system, *(f"{key}={value}" for key, value in options.items())])
         folder = runs / name.replace("/", "_").replace(" ", "-")[-200:]
 
-        def measure(options: dict = rare | options, cell: dict = cell, folder: Path = folder) -> dict:
+        def measure(
+            options: dict = rare | options, cell: dict = cell, folder: Path = folder
+        ) -> dict:
             stop()
             row = {"cell": cell, "seed": options["seed"], "steps": options["steps"]}
             try:

@@ -3,6 +3,8 @@
 =========================  ==================================================================
 `frechet_distance`         between two sets of features, as if both were Gaussian
 `kernel_distance`          between two sets of features, without that assumption and unbiased
+`two_sample_test`          can a classifier tell two sets of features apart?
+`area_under_roc`           how well scores tell two sets apart, with a confidence interval
 `sliced_wasserstein`       between the details of pictures, size after size
 `diversity`                how like one another the pictures of one set are
 `nearest_neighbours`       is a picture new, or a training picture again?
@@ -18,6 +20,14 @@ uint8 or float in [−1, 1].
 """
 
 from tinygan.metrics.attributes import AttributeProbe, Coverage
+from tinygan.metrics.detection import (
+    Interval,
+    TwoSample,
+    accuracy,
+    area_under_roc,
+    roc,
+    two_sample_test,
+)
 from tinygan.metrics.features import RandomFeatures
 from tinygan.metrics.frechet import frechet_distance, gaussian_distance
 from tinygan.metrics.kernel import kernel_distance
@@ -32,10 +42,14 @@ __all__ = [
     "AttributeProbe",
     "Coverage",
     "Estimate",
+    "Interval",
     "Neighbours",
     "OnnxFeatures",
     "RandomFeatures",
     "TranslationError",
+    "TwoSample",
+    "accuracy",
+    "area_under_roc",
     "diversity",
     "frechet_distance",
     "gaussian_distance",
@@ -44,8 +58,10 @@ __all__ = [
     "ms_ssim",
     "nearest_neighbours",
     "over_halves",
+    "roc",
     "sliced_wasserstein",
     "sliced_wasserstein_points",
     "ssim",
     "translation_error",
+    "two_sample_test",
 ]

@@ -26,7 +26,9 @@ def optimizer_option() -> Any:
     )
 
 
-def make_optimizer(name: str, parameters: Iterable[Parameter], lr: float, beta1: float) -> Optimizer:
+def make_optimizer(
+    name: str, parameters: Iterable[Parameter], lr: float, beta1: float
+) -> Optimizer:
     """Return the optimizer of a name of `OPTIMIZERS`; β₁ is Adam's, and the momentum of SGD."""
     if name == "adam":
         return Adam(parameters, lr, (beta1, 0.999))
