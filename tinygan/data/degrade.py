@@ -25,7 +25,7 @@ def _blur(picture: Image.Image, sigma: float) -> Image.Image:
 
 
 def _resize(picture: Image.Image, factor: float) -> Image.Image:
-    small = tuple(max(1, round(side * factor)) for side in picture.size)
+    small = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
     return picture.resize(small, Image.Resampling.BICUBIC).resize(
         picture.size, Image.Resampling.BICUBIC
     )

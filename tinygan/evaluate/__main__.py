@@ -99,7 +99,8 @@ def _results(
         raise UserError(f"--generated: a {system.name} tells no generated pictures from real ones")
     subjects = subjects_of(run, settings.count, *among, settings.seed)
     features = _features(settings, o.image_size, o.backend)
-    results, sheets = [], {}
+    results: list[dict[str, Any]] = []
+    sheets: dict[str, Callable[[Path], None]] = {}
     for i, subject in enumerate(subjects):
         result = measure_subject(subject, features, settings.seed, tell)
         sheet = f"neighbours-{i + 1}.png" if len(subjects) > 1 else "neighbours.png"

@@ -14,6 +14,7 @@ import numpy as np
 from tinygan.data import to_uint8
 from tinygan.data.degrade import LEVELS, degrade
 from tinygan.data.sheet import save_translation_sheet
+from tinygan.errors import UserError
 from tinygan.evaluate.subjects import at_most
 from tinygan.files import replaced
 from tinygan.machine.figure import new_figure
@@ -59,7 +60,13 @@ def measure_detection(
         A picture's name → what writes it to a path.
     """
     real = system.held_out(count, data, dataset)
-    fakes = {f"never seen: {other.name}": other for other in others} | {made.name: made}
+    names = [f"never seen: {other.name}" for other in others]
+    for i, other in enumerate(others):
+        if other.mark == made.mark:
+            raise UserError(f"--generated: {other.name} is what this detector was trained against")
+        if names.count(names[i]) > 1:
+            names[i] += f" ({i + 1})"
+    fakes = dict(zip([*names, made.name], [*others, made], strict=True))
     pictures = {name: each.draw(len(real), "test") for name, each in fakes.items()}
     for images in (real, *pictures.values()):
         at_most(len(images), len(images))
@@ -69,6 +76,7 @@ def measure_detection(
     scores = {name: system.detect(images) for name, images in pictures.items()}
     about = {"pictures": min(len(real), len(fake)), "features": ""}
     sets = {name: _numbers(real_scores, each) for name, each in scores.items()}
+    results: list[dict[str, Any]]
     results = [{"title": "generated against real", **about, "sets": sets, "maps": "maps.png"}]
     for kind, levels in LEVELS.items():
         say(f"after {kind}")
@@ -78,7 +86,7 @@ def measure_detection(
         }
         results.append({"title": f"after {_WORDS[kind]}", **about, "sets": after})
     curves = {name: roc(real_scores, each) for name, each in scores.items()}
-    sheets = {
+    sheets: dict[str, Callable[[Path], None]] = {
         "maps.png": partial(_save_maps, system, real, fake),
         "roc.png": partial(_save_roc, curves),
     }
