@@ -4,9 +4,10 @@ r"""
 
 **Can a network be taught to find generated pictures, and how far can its verdict be trusted?**
 
-:You need: :doc:`losses <07_losses>` and :doc:`how good are the pictures? <10_how_good_are_the_pictures>`.
-:Afterwards: you can train a detector, read its ROC curve with its uncertainty, say what it looks at,
-   and name three ways in which it fails.
+:You need: :doc:`losses <07_losses>` and :doc:`how good are the pictures?
+   <10_how_good_are_the_pictures>`.
+:Afterwards: you can train a detector, read its ROC curve with its uncertainty, say what it looks
+   at, and name three ways in which it fails.
 :Time: 25 minutes.
 
 The first paper ends with what should come next: "Another research approach is to improve the
@@ -36,8 +37,8 @@ from tinygan.metrics import RandomFeatures, area_under_roc, roc, two_sample_test
 # .. math:: L = -\tfrac12\, \mathbb{E}_{x}\, \log\big(1 - \sigma(s(x))\big)
 #               -\tfrac12\, \mathbb{E}_{z}\, \log \sigma\big(s(G(z))\big) .
 #
-# If pictures have the density :math:`p` and generated ones :math:`q`, then at each x the best score
-# is where :math:`p(x)\, \sigma(s) = q(x)\, (1 - \sigma(s))`, that is
+# If pictures have the density :math:`p` and generated ones :math:`q`, then at each x the best
+# score is where :math:`p(x)\, \sigma(s) = q(x)\, (1 - \sigma(s))`, that is
 #
 # .. math:: s^*(x) = \log \frac{q(x)}{p(x)} .
 #
@@ -52,12 +53,12 @@ common |= {"image_size": 32, "batch_size": 32, "lr": 1e-3, "steps": 200, "checkp
 detector = tinygan.fit("detector", out=runs / "plain", quiet=True, **common).system
 
 # %%
-# On the command line that is ``python -m tinygan.train detector --generated RUN``.  It takes any run
-# that draws, or a folder of generated pictures, and the real pictures of that run if you name no
-# others with ``--data``.  One trap is closed by tinygan: generated pictures are rounded to bytes as
-# real ones are, else the detector would learn to tell fractions from whole numbers.  Another is left
-# to you: if all your real pictures come from JPEG files and no generated one does, it learns to
-# recognize JPEG.
+# On the command line that is ``python -m tinygan.train detector --generated RUN``.  It takes any
+# run that draws, or a folder of generated pictures, and the real pictures of that run if you name
+# no others with ``--data``.  One trap is closed by tinygan: generated pictures are rounded to
+# bytes as real ones are, else the detector would learn to tell fractions from whole numbers.
+# Another is left to you: if all your real pictures come from JPEG files and no generated one does,
+# it learns to recognize JPEG.
 #
 # How well it tells
 # -----------------
@@ -79,8 +80,8 @@ assert auc.low > 0.95
 #
 # A generator that it never saw
 # -----------------------------
-# This one is no GAN at all.  It lays the eyes and the mouth of one real face on another: a deep fake
-# as newspapers mean it.
+# This one is no GAN at all.  It lays the eyes and the mouth of one real face on another: a deep
+# fake as newspapers mean it.
 
 
 def swapped(pictures):
@@ -111,15 +112,15 @@ print("swapped faces:", unseen)
 assert unseen.high < 0.8 < auc.low
 
 # %%
-# It learnt what *this* generator does wrong, and nothing about fakes as such.  That is the first way
-# in which detectors fail, and the reason why a percentage without the list of generators means
+# It learnt what *this* generator does wrong, and nothing about fakes as such.  That is the first
+# way in which detectors fail, and the reason why a percentage without the list of generators means
 # nothing.
 #
 # What it looks at
 # ----------------
 # Two maps.  The gradient :math:`\partial s / \partial x`, by the same backward pass that trains a
-# GAN's G, says where a small change matters.  Occlusion covers a square and takes the difference of
-# the scores: what is behind the square spoke for "generated" (red) or against it (blue).
+# GAN's G, says where a small change matters.  Occlusion covers a square and takes the difference
+# of the scores: what is behind the square spoke for "generated" (red) or against it (blue).
 
 shown = np.concatenate([real[:3], fake[:3]])
 slope = abs(detector.gradient(shown)).max(axis=3)
@@ -136,13 +137,13 @@ figure.suptitle("Three real faces and three generated ones: where the score come
 plt.show()
 
 # %%
-# Is a map to be believed?  Test it as every instrument: on a fault that you made.  Exercise 1 plants
-# one.
+# Is a map to be believed?  Test it as every instrument: on a fault that you made.  Exercise 1
+# plants one.
 #
 # What the world does to it
 # -------------------------
-# Pictures are sent on as JPEG, made smaller, blurred.  The second failure: what this detector looks
-# for is fine grain, and that is what goes first.  A second detector learns with
+# Pictures are sent on as JPEG, made smaller, blurred.  The second failure: what this detector
+# looks for is fine grain, and that is what goes first.  A second detector learns with
 # ``degrade="jpeg,blur,resize"``: every second picture, of both kinds, has gone through one of the
 # three.
 
@@ -173,9 +174,9 @@ assert table["hardened", "JPEG 70"][0] > table["plain", "JPEG 70"][0] + 0.2
 
 # %%
 # Look at both columns.  After JPEG the plain detector still *ranks* most fakes above most real
-# pictures, but most of them have slipped below its threshold: it calls almost everything real.  That
-# is the third failure: a score is no probability outside of what was trained on.  The hardened one
-# pays for its calm with a few mistakes on pictures that nobody touched.
+# pictures, but most of them have slipped below its threshold: it calls almost everything real.
+# That is the third failure: a score is no probability outside of what was trained on.  The
+# hardened one pays for its calm with a few mistakes on pictures that nobody touched.
 #
 # The same number as a measure
 # ----------------------------
@@ -202,16 +203,16 @@ assert found["demo-faces"].auc.low > 0.9
 # %%
 # The honest result, then: a generator as small as this one is found without an error, by a network
 # that learns for some seconds.  But the number belongs to this generator, to these pictures and to
-# files that nobody touched.  And who has the detector can train the next generator against it, which
-# is where this course began.
+# files that nobody touched.  And who has the detector can train the next generator against it,
+# which is where this course began.
 #
 # .. code-block:: console
 #
 #    $ python -m tinygan.train detector --generated runs/mine --data pictures
 #    $ python -m tinygan.evaluate runs/detector-… --generated runs/another folder-of-fakes
 #
-# ``evaluate`` writes accuracy, ROC and area with their intervals, the generators beside each other,
-# all degradations, and the maps, into the run's report.
+# ``evaluate`` writes accuracy, ROC and area with their intervals, the generators beside each
+# other, all degradations, and the maps, into the run's report.
 #
 # Remember
 # --------
@@ -250,8 +251,8 @@ for name, maps in (("gradient", abs(finder.gradient(test)).max(axis=3)),
     assert corner > 1.2
 
 # %%
-# **2.**  A detector is right in 99 of 100 pictures of either kind.  One picture in 1,000 is a fake.
-# How many of the pictures that it reports are?
+# **2.**  A detector is right in 99 of 100 pictures of either kind.  One picture in 1,000 is a
+# fake. How many of the pictures that it reports are?
 #
 # .. dropdown:: Hint
 #

@@ -2,7 +2,8 @@ r"""
 20. Which optimizer, which batch size?
 ======================================
 
-**Which optimizer and how large a batch should a GAN be trained with, and how surely can one say so?**
+**Which optimizer and how large a batch should a GAN be trained with, and how surely can one say
+so?**
 
 :You need: :doc:`Adam <08_adam>`, :doc:`a DCGAN <09_dcgan>` and :doc:`a CycleGAN <12_cyclegan>`.
 :Afterwards: you can set up a comparison of trainings that is fair, read its spread, and say what it
@@ -44,8 +45,8 @@ from tinygan.models import dcgan
 # They do not mean the same by α: SGD's step is proportional to the gradient, those of the others
 # hardly depend on its size.  Comparing them at one rate compares nothing.
 #
-# The gradient of a batch is a mean over B pictures.  So its noise, the difference from the gradient
-# of all pictures, has a variance in proportion to 1/B:
+# The gradient of a batch is a mean over B pictures.  So its noise, the difference from the
+# gradient of all pictures, has a variance in proportion to 1/B:
 #
 # .. math:: \operatorname{E} \lVert g_B - g \rVert^2 = \frac{1}{B}
 #           \operatorname{E} \lVert g_1 - g \rVert^2 .
@@ -84,14 +85,14 @@ assert noise[0] > 4 * noise[2]
 
 # %%
 # So four times the batch halves the noise.  It also costs four times the arithmetic, and the same
-# pictures give a quarter of the steps.  What is fair?  *As many pictures for each* is what the work
-# is measured in; on a machine that computes larger batches faster, *as many seconds* favours these a
-# little.  As many steps would hand the larger batch more of everything.
+# pictures give a quarter of the steps.  What is fair?  *As many pictures for each* is what the
+# work is measured in; on a machine that computes larger batches faster, *as many seconds* favours
+# these a little.  As many steps would hand the larger batch more of everything.
 #
 # A small grid
 # ------------
-# Each cell several times: trainings of a GAN differ by their seed alone, and one run a cell ranks the
-# luck.  Drawn faces of 16 pixels, 1,280 pictures for each training:
+# Each cell several times: trainings of a GAN differ by their seed alone, and one run a cell ranks
+# the luck.  Drawn faces of 16 pixels, 1,280 pictures for each training:
 
 runs, truth = Path(tempfile.mkdtemp()), faces(200, 16, seed=7).images
 common = {"dataset": "faces", "dataset_size": 640, "image_size": 16, "width": 4, "noise_size": 32}
@@ -118,7 +119,7 @@ for (name, size), found in sorted(grid.items(), key=lambda cell: np.mean(cell[1]
     print(f"{name:8} batch {size:3}: {np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}")
 
 figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-for place, ((name, size), found) in enumerate(grid.items()):
+for place, ((_, size), found) in enumerate(grid.items()):
     axis.plot([place] * len(found), found, "o", color=f"C{size == 64:d}")
 
 axis.set(xticks=range(len(grid)), ylabel="distance to the data")
