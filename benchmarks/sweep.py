@@ -91,7 +91,8 @@ def sweep(
     for seed, cell in itertools.product(seeds, grid):
         options = {**common, **cell, "seed": seed}
         if pictures is not None:
-            options["steps"] = max(1, pictures // options["batch_size"])
+            batch = options.get("batch_size") or find(system).Options().batch_size
+            options["steps"] = max(1, pictures // batch)
         rare = {"sample_every": options["steps"], "checkpoint_every": max(1, options["steps"] // 4)}
         name = " ".join([system, *(f"{key}={value}" for key, value in options.items())])
         folder = runs / name.replace("/", "_").replace(" ", "-")[-200:]

@@ -11,7 +11,7 @@ from benchmarks.sweep import BudgetSpentError, main, sweep, table
 from benchmarks.trained import Record
 from tinygan.errors import DivergedError
 
-COMMON = [f"{name}={value}" for name, value in TINY.items() if name != "batch_size"]
+COMMON = [f"{name}={value}" for name, value in TINY.items()]
 
 
 def swept(folder, *words) -> int:
