@@ -16,6 +16,7 @@ import argparse
 import itertools
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def sweep(
             options["steps"] = max(1, pictures // batch)
         rare = {"sample_every": options["steps"], "checkpoint_every": max(1, options["steps"] // 4)}
         name = " ".join([system, *(f"{key}={value}" for key, value in options.items())])
-        folder = runs / name.replace("/", "_").replace(" ", "-")[-200:]
+        folder = runs / f"{system}-{zlib.crc32(name.encode()):08x}"
 
         def measure(
             options: dict = rare | options, cell: dict = cell, folder: Path = folder
