@@ -326,3 +326,19 @@ def test_it_is_started_by_what_opens_its_generator():
     system.options.batch_size = 4
     system.start()
     assert system.data["generated"] == "none"
+
+
+def test_it_learns_and_looks_on_another_backend(strict_cupy):
+    found = []
+    for backend in ("numpy", "cupy"):
+        words = {"image_size": 16, "width": 2, "dataset": "faces", "dataset_size": 8}
+        options = DetectorOptions(**words, batch_size=4, degrade="jpeg", backend=backend)
+        system = Detector(options)
+        system.made = Made("none", "0", lambda count, part: faces(count, 16, seed=6).images)
+        system.start()
+        with system.batches(0) as batches:
+            metrics = system.train(next(batches), 0)
+        assert system.networks["D"].parameters()[0].data.dtype == np.float32
+        found.append((float(metrics["loss"]), system.gradient(system.checked[0][:2])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4 * abs(found[0][1]).max())

@@ -115,7 +115,7 @@ class Detects(OneKind):
         """
         x = to_float(images)
         _, h, w, _ = x.shape
-        side = side or max(2, h // 4)
+        side = min(side or max(2, h // 4), h)
         stride = max(1, side // 2)
         before, mean = self.detect(x), x.mean(axis=(1, 2), keepdims=True)
         total, times = np.zeros(x.shape[:3]), np.zeros((h, w))
