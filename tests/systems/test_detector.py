@@ -232,6 +232,9 @@ def test_evaluate_measures_generators_degradations_and_draws_maps(trace, tmp_pat
     assert own["accuracy"]["value"] == pytest.approx(
         (own["real_right"]["value"] + own["generated_right"]["value"]) / 2
     )
+    curve = own["roc"]
+    area = np.trapezoid(curve["found"], curve["false_alarms"])
+    assert area == pytest.approx(own["auc"]["value"], abs=1e-3)
     blurred = found[2]["sets"]
     assert blurred["2"]["accuracy"]["value"] < blurred["0.5"]["accuracy"]["value"] + 0.05
     for name in ("maps.png", "roc.png"):

@@ -86,6 +86,9 @@ def measure_detection(
         }
         results.append({"title": f"after {_WORDS[kind]}", **about, "sets": after})
     curves = {name: roc(real_scores, each) for name, each in scores.items()}
+    for name, curve in curves.items():
+        points = (values.round(4).tolist() for values in curve)
+        sets[name]["roc"] = dict(zip(("false_alarms", "found"), points, strict=True))
     sheets: dict[str, Callable[[Path], None]] = {
         "maps.png": partial(_save_maps, system, real, fake),
         "roc.png": partial(_save_roc, curves),

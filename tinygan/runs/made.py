@@ -25,7 +25,7 @@ _NOISE = {"training": 111, "validation": 112, "test": 113}  # what a random numb
 _SHARED = ("data", "dataset", "dataset_size", "range", "crop", "fit", "channels", "image_size")
 
 
-def made_by(place: str, options: Any, flag: str = "--generated") -> Made:
+def made_by(place: str, options: Any) -> Made:
     """Return what gives the pictures of a generator, of the size that `options` say.
 
     Parameters
@@ -34,33 +34,28 @@ def made_by(place: str, options: Any, flag: str = "--generated") -> Made:
         A run that draws, one of its checkpoints, or a folder, archive or array of pictures.
     options : Options
         Of the system that they are for.
-    flag : str
-        For messages.
 
     Raises
     ------
     UserError
         If it is none of these, or draws pictures of another size.
     """
-    run = _run(place, flag, options.backend)
+    run = _run(place, options.backend)
     size, channels = options.image_size, options.channels
     if run is None:
         try:
             folder = ImageFolder(place, size, channels, options.crop, options.fit)
         except (UserError, OSError) as error:
-            raise UserError(f"{flag} {error}") from None
+            raise UserError(f"--generated {error}") from None
         images = folder.images
         name = os.path.basename(os.path.realpath(place)) or place
-        return Made(
-            name,
-            str(folder.description["checksum"]),
-            lambda count, part: some(part_of(images, part), count),
-        )
+        mark = str(folder.description["checksum"])
+        return Made(name, mark, lambda count, part: some(part_of(images, part), count))
     own: Any = run.options
     if (own.image_size, own.channels) != (size, channels):
         raise UserError(
-            f"{flag} {shown(place)}: expected pictures of {size} × {size} pixels and {channels} "
-            f"channels, it draws {own.image_size} × {own.image_size} and {own.channels}: give "
+            f"--generated {shown(place)}: expected pictures of {size} × {size} pixels and "
+            f"{channels} channels, it draws {own.image_size} × {own.image_size} and {own.channels}: give "
             f"--image-size {own.image_size} --channels {own.channels}"
         )
     name = f"{run.system.name} {os.path.basename(run.path or place)}, step {run.step}"
@@ -87,7 +82,7 @@ def options_of(cls: type[Options], given: dict[str, Any]) -> dict[str, Any]:
     place = given.get("generated")
     if place is None:
         return {}
-    run = _run(place, "--generated", "numpy")
+    run = _run(place, "numpy")
     if run is not None:
         known = {field.name for field in fields_of(cls)}
         return {name: getattr(run.options, name) for name in _SHARED if name in known}
@@ -99,7 +94,7 @@ def options_of(cls: type[Options], given: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _run(place: str, flag: str, backend: str) -> Run | None:
+def _run(place: str, backend: str) -> Run | None:
     """Return the run that draws at a place; None if there is none, but pictures, perhaps."""
     checkpoint = os.path.isfile(place) and place.endswith(".safetensors")
     bundled = place in BUNDLED and not os.path.exists(place)
@@ -110,5 +105,5 @@ def _run(place: str, flag: str, backend: str) -> Run | None:
         run.drawing()
     except UserError as error:
         hint = "; or name a folder of pictures that it made"
-        raise UserError(f"{flag} {error}{hint}") from None
+        raise UserError(f"--generated {error}{hint}") from None
     return run
