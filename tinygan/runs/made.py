@@ -55,8 +55,8 @@ def made_by(place: str, options: Any) -> Made:
     if (own.image_size, own.channels) != (size, channels):
         raise UserError(
             f"--generated {shown(place)}: expected pictures of {size} × {size} pixels and "
-            f"{channels} channels, it draws {own.image_size} × {own.image_size} and {own.channels}: give "
-            f"--image-size {own.image_size} --channels {own.channels}"
+            f"{channels} channels, it draws {own.image_size} × {own.image_size} and "
+            f"{own.channels}: give --image-size {own.image_size} --channels {own.channels}"
         )
     name = f"{run.system.name} {os.path.basename(run.path or place)}, step {run.step}"
     weights = [array for net in run.networks.values() for array in net.state_dict().values()]

@@ -13,8 +13,8 @@ from tinygan.data import UnpairedPrefetcher, to_float, to_uint8
 from tinygan.data.degrade import DEGRADATIONS, LEVELS, degrade
 from tinygan.data.sheet import save_translation_sheet
 from tinygan.errors import UserError
-from tinygan.layer import Layer, Sequential
-from tinygan.layers import Conv2d, GroupNorm, LeakyReLU, Reshape
+from tinygan.layer import Layer
+from tinygan.layers import Conv2d, GroupNorm, LeakyReLU, Reshape, Sequential
 from tinygan.losses import bce_with_logits
 from tinygan.models.dcgan import IMAGE_SIZES
 from tinygan.optim import Adam, Optimizer
