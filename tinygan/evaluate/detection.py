@@ -97,6 +97,9 @@ def measure_detection(
 
 
 def _numbers(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
+    """Return the measures of as many scores of each kind: more of one would make up for it."""
+    count = min(len(real), len(fake))
+    real, fake = real[:count], fake[:count]
     right = int((real <= 0).sum() + (fake > 0).sum())
     return {
         "auc": asdict(area_under_roc(real, fake)),
