@@ -243,6 +243,7 @@ def test_evaluate_measures_generators_degradations_and_draws_maps(trace, tmp_pat
             assert min(picture.size) > 200
     page = (trace / "report.html").read_text("utf-8")
     assert "What it looks at" in page
+    assert "the ROC: generated pictures found" in page
     assert "learnt by heart?" not in page
     assert evaluate(trace, trace, "--count", 30, "--out", tmp_path / "both") == 0
     assert "after blur" in capsys.readouterr().out.split("measures.json\n")[-1]

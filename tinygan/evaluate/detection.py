@@ -76,8 +76,9 @@ def measure_detection(
     scores = {name: system.detect(images) for name, images in pictures.items()}
     about = {"pictures": min(len(real), len(fake)), "features": ""}
     sets = {name: _numbers(real_scores, each) for name, each in scores.items()}
+    drawn = {"maps": "maps.png", "curves": "roc.png"}
     results: list[dict[str, Any]]
-    results = [{"title": "generated against real", **about, "sets": sets, "maps": "maps.png"}]
+    results = [{"title": "generated against real", **about, "sets": sets, **drawn}]
     for kind, levels in LEVELS.items():
         say(f"after {kind}")
         after = {

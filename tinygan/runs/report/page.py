@@ -180,7 +180,7 @@ def _measures(run: Path) -> dict | None:
                 ],
                 **{
                     sheet: data_uri(run / Path(result[sheet]).name) if sheet in result else None
-                    for sheet in ("neighbours", "maps")
+                    for sheet in ("neighbours", "maps", "curves")
                 },
             }
             for result in found["results"]
