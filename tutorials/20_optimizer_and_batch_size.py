@@ -215,4 +215,4 @@ assert seeds_needed == 25
 # * C. Shallue and others, *Measuring the Effects of Data Parallelism on Neural Network Training*,
 #   2019, `arXiv:1811.03600 <https://arxiv.org/abs/1811.03600>`__.
 #
-# **Next:** :doc:`the papers, reproduced <../reproduced>`.  This was the last tutorial.
+# **Next:** :doc:`the papers, reproduced <../reproduced>`.

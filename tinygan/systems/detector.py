@@ -129,7 +129,7 @@ class Detector(Detects):
             "generated_images": len(self.fake),
         }
 
-    def batches(self, start_step: int) -> UnpairedPrefetcher:
+    def batches(self, start_step: int) -> Any:
         o = self.options
         sizes = (o.batch_size, o.image_size, o.image_size)
         return UnpairedPrefetcher(self.real, self.fake, *sizes, o.flip, o.seed, start_step)

@@ -15,7 +15,7 @@ from tinygan.data.fingerprint import sampled_checksum
 from tinygan.errors import UserError
 from tinygan.options.base import Options, inherit, option
 from tinygan.options.kinds import choice, share, switch
-from tinygan.systems.system import Batches, System, refuse_above
+from tinygan.systems.system import System, refuse_above
 
 __all__ = ["FRESH", "OneKind", "OneKindOptions", "some"]
 
@@ -98,7 +98,7 @@ class OneKind(System):
         shape = {"image_size": options.image_size, "channels": options.channels}
         return partial(makers[0], seed=options.seed, **shape)
 
-    def batches(self, start_step: int) -> Batches:
+    def batches(self, start_step: int) -> Prefetcher:
         options = self.options
         return Prefetcher(
             self.images, options.batch_size, options.seed, start_step, flip=options.flip
