@@ -8,15 +8,12 @@ from tinygan.data.drawing import (
     Canvas,
     DrawnImages,
     box,
-    check_drawing,
-    draw_slices,
     ellipse,
     hex_colours,
-    pick,
+    planes,
     smooth_step,
-    uniforms,
 )
-from tinygan.errors import DataError
+from tinygan.data.recipe import Recipe
 
 __all__ = ["BAG_CATEGORIES", "bags"]
 
@@ -40,7 +37,7 @@ BAG_CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 """What a bag is made of: the kinds of each property, in the order of their numbers."""
 
-_WEIGHTS = {
+_WEIGHTS: dict[str, tuple[float, ...]] = {
     "colour": (3, 2, 2, 2, 2, 3, 2, 2, 2, 2),
     "pattern": (4, 2, 2, 2),
     "material": (3, 3, 2),
@@ -65,8 +62,7 @@ _MEASURES = {  # name: (least, most)
     "shade": (0.88, 1.1),
     "light": (-1.0, 1.0),
 }
-_EACH = 24  # random numbers a bag; the unused ones leave room to draw more
-_DOMAINS = ("handbag", "backpack")
+_RECIPE = Recipe(("handbag", "backpack"), BAG_CATEGORIES, _WEIGHTS, _MEASURES)
 
 
 def bags(
@@ -113,25 +109,17 @@ def bags(
     >>> all((handbags.attributes[n] == backpacks.attributes[n]).all() for n in handbags.attributes)
     True
     """
-    if domain not in _DOMAINS:
-        raise DataError(f"domain: expected one of {', '.join(_DOMAINS)}, got {domain!r}")
-    check_drawing(count, image_size, channels, start, seed)
-    u = iter(uniforms(seed, start, count, _EACH).T)
-    kinds = {name: pick(next(u), weights) for name, weights in _WEIGHTS.items()}
-    measures = {
-        name: (low + (high - low) * next(u)).astype(np.float32)
-        for name, (low, high) in _MEASURES.items()
-    }
+    return _RECIPE.draw(_paint, domain, count, image_size, channels, start, seed)
 
-    def paint(canvas: Canvas, part: slice) -> None:
-        painter = _BagPainter(
-            {name: kind[part] for name, kind in kinds.items()},
-            {name: measure[part] for name, measure in measures.items()},
-        )
-        painter.paint(canvas, domain)
 
-    images = draw_slices(paint, count, image_size, channels)
-    return DrawnImages(images, {**kinds, **measures}, BAG_CATEGORIES)
+def _paint(
+    canvas: Canvas,
+    kinds: dict[str, np.ndarray],
+    measures: dict[str, np.ndarray],
+    hidden: np.ndarray,
+    domain: str,
+) -> None:
+    _BagPainter(kinds, measures).paint(canvas, domain)
 
 
 class _BagPainter:
@@ -142,9 +130,9 @@ class _BagPainter:
         self.m = {name: value[:, None, None] for name, value in measures.items()}
         body = _COLOURS["colour"][kinds["colour"]] * measures["shade"][:, None]
         own = (kinds["trim"] == 3)[:, None]
-        self.body = _planes(body)
-        self.trim = _planes(np.where(own, body * 0.62, _COLOURS["trim"][kinds["trim"]]))
-        self.metal = _planes(_COLOURS["metal"][kinds["metal"]])
+        self.body = planes(body)
+        self.trim = planes(np.where(own, body * 0.62, _COLOURS["trim"][kinds["trim"]]))
+        self.metal = planes(_COLOURS["metal"][kinds["metal"]])
 
     def is_(self, name: str, kind: str) -> np.ndarray:
         return (self.kinds[name] == BAG_CATEGORIES[name].index(kind)).astype(np.float32)
@@ -270,7 +258,3 @@ class _BagPainter:
 def _edge(wave: np.ndarray) -> np.ndarray:
     """Turn a wave about zero into bands of 0 and 1 with soft edges."""
     return np.clip(wave * 2.5 + 0.5, 0, 1)
-
-
-def _planes(colours: np.ndarray) -> list[np.ndarray]:
-    return [plane[:, None, None] for plane in colours.astype(np.float32).T]
