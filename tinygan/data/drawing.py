@@ -115,21 +115,17 @@ class Canvas:
     def blur(self, radius: float) -> None:
         """Spread each point of what is painted over a disc, as a lens does out of its focus."""
         radius /= self.pixel
-        reach = int(radius) + 1
-        size = self.pixels.shape[-1]
+        reach, size = round(radius), self.pixels.shape[-1]
         wide = np.pad(self.pixels, ((0, 0), (0, 0), (reach, reach), (reach + 1, reach)), "edge")
         before = np.cumsum(wide, axis=3)  # the sum of a stretch is a difference of two of these
-        total, weight = np.zeros_like(self.pixels), 0.0
-        for row in range(2 * reach + 1):
-            half = np.sqrt(max(radius**2 - (row - reach) ** 2, 0))
-            whole, part = int(half), half % 1
-            line, sums = wide[:, :, row : row + size], before[:, :, row : row + size]
-            left, right = reach - whole, reach + whole + 1
+        total, count = np.zeros_like(self.pixels), 0
+        for row in range(-reach, reach + 1):
+            half = round(np.sqrt(max(radius**2 - row**2, 0)))
+            sums = before[:, :, reach + row : reach + row + size]
+            left, right = reach - half, reach + half + 1
             total += sums[..., right : right + size] - sums[..., left : left + size]
-            ends = line[..., left : left + size] + line[..., right + 1 : right + 1 + size]
-            total += np.float32(part) * ends
-            weight += 2 * half + 1
-        self.pixels[...] = total * np.float32(1 / weight)
+            count += 2 * half + 1
+        self.pixels[...] = total / np.float32(count)
 
     def fill(self, distance: np.ndarray, colour: Any, softness: float = 0.0) -> None:
         """Paint the shape of the given signed distance."""

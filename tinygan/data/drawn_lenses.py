@@ -5,27 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from tinygan.data.drawing import Canvas, DrawnImages, ellipse, hex_colours, planes, smooth_step
-from tinygan.data.recipe import Recipe
+from tinygan.data.recipe import Recipe, Scene
 
 __all__ = ["LENS_CATEGORIES", "lenses"]
-
-LENS_CATEGORIES: dict[str, tuple[str, ...]] = {
-    "flower": ("daisy", "tulip", "rose", "star"),
-    "colour": ("white", "yellow", "orange", "red", "pink", "violet", "blue"),
-    "background": ("meadow", "hedge", "wall", "lights"),
-}
-"""What a photograph shows: the kinds of each property, in the order of their numbers."""
 
 _THINGS = 10  # behind the flower
 _RECIPE = Recipe(
     ("phone", "dslr"),
-    LENS_CATEGORIES,
     {
-        "flower": (3, 2, 2, 2),
-        "colour": (2, 3, 2, 3, 3, 2, 2),
-        "background": (3, 3, 2, 2),
+        "flower": {"daisy": 3, "tulip": 2, "rose": 2, "star": 2},
+        "colour": {"white": 2, "yellow": 3, "orange": 2, "red": 3, "pink": 3, "violet": 2,
+                   "blue": 2},
+        "background": {"meadow": 3, "hedge": 3, "wall": 2, "lights": 2},
     },
-    {  # name: (least, most)
+    {
         "shift_x": (-0.28, 0.28),
         "shift_y": (-0.2, 0.1),
         "size": (0.36, 0.5),
@@ -33,8 +26,10 @@ _RECIPE = Recipe(
         "light": (-1.0, 1.0),
     },
     hidden=3 * _THINGS,
-    each=48,
-)
+)  # fmt: skip
+LENS_CATEGORIES = _RECIPE.categories
+"""What a photograph shows: the kinds of each property, in the order of their numbers."""
+
 _FAR, _MIDDLE = 0.13, 0.07  # radii of what a point behind the focus becomes, in half pictures
 _PETALS = hex_colours(
     "#f4f1ea", "#f3c93a", "#ef8b32", "#cf3038", "#e889ae", "#8a5cb8", "#4f7fd0"
@@ -84,27 +79,16 @@ def lenses(
     return _RECIPE.draw(_paint, domain, count, image_size, channels, start, seed)
 
 
-def _paint(
-    canvas: Canvas,
-    kinds: dict[str, np.ndarray],
-    measures: dict[str, np.ndarray],
-    hidden: np.ndarray,
-    lens: str,
-) -> None:
-    m = {name: value[:, None, None] for name, value in measures.items()}
-    is_ = {
-        name: (kinds[category][:, None, None] == i).astype(np.float32)
-        for category, names in LENS_CATEGORIES.items()
-        for i, name in enumerate(names)
-    }
-    u = hidden.reshape(_THINGS, 3, -1)[:, :, :, None, None]
-    _background(canvas, is_, m, u)
+def _paint(canvas: Canvas, scene: Scene, lens: str) -> None:
+    is_, m = scene.is_, scene.m
+    things = scene.u.reshape(_THINGS, 3, *scene.u.shape[1:])
+    _background(canvas, is_, m, things)
     if lens == "dslr":
         canvas.blur(_FAR)
-    _grass(canvas, u)
+    _grass(canvas, things)
     if lens == "dslr":
         canvas.blur(_MIDDLE)
-    _flower(canvas, is_, m, _PETALS[kinds["colour"]])
+    _flower(canvas, is_, m, _PETALS[scene.kinds["colour"]])
 
 
 def _background(canvas: Canvas, is_: dict, m: dict, u: np.ndarray) -> None:

@@ -15,31 +15,21 @@ from tinygan.data.drawing import (
     planes,
     smooth_step,
 )
-from tinygan.data.recipe import Recipe
+from tinygan.data.recipe import Recipe, Scene
 
 __all__ = ["SEASON_CATEGORIES", "seasons"]
-
-SEASON_CATEGORIES: dict[str, tuple[str, ...]] = {
-    "sky": ("morning", "noon", "evening"),
-    "mountains": ("alps", "domes", "hills"),
-    "ground": ("meadow", "lake"),
-    "trees": ("conifers", "broadleaf", "mixed"),
-    "house": ("none", "white", "red", "ochre"),
-}
-"""What a landscape is made of: the kinds of each property, in the order of their numbers."""
 
 _TREES = 5
 _RECIPE = Recipe(
     ("summer", "winter"),
-    SEASON_CATEGORIES,
     {
-        "sky": (2, 3, 2),
-        "mountains": (3, 2, 2),
-        "ground": (2, 2),
-        "trees": (3, 3, 2),
-        "house": (3, 1, 2, 1),
+        "sky": {"morning": 2, "noon": 3, "evening": 2},
+        "mountains": {"alps": 3, "domes": 2, "hills": 2},
+        "ground": {"meadow": 2, "lake": 2},
+        "trees": {"conifers": 3, "broadleaf": 3, "mixed": 2},
+        "house": {"none": 3, "white": 1, "red": 2, "ochre": 1},
     },
-    {  # name: (least, most)
+    {
         "horizon": (-0.05, 0.2),
         "height": (0.35, 0.6),
         "ridge": (0.0, 6.28),
@@ -49,8 +39,10 @@ _RECIPE = Recipe(
         "house_x": (-0.7, 0.7),
     },
     hidden=3 * _TREES + 2,
-    each=48,
 )
+SEASON_CATEGORIES = _RECIPE.categories
+"""What a landscape is made of: the kinds of each property, in the order of their numbers."""
+
 _SNOW = (0.93, 0.95, 0.98)
 _SKY = {  # at the top and at the horizon, in the morning, at noon, in the evening
     "summer": hex_colours("#8fb4dc", "#4a86cf", "#7d8fc4", "#f6e3c8", "#cfe6f5", "#f7bd8f"),
@@ -102,20 +94,8 @@ def seasons(
     return _RECIPE.draw(_paint, domain, count, image_size, channels, start, seed)
 
 
-def _paint(
-    canvas: Canvas,
-    kinds: dict[str, np.ndarray],
-    measures: dict[str, np.ndarray],
-    hidden: np.ndarray,
-    season: str,
-) -> None:
-    m = {name: value[:, None, None] for name, value in measures.items()}
-    is_ = {
-        name: (kinds[category][:, None, None] == i).astype(np.float32)
-        for category, names in SEASON_CATEGORIES.items()
-        for i, name in enumerate(names)
-    }
-    u = hidden[:, :, None, None]
+def _paint(canvas: Canvas, scene: Scene, season: str) -> None:
+    is_, m, u, kinds = scene.is_, scene.m, scene.u, scene.kinds
     winter = season == "winter"
     x, y, horizon = canvas.x, canvas.y, m["horizon"]
     _sky(canvas, kinds["sky"], m, u[-2:], season)
