@@ -62,7 +62,7 @@ def test_shapes_and_grey(draw, size):
 @pytest.mark.parametrize(("draw", "categories"), list(zip(DRAWN, CATEGORIES, strict=True)))
 def test_all_kinds_come_up_and_pictures_differ(draw, categories):
     drawn = draw(600, 16)
-    assert drawn.categories is categories
+    assert drawn.categories == categories
     for name, kinds in categories.items():
         assert set(drawn.attributes[name].tolist()) == set(range(len(kinds))), name
     assert len({image.tobytes() for image in drawn.images}) == 600
