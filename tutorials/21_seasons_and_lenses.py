@@ -235,7 +235,6 @@ for name in train:
     X, Y = train[name]
     there, back = distance(recolour(x, X, Y), y), distance(recolour(y, Y, X), x)
     print(f"{name:8} there {there:.3f}, back {back:.3f}, nothing {distance(x, y):.3f}")
-
     assert name == "lenses" or back > there
 
 # %%
