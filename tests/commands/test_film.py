@@ -1,5 +1,7 @@
 """Films through a trained CycleGAN: videos, animations, folders of frames; flicker, smoothing."""
 
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -136,6 +138,27 @@ def test_only_videos_are_given_to_ffmpeg(tmp_path, start, video):
     pytest.importorskip("imageio_ffmpeg")
     with pytest.raises(DataError, match=r"a\.mp4: (damaged|expected a video)"):
         read(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_damaged_films_are_read_as_far_as_they_go_or_refused(tmp_path, kind):
+    whole, path = needs_ffmpeg(tmp_path / f"whole{kind}"), tmp_path / f"a{kind}"
+    save_animation(pan(landscape(48), 32)[0], whole)
+    refused = []
+    for seed in range(200 if os.environ.get("TINYGAN_LONG") else 8):
+        rng, data = random.Random(seed), bytearray(whole.read_bytes())
+        at, most = rng.randrange(len(data)), rng.choice([1, 4, 40, 400])
+        part = data[at : at + most]
+        damage = [part[::-1], bytes(len(part)), b"", rng.randbytes(most) + part]
+        data[at : at + most] = rng.choice(damage)
+        path.write_bytes(data[:at] if rng.random() < 0.3 else data)
+        try:
+            frames, _ = read(path)
+            assert frames.dtype == np.uint8
+        except DataError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(path.name in line and "\n" not in line for line in refused)
 
 
 def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path):
