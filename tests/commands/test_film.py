@@ -284,6 +284,8 @@ def bad_films(place, folder):
     ("source", "out", "message"),
     [
         ("missing.mp4", "o.gif", "no such file or folder"),
+        ("empty", "new/o.gif", "no pictures in this folder"),
+        ("cut.gif", "new/o.gif", "cut.gif: expected a video"),
         ("text.mp4", "o.gif", "text.mp4: expected a video, an animation or a folder of frames"),
         ("still.png", "o.gif", "expected a video, an animation or a folder of frames, got a pic"),
         ("empty", "o.gif", "no pictures in this folder"),

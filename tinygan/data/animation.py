@@ -82,12 +82,12 @@ def save_animation(
     OSError
         If it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise DataError("save_animation: expected at least one frame, got none")
     frames = chain([first], frames)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() in VIDEOS:
         _save_video(frames, first.shape, path, fps, note, sound)
         return
