@@ -205,10 +205,10 @@ assert misplaced(made, y) < misplaced(mean, y)
 #
 # .. recorded:: seasons
 #
-# Lakes are frozen where lakes were, trees stand in their places, and an evening keeps its pink.  But
-# firs and beeches have become alike, hardly a branch is bare, and the houses are gone.  By the
+# Lakes are frozen where lakes were, trees stand in their places, and an evening keeps its pink.
+# But firs and beeches have become alike, hardly a branch is bare, and the houses are gone.  By the
 # distance that is no nearer to the truth than one winter for all; by structure it is far nearer.
-# With either number alone one would conclude the opposite.
+# Each number alone would tell half of it.
 #
 # And the lens, by the same command with ``--dataset lenses``:
 #
