@@ -6,8 +6,8 @@ r"""
 shallower depth of field.  How would one know that the answer is right?**
 
 :You need: :doc:`a CycleGAN <12_cyclegan>`.
-:Afterwards: you can train on either task, drawn or downloaded, say how large a lens blurs by how
-   much, and name the competitors that a translation has to beat.
+:Afterwards: you can train on either task, drawn or downloaded, compute how much a lens blurs, and
+   name the competitors that a translation has to beat.
 :Time: 25 minutes; the page trains for about 15 seconds.
 
 "One typical application is season transfer", says the paper's section 5, and "likewise, our method

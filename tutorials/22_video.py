@@ -126,7 +126,8 @@ assert max(changed[4], changed[8]) < 1e-4 < 1e-2 < min(changed[1:4] + changed[5:
 #     s_t(p) = w\, s_{t-1}(p - v) + (1 - w)\, y_t(p), \qquad
 #     w = a\, e^{-(d / 0.1)^2}, \quad d = \overline{|x_t(p) - x_{t-1}(p - v)|} .
 #
-# The shift is found from the phases of two Fourier transforms.  ``smoothed`` is these lines.
+# The shift is found from the phases of two Fourier transforms.  ``smoothed`` does all of this, frame
+# by frame.
 
 
 def averaged(y, a=0.8):
@@ -162,11 +163,11 @@ for name in ("as it is", "averaged", "median of 3"):
 # %%
 # Averaging with no regard to motion hardly takes flicker away, and its ghosts take the film farther
 # from the truth.  The median is too short to do much.  Moved along, three quarters of the flicker
-# are gone, *and* the film is nearer to the truth than any single translation: errors that are made
-# anew in each frame average out.  So this one is ``--smooth``; the other two stay on this page.
+# are gone, *and* the film is nearer to the truth than it was: errors that are made anew in each
+# frame average out.  So this one is ``--smooth``; the other two stay on this page.
 #
 # What moves by itself, in front of a camera that stands still, differs from what was there before:
-# :math:`w` is 0 there, and it leaves no ghost.  Touch the slider:
+# :math:`w` is nearly 0 there, and it leaves no ghost.  Touch the slider:
 
 s = moved_along(x, y)
 flat = averaged(y)
