@@ -126,8 +126,8 @@ assert max(changed[4], changed[8]) < 1e-4 < 1e-2 < min(changed[1:4] + changed[5:
 #     s_t(p) = w\, s_{t-1}(p - v) + (1 - w)\, y_t(p), \qquad
 #     w = a\, e^{-(d / 0.1)^2}, \quad d = \overline{|x_t(p) - x_{t-1}(p - v)|} .
 #
-# The shift is found from the phases of two Fourier transforms.  ``smoothed`` does all of this, frame
-# by frame.
+# The shift is found from the phases of two Fourier transforms.  ``smoothed`` does all of this,
+# frame by frame.
 
 
 def averaged(y, a=0.8):
