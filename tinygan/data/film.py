@@ -16,7 +16,14 @@ from tinygan.data.animation import check_ffmpeg
 from tinygan.data.finding import find_images
 from tinygan.data.folder import folder_scale
 from tinygan.data.images import load_image, squared
-from tinygan.data.opening import describe_error, open_image, open_regular, quiet_pillow, shown
+from tinygan.data.opening import (
+    BRANDS,
+    describe_error,
+    open_image,
+    open_regular,
+    quiet_pillow,
+    shown,
+)
 from tinygan.errors import DataError
 
 __all__ = ["Film", "is_video", "open_film"]
@@ -55,7 +62,7 @@ def is_video(path: Path) -> bool:
     with open_regular(path) as file:
         start = file.read(12)
     if start[4:8] == b"ftyp":
-        return start[8:12] not in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+        return start[8:12] not in BRANDS
     quicktime = start[4:8] in (b"moov", b"mdat", b"wide", b"free")
     avi = start[:4] == b"RIFF" and start[8:12] == b"AVI "
     return quicktime or avi or start[:4] == b"\x1a\x45\xdf\xa3"
