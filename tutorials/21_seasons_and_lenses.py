@@ -214,7 +214,10 @@ assert misplaced(made, y) < misplaced(mean, y)
 #
 # .. recorded:: lenses
 #
-# RESULT
+# The bricks are gone and the leaves are soft, as they should be.  But the flower is soft, too: a
+# network that looks at 32 pixels has found it easier to blur everything.  It is nearer to the truth
+# than doing nothing, and no nearer than the five lines of ``blur`` above (0.052 on the same
+# pictures, and 0.180 by structure).  On the way back it invents bricks that were never there.
 #
 # Remember
 # --------
