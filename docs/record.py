@@ -109,7 +109,7 @@ def dcgan(run: Path):
 DOMAINS = {
     "bags": ("handbags", "backpacks"),
     "seasons": ("summers", "winters"),
-    "lenses": ("photographs of a small lens", "photographs of a large lens"),
+    "lenses": ("photographs by a small lens", "photographs by a large lens"),
 }
 
 
