@@ -209,11 +209,11 @@ assert all(large[name].mean() > found[name, best[name]].mean() for name in best)
 #      - diverged at step 5
 #
 # With seed 0 batches of 4 are ahead of batches of 16 in all five pairs, which coins would do once
-# in 32 times. Adam is ahead of RMSprop at the best rate of each, by less than anyone could tell
+# in 32 times.  Adam is ahead of RMSprop at the best rate of each, by less than anyone could tell
 # from so few seeds; SGD is behind, and diverges soon above its rate.  So the answer to the paper's
 # question, at this small scale and for as many pictures: adaptive rules, small batches, and above
 # all the right rate.  Not decided: batches of 16 are worked off 2.3 times as fast here, and on a
-# GPU the factor is larger.
+# GPU the factor may be larger.
 #
 # Remember
 # --------
@@ -264,4 +264,5 @@ assert seeds_needed == 25
 # * C. Shallue and others, *Measuring the Effects of Data Parallelism on Neural Network Training*,
 #   2019, `arXiv:1811.03600 <https://arxiv.org/abs/1811.03600>`__.
 #
-# **Next:** :doc:`the papers, reproduced <../reproduced>`.
+# **Next:** :doc:`seasons and lenses <21_seasons_and_lenses>`; all results are on the page
+# :doc:`../reproduced`.
