@@ -366,7 +366,9 @@ class System:
         network = self.networks[name] if average is None else average.network
         some = network.parameters()[0].data
         backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
-        parts = (x[i : i + at_once] for i in range(0, len(x), at_once))
+        if x.dtype.kind == "f":
+            x = x.astype(some.dtype, copy=False)
+        parts = (x[i : i + at_once] for i in range(0, max(len(x), 1), at_once))
         return np.concatenate([asnumpy(network.predict(asarray(part, backend))) for part in parts])
 
     def updated(self, optimizer: str) -> list[str]:
