@@ -119,6 +119,7 @@ def resolve(
         raise UserError(f"--preset {name}: no such preset; there are {known}")
     else:
         preset = cls.presets[name].values if name is not None else {}
+    preset = checked(cls, preset, f"--preset {name or 'quick'}")
     values: dict[str, Any] = {}
     for layer in (preset, config, given):
         values |= {name: None for name, leads in cls.follows.items() if leads in layer}

@@ -44,6 +44,7 @@ from tinygan.layer import Layer
 from tinygan.options.resolving import stored
 from tinygan.runs import format_1
 from tinygan.runs.header import FORMAT, MOST_STEPS, Best, Checkpoint, opened, read_checkpoint
+from tinygan.systems.contract import arrays_of
 from tinygan.systems.system import System
 
 __all__ = [
@@ -140,7 +141,9 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
     for name, own in _optimizer_names(system).items():
         state = system.optimizers[name].state_dict()
         arrays |= {own[key]: value for key, value in state.items()}
-    arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
+    arrays |= {
+        f"extra/{key}": value for key, value in arrays_of(system, system.extra_arrays()).items()
+    }
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 

@@ -64,7 +64,11 @@ def _listed(name: str) -> type[System]:
         return getattr(import_module(module), cls)
     for point in entry_points(group=GROUP):
         if point.name == name:
-            return point.load()
+            try:
+                return find(point.load())
+            except (ImportError, AttributeError) as error:
+                why = f"{type(error).__name__}: {error}"
+                raise UserError(f"{name}: its package failed to load: {why}") from error
     known = ", ".join(names()) or "none"
     raise UserError(
         f"unknown system {name[:60]!r}; choose from {known}, or name your own as FILE.py:CLASS"
