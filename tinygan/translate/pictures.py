@@ -10,10 +10,13 @@ from PIL import Image
 from tinygan.data import DataError, to_uint8
 from tinygan.data.images import enlarge
 from tinygan.data.mark import metadata
+from tinygan.errors import UserError
 from tinygan.files import replaced
+from tinygan.machine.memory import available_bytes, size_text
 from tinygan.systems.translates import Translates, translated
 
 __all__ = [
+    "fitted",
     "save_picture",
     "shrink",
     "shrunk",
@@ -51,6 +54,18 @@ def side_by_side(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
     left = enlarge(picture[None], times)[0]
     between = np.full((len(made), _BETWEEN, made.shape[2]), 255, np.uint8)
     return np.concatenate([left, between, made], axis=1)
+
+
+def fitted(system: Translates, picture: np.ndarray, size: int | None) -> np.ndarray:
+    """Return a picture with its shorter side scaled to `size`; a UserError if memory is short."""
+    height, width = picture.shape[:2] if size is None else shrunk(picture, size)
+    needed, free = system.translation_bytes(height, width), available_bytes(system.options.backend)
+    if free is not None and needed > free:
+        raise UserError(
+            f"{width} × {height} pixels need about {size_text(needed)}, "
+            f"{size_text(free)} are available; give a smaller --size"
+        )
+    return picture if size is None else shrink(picture, size)
 
 
 def shrink(picture: np.ndarray, size: int) -> np.ndarray:
