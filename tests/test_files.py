@@ -103,6 +103,10 @@ def test_an_error_names_the_file_and_not_what_stands_beside_it(monkeypatch, tmp_
     with pytest.raises(OSError, match=r"No such file or directory: '.*/no/a\.txt'"):
         write_text(tmp_path / "no" / "a.txt", "text")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a.txt").mkdir()
+    monkeypatch.undo()
+    with pytest.raises(OSError, match=r"a\.txt'$"):
+        write_text(tmp_path / "a.txt", "text")
 
 
 def test_a_link_at_the_target_is_replaced_and_its_target_left_alone(tmp_path):

@@ -172,7 +172,7 @@ def _naming(path: Path, beside: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno is not None and error.filename in (None, beside, str(beside)):
-            error.filename, error.filename2 = str(path), None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

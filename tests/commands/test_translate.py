@@ -385,3 +385,22 @@ def test_a_range_that_is_none_is_refused_before_anything_is_written(words, tmp_p
     [line] = capsys.readouterr().err.splitlines()
     assert "--range: expected two numbers, of black and of white" in line
     assert not out.exists()
+
+
+@pytest.mark.parametrize("size", [(24, 32), (22, 30), (3, 5), (1, 1)])
+def test_images_in_python_keep_their_size(run, size):
+    opened = load(run)
+    x = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    made = opened.translate(x)
+    assert made.shape == x.shape
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made[:1], opened.translate(x[:1]))
+    for kind in ("float64", "float16", ">f4"):
+        np.testing.assert_allclose(opened.translate((x / 127.5 - 1).astype(kind)), made, atol=0.02)
+    assert opened.translate(x[:0]).shape == (0, *size, 3)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (1, 0, 16, 3), (16,), ()])
+def test_what_is_no_image_in_python_is_refused(run, shape):
+    with pytest.raises(ValueError, match="translate: expected images"):
+        load(run).translate(np.zeros(shape, np.uint8))

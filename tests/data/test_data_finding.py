@@ -271,3 +271,21 @@ def test_the_samples_of_a_run_are_not_data(shared_run, tmp_path):
     (tmp_path / "link").symlink_to(shared_run / "samples")
     with pytest.raises(DataError, match="a run of tinygan, not pictures to train on"):
         scan(tmp_path / "link")
+
+
+def test_a_link_to_the_samples_of_a_run_is_left_out(folder):
+    make_run(folder.parent / "run")
+    save(folder.parent / "run" / "samples" / "step-000001.png")
+    (folder / "seen").symlink_to(folder.parent / "run" / "samples", target_is_directory=True)
+    assert scan(folder)[1] == [("seen", "a run of tinygan, not pictures to train on")]
+    assert find_images(folder) == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("up", ["..", "../..", "/"])
+def test_a_link_to_a_folder_above_is_left_out(folder, up):
+    save(folder.parent / "beside" / "x.png")
+    (folder / "up").symlink_to(up, target_is_directory=True)
+    assert scan(folder) == (
+        ["0.png", "1.png", "2.png"],
+        [("up", "a link to a folder that all of these are in")],
+    )

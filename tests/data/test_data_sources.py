@@ -135,6 +135,22 @@ def test_a_name_twice_in_a_tar_is_refused(tmp_path):
         unpack(tar_of(tmp_path / "a.tar", twice, twice), tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["n" * 300 + ".png", "d/" * 3000 + "a.png"])
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_names_that_no_file_can_have(tmp_path, name, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "tar":
+        tar_of(path, (name, b"x", tarfile.REGTYPE))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, b"x")
+    (tmp_path / "place").mkdir()
+    for use in (lambda: unpack(path, tmp_path / "place/out"), lambda: ImageFolder(path, 8)):
+        with pytest.raises(BadArchive, match=rf"a\.{ending}: .* cannot be the name of a file here"):
+            use()
+    assert list((tmp_path / "place").iterdir()) == []
+
+
 def test_tar_bombs(tmp_path, monkeypatch):
     monkeypatch.setattr("tinygan.data.archive._MOST", (100, 1 << 20))
     path = tmp_path / "bomb.tar.gz"
@@ -283,6 +299,16 @@ def test_range_and_pickles(tmp_path):
     (tmp_path / "y.npy").write_bytes(pickle.dumps(PICTURES))
     with pytest.raises(DataError, match="no array that can be read"):
         ImageFolder(tmp_path / "y.npy", 8)
+
+
+@pytest.mark.parametrize("shape", [(True, 8, 8, 3), (1.0, 8, 8, 3), (-1, 8, 8, -3), (1j,), "8"])
+def test_shapes_that_are_none(tmp_path, shape):
+    with open(tmp_path / "x.npy", "wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(8 * 8 * 3))
+    with pytest.raises(DataError, match=r"x\.npy: "):
+        ImageFolder(tmp_path / "x.npy", 8)
 
 
 def test_headers_that_promise_too_much(tmp_path):

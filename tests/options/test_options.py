@@ -93,7 +93,7 @@ def nested(depth: int) -> list:
 
 
 DAMAGED = {
-    "no table": ([1, 2], "expected options by name, got a list"),
+    "no table": ([1, 2], "expected options by name, got [1, 2]"),
     "nothing": (None, "expected options by name, got None"),
     "empty": ({}, "preset is missing"),
     "missing": ({k: v for k, v in values().items() if k != "width"}, "width is missing"),

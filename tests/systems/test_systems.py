@@ -210,6 +210,113 @@ def test_a_file_that_is_no_system_is_one_clear_line(text, name, message, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+STEP = 'return {"distance": real_score.mean() - fake_score.mean(), "loss_G": -score.mean()}'
+NETWORKS = 'return {"G": G, "D": D}'
+OPTIMIZERS = "return {name: RMSprop(net.parameters(), lr) for name, net in self.networks.items()}"
+BATCHES = "return Prefetcher(self.images, count, o.seed, start_step, flip=o.flip)"
+
+
+def with_method(code: str) -> tuple[str, str]:
+    head = "    def step(self, batch, step):\n"
+    return head, f"    def {code}\n\n{head}"
+
+
+MISTAKES = {
+    "no networks": (NETWORKS, "pass", "WGAN.build_networks: expected a dict of Layers"),
+    "networks in a tuple": (NETWORKS, "return G, D", "WGAN.build_networks: expected a dict"),
+    "no layer": (NETWORKS, 'return {"G": G, "D": None}', "WGAN.build_networks: expected a dict"),
+    "a name with a dot": (NETWORKS, 'return {"G.1": G, "D": D}', "names of letters and digits"),
+    "no optimizers": (OPTIMIZERS, "pass", "WGAN.build_optimizers: expected a dict of Optimizers"),
+    "no optimizer": (OPTIMIZERS, 'return {"G": lr}', "WGAN.build_optimizers: expected a dict"),
+    "no batches": (BATCHES, "pass", "WGAN.batches: expected an iterator .*, got None"),
+    "batches in a list": (BATCHES, "return [1, 2]", "WGAN.batches: expected an iterator"),
+    "no data": (*with_method("load_data(self): pass"), "WGAN.load_data: expected a dict"),
+    "data with NaN": (
+        *with_method('load_data(self): return {**super().load_data(), "x": float("nan")}'),
+        "WGAN.load_data: expected a dict of texts and finite numbers",
+    ),
+    "no metrics": (STEP, "pass", "WGAN.step: expected a dict with distance, loss_G .*, got None"),
+    "a metric missing": (STEP, 'return {"loss_G": score.mean()}', "WGAN.step: expected a dict"),
+    "a metric of many": (
+        STEP,
+        'return {"distance": score, "loss_G": score.mean()}',
+        "WGAN.step: expected a 0-dimensional array as 'distance', got array",
+    ),
+    "a metric of Python": (
+        STEP,
+        'return {"distance": 1.0, "loss_G": score.mean()}',
+        "WGAN.step: expected a 0-dimensional array as 'distance', got 1.0",
+    ),
+    "a score that is none": (*with_method('score(self): return "x"'), "WGAN.score: expected"),
+    "many scores": (*with_method("score(self): return self.images"), "WGAN.score: expected"),
+    "arrays that are none": (
+        *with_method('extra_arrays(self): return {"a": [1]}'),
+        "WGAN.extra_arrays: expected a dict of NumPy arrays",
+    ),
+    "arrays of objects": (
+        *with_method('extra_arrays(self): return {"a": self.images.astype(object)}'),
+        "WGAN.extra_arrays: expected a dict of NumPy arrays",
+    ),
+    "a name that is none": (
+        '    title = "',
+        '    name = None\n    title = "',
+        "WGAN.name: expected",
+    ),
+    "a name of folders": (
+        '    title = "',
+        '    name = "a/b"\n    title = "',
+        "WGAN.name: expected",
+    ),
+    "options of its own": ("    Options = W", "    Options = int  # W", "WGAN.Options: expected"),
+    "metrics as a text": ('("distance", "loss_G")', '"loss_G"', "WGAN.metric_names: expected"),
+    "a metric called step": ('("distance", "loss_G")', '("step",)', "WGAN.metric_names: expected"),
+    "a label of nothing": ('labels = {"dist', 'labels = {"gone": "", "dist', "WGAN.labels: exp"),
+    "a preset that is none": ('"steps": 1000', '"stops": 1000', "--preset quick: unknown option"),
+    "a preset that is wrong": ('"steps": 1000', '"steps": -1', "--preset quick: steps: expected"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_a_system_are_one_line_that_names_the_method(mistake, tmp_path, capsys):
+    before, after, message = MISTAKES[mistake]
+    text = MY_GAN.read_text("utf-8")
+    assert before in text
+    (tmp_path / "it.py").write_text(text.replace(before, after, 1))
+    words = [f"{tmp_path / 'it.py'}:WGAN", *SMALL, "--steps", "1", "--out", str(tmp_path / "run")]
+    assert train(words) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+
+
+@pytest.mark.parametrize("method", ["build_networks", "load_data"])
+def test_a_method_that_is_not_written_is_named(method, tmp_path, capsys):
+    text = "import tinygan.systems.system as s\nclass A(s.System):\n    pass\n"
+    if method == "load_data":
+        text += "    def build_networks(self, rng):\n        import tinygan\n"
+        text += "        return {'G': tinygan.ReLU()}\n"
+    (tmp_path / "it.py").write_text(text)
+    assert train([f"{tmp_path / 'it.py'}:A", "--steps", "1", "--batch-size", "1"]) == 2
+    assert f"A does not define {method}(" in capsys.readouterr().err
+
+
+def test_a_score_that_is_not_finite_is_none_and_the_run_can_be_opened(tmp_path):
+    before, after = with_method('score(self): return float("nan")')
+    file = tmp_path / "it.py"
+    file.write_text(MY_GAN.read_text("utf-8").replace(before, after, 1))
+    words = [*SMALL, "--steps", "1", "--out", str(tmp_path / "run")]
+    assert train([f"{file}:WGAN", *words]) == 0
+    assert tinygan.load(tmp_path / "run", system=f"{file}:WGAN").step == 1
+
+
+def test_a_broken_pipe_of_the_authors_is_not_silent(tmp_path, capsys):
+    file = tmp_path / "it.py"
+    text = MY_GAN.read_text("utf-8").replace(STEP, "raise BrokenPipeError")
+    file.write_text(text)
+    words = [*SMALL, "--steps", "1", "--out", str(tmp_path / "run")]
+    assert train([f"{file}:WGAN", *words]) == 1
+    assert "stopped: BrokenPipeError; there is no checkpoint yet" in capsys.readouterr().err
+
+
 def test_the_wrong_system_for_a_run_is_said(wgan_run, shared_run, capsys):
     _, file = wgan_run
     assert generate([str(shared_run), "--system", f"{file}:WGAN"]) == 2
@@ -237,6 +344,21 @@ def test_an_entry_point_adds_a_system_for_good(monkeypatch):
     monkeypatch.setattr(systems, "entry_points", lambda group: [point])
     assert systems.names() == [*systems.SYSTEMS, "mine"]
     assert systems.find("mine") is DCGAN
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("gone.module:X", "mine: its package failed to load: ModuleNotFoundError"),
+        ("tinygan.systems.dcgan:Gone", "mine: its package failed to load: AttributeError"),
+        ("tinygan.systems.dcgan:DCGANOptions", "system: expected a name, .* a subclass of System"),
+    ],
+)
+def test_an_entry_point_that_is_broken_is_one_line(monkeypatch, value, message):
+    point = EntryPoint("mine", value, systems.GROUP)
+    monkeypatch.setattr(systems, "entry_points", lambda group: [point])
+    with pytest.raises(UserError, match=message):
+        systems.find("mine")
 
 
 def test_an_unknown_system_is_told_what_there_is():

@@ -159,13 +159,61 @@ def test_out_of_memory_says_what_was_forecast_and_which_flag_lowers_it(tmp_path,
         ),
         ("dcgan", {"data": "nowhere"}, "there is no such folder"),
         ("dcgan", {"resume": "nowhere"}, "no such run folder"),
+        ("dcgan", {"resume": 5}, "fit: resume: expected .*, got 5"),
+        ("dcgan", {"data": np.zeros((9, 9))}, "fit: data: expected .*, got array"),
+        ("dcgan", {"range": (1, 0)}, "fit: range: expected two numbers.*, got .1, 0."),
+        ("dcgan", {"callbacks": None}, "callbacks: expected a list of functions.*, got None"),
+        ("dcgan", {"callbacks": print}, "callbacks: expected a list of functions"),
+        ("dcgan", {"callbacks": [print, 5]}, "callbacks: expected a list of functions"),
+        (5, {}, "system: expected a name, .*, got 5"),
+        (b"dcgan", {}, "system: expected a name"),
+        (["dcgan"], {}, "system: expected a name"),
+        (int, {}, "system: expected a name, .*, got <class 'int'>"),
     ],
 )
 def test_bad_input_is_a_user_error(system, options, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         tinygan.fit(system, quiet=True, **options)
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        ("generate", {"count": -1}, "count: expected an integer of at least 0, got -1"),
+        ("generate", {"count": 1.5}, "count: expected an integer"),
+        ("generate", {"count": "4"}, "count: expected an integer"),
+        ("generate", {"count": True}, "count: expected an integer"),
+        ("generate", {"columns": 0, "interpolate": True}, "columns: expected an integer"),
+        ("generate", {"truncation": 0}, "truncation: expected a number"),
+        ("generate", {"truncation": -1}, "truncation: expected a number"),
+        ("generate", {"truncation": float("nan")}, "truncation: expected a number"),
+        ("generate", {"truncation": "x"}, "truncation: expected a number"),
+        ("noise", {"count": None}, "count: expected an integer"),
+        ("walk", {"count": 0}, "count: expected an integer of at least 1, got 0"),
+        ("walk", {"frames": 0}, "frames: expected an integer of at least 1, got 0"),
+        ("walk", {"frames": 2.5}, "frames: expected an integer"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_named(shared_run, method, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(tinygan.load(shared_run), method)(**arguments)
+
+
+def test_no_images_and_one_row_of_many_columns(shared_run):
+    run = tinygan.load(shared_run)
+    assert run.generate(0).shape == (0, 16, 16, 3)
+    few = run.noise(3, interpolate=True, columns=10**15)
+    np.testing.assert_array_equal(few, run.noise(3, interpolate=True, columns=3))
+
+
+def test_floats_of_any_kind_are_taken(shared_run):
+    system = tinygan.load(shared_run).system
+    z = system.noise(2, 0).astype(np.float32)
+    for kind in ("float64", "float16", ">f4"):
+        np.testing.assert_allclose(system.draw(z.astype(kind)), system.draw(z), atol=1e-2)
 
 
 def test_in_a_notebook_the_samples_are_shown_in_one_place(tmp_path, monkeypatch):

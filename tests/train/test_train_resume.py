@@ -375,8 +375,10 @@ def test_a_second_ctrl_c_stops_at_once_and_the_checkpoint_is_whole(half, monkeyp
 def test_nan_stops_with_the_last_good_checkpoint_and_the_first_bad_tensor(half, capsys):
     """A weight that is so large that the product with it overflows."""
     path = half / "checkpoints" / "step-000006.safetensors"
-    arrays, text = load_file(path), read_text(path)
+    arrays, header = load_file(path), json.loads(read_text(path))
     arrays["networks/D.5.weight"][:] = 3e38
+    del header["checksums"]  # else it would be known for damaged
+    text = json.dumps(header)
     save_file(arrays, path, {"format": "tinygan checkpoint 2", "tinygan": text})
     assert resume(half) == 1
     told = capsys.readouterr().err

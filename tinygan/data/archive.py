@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -28,6 +29,7 @@ _MOST = 100, 1 << 30  # times an archive's size, plus so many bytes: pictures ar
 _WINDOWS = os.name == "nt"
 _DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OverflowError, struct.error)
+_NO_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -210,6 +212,12 @@ def _write(archive: str, name: str, read: Callable[[], IO[bytes]], target: Path)
             shutil.copyfileobj(source, sink, 1 << 20)  # at a zip's end the checksum is compared
     except (FileExistsError, NotADirectoryError):
         raise BadArchive(f"{archive}: refused, as it holds {name!r} twice") from None
+    except OSError as error:
+        if error.errno not in _NO_NAMES:
+            raise
+        short = f"{name[:40]!r}…" if len(name) > 40 else repr(name)
+        why = os.strerror(error.errno)
+        raise BadArchive(f"{archive}: {short} cannot be the name of a file here: {why}") from None
 
 
 def _lift(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tinygan.data.opening import describe_error, shown
@@ -17,6 +18,7 @@ _KINDS = (
 EXTENSIONS = frozenset("." + kind for kind in _KINDS.split())
 """Files with these endings, in any case, are taken for pictures; all others are left alone."""
 
+_ABOVE = "a link to a folder that all of these are in"
 _RUN = "a run of tinygan, not pictures to train on"
 
 
@@ -31,7 +33,8 @@ def find_images(folder: str | os.PathLike) -> list[str]:
 def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
     """Return what may be pictures in a folder at any depth, and the folders that are left out.
 
-    Links are followed; a folder that is reached twice, or from inside of itself, is searched once.
+    Links are followed; a folder that is reached twice, or from inside of itself, is searched once,
+    and one that `folder` itself is in, not at all.
     Runs of tinygan, whose sample sheets are pictures too, are left out, and so are folders that
     cannot be read.
 
@@ -58,8 +61,7 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
         raise DataError(
             f"{shown(folder)}: expected a folder of pictures, but there is no such folder"
         )
-    real = Path(os.path.realpath(folder))
-    if is_run(folder) or (real.name == "samples" and is_run(real.parent)):
+    if _is_of_run(folder):
         raise DataError(f"{shown(folder)}: {_RUN}")
     names, left_out = _search(folder)
     if left_out and left_out[0][0] == ".":
@@ -76,6 +78,10 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[tuple[str, str]]]:
 def _search(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     names: list[str] = []
     left_out: list[tuple[str, str]] = []
+    above: set[tuple[int, int]] = set()
+    for place in Path(os.path.realpath(folder)).parents:
+        with suppress(OSError):
+            above.add(_identity(place))
     seen: set[tuple[int, int]] = set()
     linked: list[str] = []
     real = ["."]  # real folders first: what a link leads to has its own name then
@@ -83,12 +89,12 @@ def _search(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
         here = real.pop() if real else linked.pop(0)
         directory = os.path.join(folder, here)
         try:
-            status = os.stat(directory)
-            if (status.st_dev, status.st_ino) in seen:
+            identity = _identity(directory)
+            if identity in seen:
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            if here != "." and is_run(directory):
-                left_out.append((here, _RUN))
+            seen.add(identity)
+            if identity in above or (here != "." and _is_of_run(directory)):
+                left_out.append((here, _ABOVE if identity in above else _RUN))
                 continue
             with os.scandir(directory) as listed:
                 entries = sorted(listed, key=lambda entry: entry.name)
@@ -108,6 +114,16 @@ def _search(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
                 names.append(name)
     return names, left_out
+
+
+def _identity(folder: str | os.PathLike) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _is_of_run(folder: str | os.PathLike) -> bool:
+    real = Path(os.path.realpath(folder))
+    return is_run(folder) or (real.name == "samples" and is_run(real.parent))
 
 
 def is_run(folder: str | os.PathLike) -> bool:

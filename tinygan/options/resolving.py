@@ -44,6 +44,7 @@ def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:
             raise UserError(f"{where}: unknown option {_short(name)}")
         if isinstance(value, np.generic):
             value = value.item()
+        value = list(value) if isinstance(value, tuple) else value
         kind: Kind = field.metadata["kind"]
         admits_none = "None" in str(field.type) or "Optional" in str(field.type)
         if not (value is None and admits_none) and not kind.accepts(value):
@@ -53,9 +54,12 @@ def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, (dict, list)):  # it may be nested deeply
+    few = isinstance(value, list) and len(value) < 9
+    if isinstance(value, dict | list) and not (  # it may be nested deeply
+        few and all(isinstance(v, str | int | float) for v in value)
+    ):
         return f"a {type(value).__name__}"
-    shown = repr(value)
+    shown = " ".join(repr(value).split())
     return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
@@ -118,6 +122,7 @@ def resolve(
         raise UserError(f"--preset {name}: no such preset; there are {known}")
     else:
         preset = cls.presets[name].values if name is not None else {}
+    preset = checked(cls, preset, f"--preset {name or 'quick'}")
     values: dict[str, Any] = {}
     for layer in (preset, config, given):
         values |= {name: None for name, leads in cls.follows.items() if leads in layer}

@@ -12,7 +12,8 @@ Format 2.  The name of each array begins with its section:
 
 The header holds ``format`` and, as ``tinygan``, a JSON text: ``system``, ``step``, ``options``,
 ``data``, ``score``, ``best``, the ``version`` of tinygan that wrote it, and each optimizer's kind
-and numbers (``lr``, ``betas``), which are there to be read: options decide when a run goes on.
+and numbers (``lr``, ``betas``), which are there to be read: options decide when a run goes on;
+and ``checksums``, the CRC-32 of each array's bytes, which are compared when it is read.
 An optional section may be absent; one that is not listed here is an error.  Later versions add
 sections, not formats.  Format 1 is read, see ``tinygan.runs.format_1``, and never rewritten.
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +46,7 @@ from tinygan.layer import Layer
 from tinygan.options.resolving import stored
 from tinygan.runs import format_1
 from tinygan.runs.header import FORMAT, MOST_STEPS, Best, Checkpoint, opened, read_checkpoint
+from tinygan.systems.contract import arrays_of
 from tinygan.systems.system import System
 
 __all__ = [
@@ -107,7 +110,8 @@ def save_checkpoint(folder: Path, system: System, step: int, info: dict) -> Path
             raise DivergedError(f"{name} holds NaN or infinite values after step {step}", step)
     optimizers = {name: _described(one) for name, one in system.optimizers.items()}
     header = {"version": tinygan.__version__, "system": system.name, "step": step}
-    text = json.dumps({**header, **info, "optimizers": optimizers})
+    checksums = {name: _checksum(array) for name, array in arrays.items()}
+    text = json.dumps({**header, **info, "optimizers": optimizers, "checksums": checksums})
     path = checkpoint_path(folder, step)
     with replaced(path) as beside:
         try:
@@ -140,7 +144,9 @@ def state_arrays(system: System) -> dict[str, np.ndarray]:
     for name, own in _optimizer_names(system).items():
         state = system.optimizers[name].state_dict()
         arrays |= {own[key]: value for key, value in state.items()}
-    arrays |= {f"extra/{key}": value for key, value in system.extra_arrays().items()}
+    arrays |= {
+        f"extra/{key}": value for key, value in arrays_of(system, system.extra_arrays()).items()
+    }
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
@@ -313,9 +319,18 @@ def read_arrays(checkpoint: Checkpoint, names: dict[str, str]) -> dict[str, np.n
         except (SafetensorError, OSError) as error:  # another process has replaced it meanwhile
             raise CheckpointError(f"{checkpoint.path}: cannot be read: {error}") from None
     for new, array in arrays.items():
+        if checkpoint.checksums.get(names[new], found := _checksum(array)) != found:
+            raise CheckpointError(
+                f"{checkpoint.path}: {names[new]} is damaged: its bytes are not those that were "
+                "written"
+            )
         if not _finite(array):
             raise CheckpointError(f"{checkpoint.path}: {names[new]} holds NaN or infinite values")
     return arrays
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def _finite(array: np.ndarray) -> bool:

@@ -226,4 +226,5 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written: {error.strerror or error}")
+    name = error.filename if isinstance(error.filename, str) else path
+    return UserError(f"{name}: cannot be written: {error.strerror or error}")

@@ -60,6 +60,8 @@ class Checkpoint:
         The tinygan that wrote it.
     system_file : dict or None
         The user's own file that the system is from: its name, class and SHA-256.
+    checksums : dict of str to int
+        The CRC-32 of each array's bytes; older checkpoints have none.
     shapes : dict of str to (str, tuple of int)
         Type and shape of each array, by the name it has in the file.
     """
@@ -74,6 +76,7 @@ class Checkpoint:
     best: Best | None
     version: str | None
     system_file: dict[str, Any] | None
+    checksums: dict[str, int]
     shapes: dict[str, tuple[str, tuple[int, ...]]]
 
 
@@ -127,6 +130,7 @@ def _checked(info: Any) -> dict[str, Any]:
     system, step, options = info["system"], info["step"], info["options"]
     data, score, best = info.get("data"), info.get("score"), info.get("best")
     version, file = info.get("version"), info.get("system_file")
+    checksums = info.get("checksums", {})
     if not isinstance(system, str):
         raise ValueError(f"system: expected a name, got {system!r}")
     if not isinstance(options, dict) or not isinstance(data, dict | None):
@@ -135,6 +139,8 @@ def _checked(info: Any) -> dict[str, Any]:
         raise ValueError(f"system_file: expected an object, got {file!r:.50}")
     if not isinstance(version, str | None):
         raise ValueError(f"version: expected a text, got {version!r}")
+    if not isinstance(checksums, dict) or not all(type(n) is int for n in checksums.values()):
+        raise ValueError("checksums: expected whole numbers by name")
     if best is not None:
         if not isinstance(best, dict):
             raise ValueError(f"best: expected an object, got {best!r}")
@@ -148,6 +154,7 @@ def _checked(info: Any) -> dict[str, Any]:
         "best": best,
         "version": version,
         "system_file": file,
+        "checksums": checksums,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan import checks
 from tinygan.commands import complain
 from tinygan.data import save_grid
 from tinygan.errors import UserError
@@ -25,7 +26,7 @@ from tinygan.systems import find_of_run
 from tinygan.systems.detects import Detects
 from tinygan.systems.draws import Draws
 from tinygan.systems.system import System
-from tinygan.systems.translates import Translates
+from tinygan.systems.translates import Translates, translated
 
 __all__ = ["Images", "Run", "load"]
 
@@ -103,8 +104,10 @@ class Run:
     ) -> np.ndarray:
         """Return the z, ``(count, noise_size)``, that `generate` draws images of."""
         system = self.drawing()
+        checks.count(count, "count", 0)
         if not interpolate:
             return system.noise(count, seed, truncation)
+        columns = min(checks.count(columns, "columns"), max(count, 1))
         rows = -(-count // columns)
         ends = system.noise(2 * rows, seed, truncation)
         a, b = ends.reshape(rows, 2, 1, -1).swapaxes(0, 1)
@@ -124,6 +127,8 @@ class Run:
         Each begins at the z of `generate` with that seed and comes by three others.
         """
         system = self.drawing()
+        checks.count(count, "count")
+        checks.count(frames, "frames")
         stops = system.noise(_STOPS * count, seed, truncation).reshape(_STOPS, count, -1)
         z = []
         for i in range(frames):
@@ -133,9 +138,9 @@ class Run:
         return np.stack(z).astype(np.float32)
 
     def translate(self, images: np.ndarray, direction: str | None = None) -> Images:
-        """Translate images ``(N, H, W, C)``, bytes or in [−1, 1]."""
+        """Translate images ``(N, H, W, C)`` of any size, bytes or in [−1, 1]."""
         system = self.translating()
-        return system.translate(images, self.direction(direction)).view(Images)
+        return translated(system, images, self.direction(direction)).view(Images)
 
     def check_out(self, out: str | Path) -> None:
         """Raise a UserError if `out` is among the run's own data: it would be trained on."""

@@ -7,6 +7,7 @@ package register one for good, as an entry point of the group ``tinygan.systems`
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,15 +39,24 @@ def names() -> list[str]:
     return list(dict.fromkeys([*SYSTEMS, *(point.name for point in entry_points(group=GROUP))]))
 
 
-def find(name: str) -> type[System]:
-    """Return the system of a name, or of ``FILE.py:CLASS``, whose code is run.
+def find(name: str | os.PathLike[str] | type[System]) -> type[System]:
+    """Return the system of a name, or of ``FILE.py:CLASS``, whose code is run; or the class itself.
 
     Raises
     ------
     UserError
         If there is none.
     """
-    return _of_file(name) if ".py" in name else _listed(name)
+    from tinygan.systems.system import System
+
+    if isinstance(name, str | os.PathLike):
+        name = os.fspath(name)
+        return _of_file(name) if ".py" in name else _listed(name)
+    if isinstance(name, type) and issubclass(name, System):
+        return name
+    raise UserError(
+        f"system: expected a name, FILE.py:CLASS or a subclass of System, got {name!r:.60}"
+    )
 
 
 def _listed(name: str) -> type[System]:
@@ -55,7 +65,11 @@ def _listed(name: str) -> type[System]:
         return getattr(import_module(module), cls)
     for point in entry_points(group=GROUP):
         if point.name == name:
-            return point.load()
+            try:
+                return find(point.load())
+            except (ImportError, AttributeError) as error:
+                why = f"{type(error).__name__}: {error}"
+                raise UserError(f"{name}: its package failed to load: {why}") from error
     known = ", ".join(names()) or "none"
     raise UserError(
         f"unknown system {name[:60]!r}; choose from {known}, or name your own as FILE.py:CLASS"
@@ -88,7 +102,7 @@ def find_of_run(
                 f"it runs that file's code: --system {_text(file)}"
             )
         return _listed(name)
-    system = find(given) if isinstance(given, str) else given
+    system = find(given)
     if system.name != name:
         raise UserError(f"{where}: expected --system of a run of {name}, got {system.name}")
     if file is not None and system.file is not None and system.file.sha256 != file.get("sha256"):

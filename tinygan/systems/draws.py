@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygan import checks
 from tinygan.data import save_grid, to_float
 from tinygan.models.dcgan import draw_noise
 from tinygan.options.base import option
@@ -50,6 +51,8 @@ class Draws(OneKind):
 
     def noise(self, count: int, rng: Any, truncation: float | None = None) -> np.ndarray:
         """Draw z, ``(count, noise_size)``, as this run does; see `truncate` for `truncation`."""
+        if truncation is not None:
+            checks.number(truncation, "truncation", "(0, inf)")
         rng = np.random.default_rng(rng)
         z = draw_noise(count, self.options.noise_size, rng, self.options.noise)
         return z if truncation is None else truncate(z, truncation, self.options.noise, rng)

@@ -29,6 +29,7 @@ from tinygan.machine.upload import Uploader
 from tinygan.optim import Optimizer
 from tinygan.options.base import Options
 from tinygan.summary import summarize
+from tinygan.systems import contract
 
 __all__ = ["Batches", "Material", "Panel", "System", "SystemFile", "refuse_above"]
 
@@ -185,21 +186,25 @@ class System:
         super().__init_subclass__(**words)
         if "name" not in vars(cls):  # never that of the system it is made of
             cls.name = cls.__name__.lower()
+        contract.check_class(cls)
 
     def __init__(self, options: Any):
         self.options = replace(options, backend=resolve_backend(options.backend))
         self.data = {}
         bits = self.random(WEIGHTS).bit_generator
-        self.networks = self.build_networks(_Sparing(bits, self.smaller))
+        networks = self.build_networks(_Sparing(bits, self.smaller))
+        self.networks = contract.networks_of(self, networks)
         self.averages = {}
 
     def start(self) -> None:
         """Load the data and make the optimizers: all that training needs beside the networks."""
-        self.data = self.load_data()
-        with closing(self.batches(0)) as batches:  # says so if the data cannot fill a batch
+        self.data = contract.data_of(self, self.load_data())
+        with closing(
+            contract.batches_of(self, self.batches(0))
+        ) as batches:  # says so if the data cannot fill a batch
             self.steps_per_epoch = batches.steps_per_epoch
         self.to(self.options.backend)
-        self.optimizers = self.build_optimizers()
+        self.optimizers = contract.optimizers_of(self, self.build_optimizers())
         self.start_averages()
         self._uploader = Uploader(self.options.backend)
 
@@ -213,11 +218,11 @@ class System:
 
     def build_networks(self, rng: np.random.Generator) -> dict[str, Layer]:
         """Return the networks by name, on the host, with initial weights drawn from `rng`."""
-        raise NotImplementedError
+        raise contract.undefined(self, "build_networks(rng)")
 
     def build_optimizers(self) -> dict[str, Optimizer]:
         """Return the optimizers by name, over the parameters of the networks."""
-        raise NotImplementedError
+        raise contract.undefined(self, "build_optimizers()")
 
     def load_data(self) -> dict[str, Any]:
         """Load what `batches` needs and return what it is, see `data`.
@@ -225,11 +230,11 @@ class System:
         In a run that is taken up, or opened, `data` is what the run noted then: the ``"scale"`` of
         pictures of more than 8 bits has to be used again.
         """
-        raise NotImplementedError
+        raise contract.undefined(self, "load_data()")
 
     def batches(self, start_step: int) -> Batches:
         """Return an iterator over batches from `start_step` (from 0) on; any object is a batch."""
-        raise NotImplementedError
+        raise contract.undefined(self, "batches(start_step)")
 
     def step(self, batch: Any, step: int) -> dict[str, Any]:
         """Train on one batch.
@@ -247,7 +252,7 @@ class System:
             The metrics, by `metric_names`: 0-dimensional arrays on the backend.  Nothing waits
             for the GPU here.
         """
-        raise NotImplementedError
+        raise contract.undefined(self, "step(batch, step)")
 
     # --- what it may write --------------------------------------------------------------------
 
@@ -339,7 +344,7 @@ class System:
 
     def train(self, batch: Any, step: int) -> dict[str, Any]:
         """Take a `step`, and what the networks are after it into the `averages`."""
-        metrics = together(self.step, batch, step)
+        metrics = contract.metrics_of(self, together(self.step, batch, step))
         for average in self.averages.values():
             average.update(step)
         return metrics
@@ -367,7 +372,9 @@ class System:
         network = self.networks[name] if average is None else average.network
         some = network.parameters()[0].data
         backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
-        parts = (x[i : i + at_once] for i in range(0, len(x), at_once))
+        if x.dtype.kind == "f":
+            x = x.astype(some.dtype, copy=False)
+        parts = (x[i : i + at_once] for i in range(0, max(len(x), 1), at_once))
         return np.concatenate([asnumpy(network.predict(asarray(part, backend))) for part in parts])
 
     def updated(self, optimizer: str) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygan.data import to_float
+from tinygan.errors import DataError
 from tinygan.systems.system import Material, System
 
-__all__ = ["Translates"]
+__all__ = ["Translates", "translated"]
 
 
 class Translates(System):
@@ -53,3 +54,24 @@ class Translates(System):
     ) -> list[Material]:
         """Return what to measure each direction with, of `data`, `dataset` or the run's data."""
         raise NotImplementedError
+
+
+def translated(system: Translates, images: np.ndarray, direction: str) -> np.ndarray:
+    """Return what a system makes of images ``(N, H, W, C)`` of any size, `factor` times as large.
+
+    Where the networks need height and width to be multiples of a number, each image is continued
+    by its mirror image up to there, on all sides, and cut out of the result again.
+    """
+    if np.ndim(images) != 4 or not all(np.shape(images)[1:]):
+        raise DataError(f"translate: expected images (N, H, W, C), got {np.shape(images)}")
+    _, height, width, _ = np.shape(images)
+    pads = [(0, 0), _padding(height, system.multiple), _padding(width, system.multiple), (0, 0)]
+    made = system.translate(np.pad(images, pads, mode="reflect"), direction)
+    top, left, height, width = (system.factor * n for n in (pads[1][0], pads[2][0], height, width))
+    return made[:, top : top + height, left : left + width]
+
+
+def _padding(size: int, stride: int) -> tuple[int, int]:
+    whole = max(-(-size // stride), 2) * stride  # 2: the residual blocks mirror one pixel
+    before = (whole - size) // 2
+    return before, whole - size - before

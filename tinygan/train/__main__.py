@@ -74,9 +74,11 @@ def _run(session: Session) -> int:
         complain(_diagnosis(session, error.step))
         return 1
     except OSError as error:
-        if system.file is not None and error.filename is None:
+        broken = isinstance(error, BrokenPipeError)  # of the author's: our own is never raised
+        if system.file is not None and error.filename is None and not broken:
             raise
-        complain(f"stopped: {error}; {_last(run)}; mend that, then go on: {go_on}")
+        what = str(error) or type(error).__name__
+        complain(f"stopped: {what}; {_last(run)}; mend that, then go on: {go_on}")
         return 1
     except MemoryError as error:
         complain(f"stopped: {error}; {_last(run)}")

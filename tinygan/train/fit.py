@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,20 @@ def fit(
     """
     options = {name: str(x) if isinstance(x, Path) else x for name, x in options.items()}
     say: Callable[[str], Any] = _nothing if quiet else print
-    if isinstance(system, type):
-        cls, name = system, None
-    elif options.get("resume"):
-        path = Path(options["resume"])
-        cls, name = find_of_run(read_config(path), system, path, _warn), system
+    functions = list(callbacks) if isinstance(callbacks, Iterable) else [None]
+    if not all(map(callable, functions)):
+        raise UserError(
+            "fit: callbacks: expected a list of functions, each called as f(system, metrics), got "
+            f"{callbacks!r:.60}"
+        )
+    resume = options.get("resume")
+    if resume and isinstance(resume, str):
+        path = Path(resume)
+        cls = find_of_run(read_config(path), system, path, _warn)
+    elif system is None:
+        raise UserError(f"fit: name a system: {', '.join(names())}, or FILE.py:CLASS")
     else:
-        if system is None:
-            raise UserError(f"fit: name a system: {', '.join(names())}, or FILE.py:CLASS")
-        cls, name = find(system), system
+        cls = find(system)
     given = checked(cls.Options, options, "fit")
     if given.get("distributed"):
         raise UserError("fit: distributed is the command's, python -m tinygan.train --distributed")
@@ -77,14 +82,10 @@ def fit(
         folder = Path(given["resume"]) if session is None else session.run.path
         if session is not None:
             session.shown = _shown(quiet)
-            done = session.train(callbacks, quiet)
+            done = session.train(functions, quiet)
             if done < session.total:
                 say(f"stopped after step {done}, all saved; resume={str(folder)!r} goes on")
-    return load(
-        folder,
-        system=cls if isinstance(system, type) else name,
-        backend=given.get("backend", "auto"),
-    )
+    return load(folder, system=system, backend=given.get("backend", "auto"))
 
 
 def _session(

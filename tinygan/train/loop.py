@@ -16,6 +16,7 @@ from tinygan.runs.checkpoint import info, save_checkpoint
 from tinygan.runs.folder import RunFolder
 from tinygan.runs.header import Best
 from tinygan.runs.report import write_report
+from tinygan.systems.contract import score_of
 from tinygan.systems.system import Panel, System
 from tinygan.train.alarms import Warned
 from tinygan.train.interrupt import Interrupt
@@ -221,7 +222,7 @@ class _Keeper:
     def measure(self, done: int) -> None:
         """Note how far the pictures are from the data."""
         self.flush()
-        self.scored = done, self.system.score()
+        self.scored = done, score_of(self.system, self.system.score())
         self.monitor.scored(*self.scored)
 
     def save(self, done: int) -> None:

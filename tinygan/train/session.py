@@ -97,9 +97,8 @@ class Session:
                 quiet=quiet,
             )
         except MemoryError as error:
-            raise MemoryError(
-                f"out of memory: {error}; the forecast was that {self.forecast}: {ADVICE}"
-            ) from error
+            what = f"out of memory: {error}".removesuffix(": ")
+            raise MemoryError(f"{what}; the forecast was that {self.forecast}: {ADVICE}") from error
         finally:
             if log is not None:
                 log.close()

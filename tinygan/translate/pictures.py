@@ -13,7 +13,7 @@ from tinygan.data.mark import metadata
 from tinygan.errors import UserError
 from tinygan.files import replaced
 from tinygan.machine.memory import available_bytes, size_text
-from tinygan.systems.translates import Translates
+from tinygan.systems.translates import Translates, translated
 
 __all__ = [
     "fitted",
@@ -33,9 +33,6 @@ _MOST = {"WEBP": 16383, "JPEG": 65535}  # pixels a side
 def translate_picture(system: Translates, picture: np.ndarray, direction: str) -> np.ndarray:
     """Return what a system makes of a picture, of the same size times ``system.factor``.
 
-    Where the networks need height and width to be multiples of a number, the picture is continued
-    by its mirror image up to there, on all sides, and cut out of the result again.
-
     Parameters
     ----------
     system : Translates
@@ -48,12 +45,7 @@ def translate_picture(system: Translates, picture: np.ndarray, direction: str) -
     ndarray
         Bytes ``(H, W, C)``.
     """
-    height, width, _ = picture.shape
-    pads = [_padding(height, system.multiple), _padding(width, system.multiple), (0, 0)]
-    padded = np.pad(picture, pads, mode="reflect")
-    made = system.translate(padded[None], direction)[0]
-    top, left, height, width = (system.factor * n for n in (pads[0][0], pads[1][0], height, width))
-    return to_uint8(made[top : top + height, left : left + width])
+    return to_uint8(translated(system, picture[None], direction)[0])
 
 
 def side_by_side(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
@@ -62,12 +54,6 @@ def side_by_side(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
     left = enlarge(picture[None], times)[0]
     between = np.full((len(made), _BETWEEN, made.shape[2]), 255, np.uint8)
     return np.concatenate([left, between, made], axis=1)
-
-
-def _padding(size: int, stride: int) -> tuple[int, int]:
-    whole = max(-(-size // stride), 2) * stride  # 2: the residual blocks mirror one pixel
-    before = (whole - size) // 2
-    return before, whole - size - before
 
 
 def fitted(system: Translates, picture: np.ndarray, size: int | None) -> np.ndarray:
