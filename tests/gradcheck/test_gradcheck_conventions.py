@@ -80,10 +80,12 @@ PAIRS = {
     "(dx, a list)": (lambda k: (with_list, lambda dy, c: (
         dy @ c[1][0].T, [k * c[0].T @ dy, dy.sum(0)])), ([W, B],)),
     "an option beside the cache": (
-        lambda k: (activated, lambda dA, cache, kind: activated_back(dA, cache, kind, k)), (W, "tanh")),
+        lambda k: (activated, lambda dA, cache, kind: activated_back(dA, cache, kind, k)),
+        (W, "tanh")),
     "partial": (lambda k: (partial(activated, kind="relu"),
                            partial(activated_back, kind="relu", k=k)), (W,)),
-    "two outputs": (lambda k: (two_outputs, lambda da, db, cache: two_outputs_back(da, db, cache, k)), (W,)),
+    "two outputs": (lambda k: (two_outputs, lambda da, db, cache: two_outputs_back(
+        da, db, cache, k)), (W,)),
     "a tuple of outputs": (lambda k: (lambda x, w: (two_outputs(x, w)[:2], two_outputs(x, w)[2]),
                                       lambda dy, cache: two_outputs_back(*dy, cache, k)), (W,)),
     "more before the cache": (lambda k: (lambda x, w: (x @ w, x * 2, (x, w)),
@@ -228,8 +230,8 @@ def bound(k=1.0):
     return layer.forward, layer.backward
 
 
-OBJECTS = [Weights, Lists, Gathering, NothingReturned, Returned, CacheFirst, Called, Own, Data, used,
-           bound]  # fmt: skip
+OBJECTS = [Weights, Lists, Gathering, NothingReturned, Returned, CacheFirst, Called, Own, Data]
+OBJECTS += [used, bound]
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -1,10 +1,12 @@
 """The fourth set: families and conventions that the other three do not have.
 
-Written before it was measured; scored by the rule of ``third.py``.  The figure of the first run and
-the one after what it showed was mended stand in `FIGURES`.
+Written before it was measured, and scored by the rule of ``third.py``.  In the first run, before
+anything was mended: 0 missed, 0 accused, of 127 wrong ones 108 right (85.0 %), 9 wrong (7.1 %), 10
+silent (7.9 %).
 """
 
-# ruff: noqa: E501, E731 (a row a line)
+# ruff: noqa: E501 (a row a line)
+# fmt: off
 import numpy as np
 
 from specimens.table import ROWS, group, layer, normal, uniform
@@ -368,7 +370,7 @@ def focal(s, t):
 
 
 def _focal_back(dl, c, log=1.0, power=1.0):
-    p, q, t = c
+    _, q, t = c
     dq = power * 2 * (1 - q) * np.log(q) - log * (1 - q) ** 2 / q
     return dl * dq * q * (1 - q) * np.where(t > 0.5, 1, -1) / q.size
 

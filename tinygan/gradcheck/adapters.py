@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from typing import Any
 
 import numpy as np
 
@@ -158,11 +157,10 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
         return LayerSubject(layer, x, xp)
     if isinstance(layer, (tuple, list)) and len(layer) == 2 and all(map(callable, layer)):
         forward, backward = layer
-        thing = getattr(forward, "__self__", None)
-        if thing is not None and thing is getattr(backward, "__self__", None):
-            if not inspect.isclass(thing) and not inspect.ismodule(thing):
-                names = forward.__name__, backward.__name__
-                return ObjectSubject(thing, names, (x, *arguments), options, xp)
+        things = {id(getattr(function, "__self__", None)) for function in layer}
+        if len(things) == 1 and inspect.ismethod(forward) and not inspect.isclass(forward.__self__):
+            names = forward.__name__, backward.__name__
+            return ObjectSubject(forward.__self__, names, (x, *arguments), options, xp)
         return PairSubject(forward, backward, (x, *arguments), options, xp)
     if inspect.isclass(layer):
         try:
@@ -178,7 +176,7 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
     if callable(layer):
         pair = _as_pair(layer, (x, *arguments), options)
         if pair is not None:
-            return PairSubject(*pair, (x, *arguments), options, xp, due=1)
+            return PairSubject(pair[0], pair[1], (x, *arguments), options, xp, due=1)
         return FunctionSubject(layer, (x, *arguments), options, xp)
     raise TypeError(
         "check_gradients: expected a Layer, a pair (forward, backward) of functions or a function, "

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygan.gradcheck.called import CalledSubject
-from tinygan.gradcheck.conventions import NOTHING
 from tinygan.gradcheck.pairs import argument_names, given_only
 from tinygan.gradcheck.returned import by_name, meant, several
 from tinygan.gradcheck.subject import is_real, uneven
@@ -85,7 +84,7 @@ class ObjectSubject(CalledSubject):
         return {
             n
             for n, (value, was) in before.items()
-            if after.get(n) is not value or not np.array_equal(value, was)
+            if after.get(n) is not value or not _equal(value, was)
         }
 
     def _way_back(self):
@@ -125,6 +124,10 @@ class ObjectSubject(CalledSubject):
         return y, walk
 
 
+def _equal(a, b):
+    return np.array_equal(asnumpy(a), asnumpy(b))
+
+
 def _inside(name):
     """Return the name inside the object of the tensor `name`."""
     return name.removeprefix("self.")
@@ -135,6 +138,7 @@ def weights_of(thing, depth=3) -> dict[str, _Weight]:
     own = getattr(thing, "__dict__", {})
     params, grads = own.get("params"), own.get("grads")
     found: dict[str, _Weight] = {}
+    places: dict[str, tuple[Any, Any, Any]]
     if isinstance(params, dict):
         places = {str(k): (params, k, v) for k, v in params.items()}
     elif isinstance(params, list) and isinstance(grads, list) and len(params) == len(grads):

@@ -81,7 +81,7 @@ def given_only(name):
 
 
 def _places(arguments, first):
-    """Return ``{tensor: (argument, key)}``: key None, or where it stands in a dictionary or list."""
+    """Return ``{tensor: (argument, key)}``: the key in a dictionary or list, or None."""
     found: dict = {}
     for name, value in arguments.items():
         if name == first or is_real(value):

@@ -213,7 +213,7 @@ def _same(a, b):
 
 
 def _as_it_was(a, b):
-    """Whether an array is what it was, but for the rounding of one that was changed and restored."""
+    """Whether it is what it was, but for the rounding of a change that was undone."""
     return _same(a, b) or (
         a.shape == b.shape and np.allclose(a, b, rtol=8 * EPS, atol=16 * EPS, equal_nan=True)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from tinygan.gradcheck.subject import BackwardError
 
 __all__ = ["by_name", "meant", "several"]
@@ -23,7 +22,10 @@ def meant(key: str, names, plainly=True) -> str | None:
     if key in names and plainly:
         return key
     plain = _plain(key)
-    forms = [*([plain] if plainly else []), *(plain[len(p) :] for p in PREFIXES if plain.startswith(p))]
+    forms = [
+        *([plain] if plainly else []),
+        *(plain[len(p) :] for p in PREFIXES if plain.startswith(p)),
+    ]
     forms += [plain[: -len(s)] for s in SUFFIXES if plain.endswith(s)]
     for same in (str, lambda text: SHORT.get(text, text)):
         for form in forms:
@@ -66,7 +68,8 @@ def by_name(returned, tensors, required, arguments=()) -> dict:
         values = list(returned)
     inside = [value for value in values if isinstance(value, dict) or _nested(value)]
     if inside:  # (dx, {"W": dW, "b": db}), (dx, [dW, db])
-        found, rest = {}, [v for v in values if not any(v is other for other in inside)]
+        found: dict = {}
+        rest = [v for v in values if not any(v is other for other in inside)]
         for value in inside:
             if isinstance(value, dict):
                 found |= _named(value, names, ())

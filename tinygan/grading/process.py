@@ -109,10 +109,11 @@ class Student:
         self._pipes = [self._to, self._from, self._printing]
         keep = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
         environment = {k: os.environ[k] for k in keep if k in os.environ}
+        # breakpoint() does nothing: nobody is there to type
         environment |= {"HOME": str(home), "TMPDIR": str(home), "OPENBLAS_NUM_THREADS": "1",
                         "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
                         "PYTHONIOENCODING": "utf-8:backslashreplace",
-                        "PYTHONBREAKPOINT": "0"}  # fmt: skip  (nobody is there to type)
+                        "PYTHONBREAKPOINT": "0"}  # fmt: skip
         environment |= dict([self._token.split("=")])
         # -P: nothing in the submission is imported before the rights are given up
         command = [sys.executable, "-P", "-m", "tinygan.grading.worker", there, back]

@@ -79,9 +79,9 @@ def _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose):
     if extra.any() or other_level or (branch and _whose_branch(evidence, name, bad, shape)):
         if extra.any() and not bad.any() and evidence.forward_is_linear(evidence.input_name):
             return
-        if extra.any() and not _elementwise(evidence.jacobian(name)):
-            if evidence.forward_is_linear(evidence.input_name):
-                return  # what is picked is a matter of an index, not of a mask
+        picked = extra.any() and not _elementwise(evidence.jacobian(name))
+        if picked and evidence.forward_is_linear(evidence.input_name):
+            return  # which element is picked is a matter of an index, not of a mask
         if other_level and not branch and not evidence.locally_linear(name):
             return  # slopes behind a mask do not change nearby
         if not extra.any() and not np.any(c[bad]) and not _scattered(bad.reshape(shape)):
