@@ -24,11 +24,12 @@ def load_file(path):
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    if str(path.parent.parent) not in sys.path:  # for ``from exercises.helpers import …``
-        sys.path.append(str(path.parent.parent))
-    package = types.ModuleType(f"tinygan_implementation_{path.parent.name.replace('.', '_')}")
+    own = path.parent.name
+    package = types.ModuleType(f"tinygan_implementation_{own.replace('.', '_')}")
     package.__path__ = [folder]  # for ``from .helpers import …``
     sys.modules[package.__name__] = package
+    if own.isidentifier() and own not in sys.modules and not importlib.util.find_spec(own):
+        sys.modules[own] = package  # for ``from exercises.helpers import …``
     name = f"{package.__name__}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -99,4 +100,4 @@ def _python(line):
     if plain.startswith(("%", "!", "?")) or re.fullmatch(r"[\w.]+\?{1,2}\s*", plain):
         return f"{indent}pass  # {plain}"
     assigned = re.match(r"([\w, ]+=)\s*([!%].*)", plain)
-    return f"{indent}{assigned[1]} None  # {assigned[2]}" if assigned else line
+    return f"{indent}{assigned[1].replace(',', ' =')} None  # {assigned[2]}" if assigned else line

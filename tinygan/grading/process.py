@@ -94,7 +94,8 @@ class Student:
             raise
 
     def _start(self, path):
-        home = self._folder / "submission"
+        name = path.resolve().parent.name  # which it may import itself by
+        home = self._folder / (name if name.isidentifier() else "submission")
         shutil.copytree(path.parent, home, symlinks=True, ignore=_unsafe)
         for file in self._extra:
             shutil.copyfile(file, home / Path(file).name)
