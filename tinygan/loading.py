@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -23,7 +24,13 @@ def load_file(path):
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    name = f"tinygan_implementation_{path.stem}"
+    own = path.parent.name
+    package = types.ModuleType(f"tinygan_implementation_{own.replace('.', '_')}")
+    package.__path__ = [folder]  # for ``from .helpers import …``
+    sys.modules[package.__name__] = package
+    if own.isidentifier() and own not in sys.modules and not importlib.util.find_spec(own):
+        sys.modules[own] = package  # for ``from exercises.helpers import …``
+    name = f"{package.__name__}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
@@ -45,9 +52,30 @@ def load_notebook(path):
     return module
 
 
+PYTHON_CELLS = ("%%time", "%%capture", "%%prun", "%%writefile", "%%debug", "%%script python")
+"""Cells that begin so hold Python below their first line."""
+
+SHELL = """\
+class _Notebook:
+    def __getattr__(self, name):
+        return lambda *arguments, **options: None
+
+
+def get_ipython():
+    return _Notebook()
+
+
+def display(*things, **options):
+    print(*things)
+
+
+"""
+"""What a notebook finds without importing it."""
+
+
 def notebook_code(path) -> str:
-    """Return the code of a notebook, without the lines that only IPython understands."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    """Return the code of a notebook, without what only IPython understands."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8-sig"))["cells"]
     parts = []
     for cell in cells:
         if cell.get("cell_type") != "code":
@@ -55,11 +83,21 @@ def notebook_code(path) -> str:
         source = cell["source"]
         lines = ("".join(source) if isinstance(source, list) else source).splitlines()
         if lines and lines[0].startswith("%%"):
-            continue
-        parts.append(
-            "\n".join(
-                f"pass  # {line}" if line.lstrip().startswith(("%", "!", "?")) else line
-                for line in lines
-            )
-        )
-    return "\n\n".join(parts) + "\n"
+            if not lines[0].startswith(PYTHON_CELLS):
+                continue
+            lines = lines[1:]
+        parts.append("\n".join(map(_python, lines)))
+    code = "\n\n".join(parts) + "\n"
+    return SHELL + code if "get_ipython" in code or "display(" in code else code
+
+
+def _python(line):
+    """Return a line of a cell as Python: magics and commands of the shell do nothing."""
+    plain = line.lstrip()
+    indent = line[: len(line) - len(plain)]
+    if plain.startswith("%time "):
+        return indent + plain.removeprefix("%time ").lstrip()
+    if plain.startswith(("%", "!", "?")) or re.fullmatch(r"[\w.]+\?{1,2}\s*", plain):
+        return f"{indent}pass  # {plain}"
+    assigned = re.match(r"([\w, ]+=)\s*([!%].*)", plain)
+    return f"{indent}{assigned[1].replace(',', ' =')} None  # {assigned[2]}" if assigned else line

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mutants.specimen import Specimen
 from specimens import RIGHT, WRONG
+from specimens.fourth import FOURTH
 from specimens.measure import judge
 from specimens.third import THIRD
 
@@ -23,7 +24,9 @@ def sample(specimens, count):
     return specimens if LONG else random.Random(13).sample(specimens, count)
 
 
-@pytest.mark.parametrize("specimens", [WRONG + RIGHT, THIRD], ids=["second set", "third set"])
+@pytest.mark.parametrize(
+    "specimens", [WRONG + RIGHT, THIRD, FOURTH], ids=["second set", "third set", "fourth set"]
+)
 def test_no_wrong_one_is_missed_no_right_one_accused_and_few_causes_are_wrong(specimens):
     chosen = sample(specimens, 30)
     verdicts = Counter(judge(specimen)[0] for specimen in chosen)

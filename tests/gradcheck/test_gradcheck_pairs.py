@@ -425,3 +425,35 @@ def test_mistakes_that_the_numbers_alone_show(backward, kind):
     with np.errstate(all="ignore"):
         report = check_gradients((relu, backward), X, raises=False)
     assert [cause.kind for cause in report.causes] == [kind]
+
+
+def softmax(x):
+    e = np.exp(x - x.max(1, keepdims=True))
+    p = e / e.sum(1, keepdims=True)
+    return p, p
+
+
+def softmax_backward(dy, p):
+    return p * (dy - (dy * p).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (4, 5), (200, 100)])
+@pytest.mark.parametrize("size", [20, 60])
+def test_a_saturated_softmax_is_not_accused(shape, size):
+    # its largest output does not notice scores far below, until they are raised above all others
+    x = size * np.random.default_rng(size).standard_normal(shape)
+    assert check_gradients((softmax, softmax_backward), x).ok
+
+
+def test_a_wrong_element_far_below_the_others_of_a_large_tensor_is_found():
+    x = 6 * np.random.default_rng(0).standard_normal((200, 100))
+
+    def backward(dy, x):
+        dx = dy * np.exp(x)
+        dx[np.unravel_index(x.argmin(), x.shape)] *= 3
+        return dx
+
+    assert check_gradients((lambda x: (np.exp(x), x), lambda dy, x: dy * np.exp(x)), x).ok
+    report = check_gradients((lambda x: (np.exp(x), x), backward), x, raises=False)
+    assert not report.ok
+    assert report.checks[0].index == np.unravel_index(x.argmin(), x.shape)

@@ -9,9 +9,13 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinygan.grading.family import _has, _processes
+from tinygan.grading.forbidden import find_forbidden
+from tinygan.grading.implementation import find_file
+from tinygan.loading import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -286,6 +290,51 @@ def test_deeper_folders_and_notebooks_are_found(tmp_path):
     (tmp_path / "handed" / "Ada" / "hw 1" / "right.py").unlink()
     cells = [{"cell_type": "code", "source": ["%pylab\n", *RIGHT.splitlines(keepends=True)]}]
     _, results = one(tmp_path, json.dumps({"cells": cells}), name="right.ipynb")
+    assert results["score"] == 5
+
+
+def test_a_submissions_own_modules_are_found_as_students_import_them(tmp_path):
+    module, rest = "import numpy as np\n", RIGHT.replace("import numpy as np", "")
+    for way in (".helpers", "exercises.helpers", "helpers"):
+        line = f"from {way} import np"
+        folder = tmp_path / line.split()[1] / "exercises"
+        folder.mkdir(parents=True)
+        (folder / "helpers.py").write_text(module)
+        (folder / "right.py").write_text(f"{line}\n{rest}")
+        assert load(folder / "right.py").relu(np.ones(2))[0].sum() == 2
+        assert not find_forbidden(folder / "right.py")
+        (folder / "helpers.py").write_text(f"{module}import torch\n")
+        assert "helpers.py, line 2: torch" in find_forbidden(folder / "right.py")[0]
+        sys.path[:] = [p for p in sys.path if str(tmp_path) not in p]
+        for name in ("helpers", "exercises", "exercises.helpers"):
+            sys.modules.pop(name, None)
+
+
+def test_what_only_a_notebook_understands_does_nothing(tmp_path):
+    cells = [
+        "%matplotlib inline\n!pip install numpy\n?np.max\nnp.max??",
+        "%%time\nimport numpy as np\n%time x = np.ones(3)\nif True:\n    %pylab\n    y = 2",
+        "%%bash\nrm everything",
+        "files = !ls\na, b = %magic\nget_ipython().run_line_magic('x', 'y')\ndisplay(x)",
+        "%%writefile mine.py\ndef f(x):\n    return x  # right?",
+    ]
+    cells = [{"cell_type": "code", "source": text} for text in cells]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8-sig")
+    module = load(tmp_path / "a.ipynb")
+    assert (module.x.sum(), module.y, module.f(3), module.files) == (3, 2, 3, None)
+
+
+def test_what_others_wrote_is_not_handed_in(tmp_path):
+    for name in ("hw/relu.py", "hw/venv/lib/relu.py", "hw/.ipynb_checkpoints/relu.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert find_file(tmp_path, "exercises/relu.py") == tmp_path / "hw" / "relu.py"
+
+
+def test_a_forgotten_breakpoint_costs_nothing_and_a_forgotten_return_is_named(tmp_path):
+    _, results = one(tmp_path, "def relu(x):\n    pass\n\n\nrelu_backward = relu\n")
+    assert "is a return missing?" in results["tests"][0]["output"]
+    _, results = one(tmp_path, RIGHT.replace("    return", "    breakpoint()\n    return"))
     assert results["score"] == 5
 
 

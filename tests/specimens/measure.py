@@ -1,8 +1,8 @@
-"""``python tests/specimens/measure.py [--third]``: missed, accused, causes right, wrong, silent.
+"""``python tests/specimens/measure.py [--third | --fourth]``: missed, accused, and causes.
 
 The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
-printed one by one where the verdict is not the right one.  ``--third`` measures the third set, of
-which only the sums are printed.
+printed one by one where the verdict is not the right one.  ``--third`` and ``--fourth`` measure
+those sets, of which only the sums are printed.
 """
 
 import sys
@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 import mutants  # noqa: E402
 
 from specimens import RIGHT, WRONG  # noqa: E402
+from specimens.fourth import FOURTH  # noqa: E402
 from specimens.third import THIRD  # noqa: E402
 
 
@@ -39,14 +40,14 @@ def judge(specimen, seed=0):
 
 
 def main():
-    third = "--third" in sys.argv
+    kept = {n: s for n, s in (("third", THIRD), ("fourth", FOURTH)) if f"--{n}" in sys.argv}
     sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
-    for name, specimens in ({"third": THIRD} if third else sets).items():
+    for name, specimens in (kept or sets).items():
         counts: Counter = Counter()
         for specimen in specimens:
             verdict, said = judge(specimen)
             counts[verdict] += 1
-            if not third and verdict not in ("right", "fine"):
+            if not kept and verdict not in ("right", "fine"):
                 print(f"  {verdict}: {specimen.id} [{specimen.cause}] {said[:300]}")
         wrong = sum(counts[k] for k in ("right", "wrong", "silent", "missed"))
         shares = {k: f"{counts[k] / wrong:.1%}" for k in ("right", "wrong", "silent")}

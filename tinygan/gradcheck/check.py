@@ -62,7 +62,7 @@ def check_gradients(
     ----------
     layer : Layer, pair of functions, or function
         A layer, of which a float64 copy is checked, so that it is left as it was; an object with
-        ``forward(x) -> y`` and ``backward(dy) -> dx`` that keeps its cache on itself, and its
+        ``forward(x, …) -> y`` and ``backward(dy) -> dx`` that keeps its cache on itself, and its
         weights in ``params`` and ``grads`` or as ``W`` and ``dW``; a pair
         ``foo(x, …) -> (y, cache)`` and ``foo_backward(dy, cache) -> gradients`` (in the order of
         the arguments, or a dictionary; ``(cache, dy)`` and a forward that returns y alone are
@@ -72,7 +72,7 @@ def check_gradients(
         The input, converted to float64.
     *arguments
         What else the functions take.  Of a pair, the arrays of floating-point numbers among them
-        are checked too.
+        are checked too, those in dictionaries and lists as well.
     dy : ndarray, optional
         The upstream gradient; standard normal by default.
     options : dict, optional

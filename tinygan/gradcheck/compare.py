@@ -134,7 +134,7 @@ class Comparison:
         """Return the indices of elements of like size, the largest first, those of size 0 last."""
         size = np.where(np.isfinite(flat), np.abs(flat), np.inf)
         bins, top = [], np.max(size[np.isfinite(size)], initial=0.0)
-        bounds = [np.inf, *(top / BIN**k for k in (1, 2, 3)), 0.0]
+        bounds = [np.inf, *(top / BIN**k for k in range(1, 9)), 0.0]
         for above, below in pairwise(bounds):
             bins.append(np.flatnonzero((size > below) & ((size <= above) | np.isinf(above))))
         bins.append(np.flatnonzero(size == 0))

@@ -15,8 +15,12 @@ __all__ = ["ADAPTER", "NOTHING", "Convention", "conventions", "positional"]
 NOTHING = object()
 """The cache of a forward pass that returns y alone."""
 
-UPSTREAM = {"dy", "dout", "dz", "da", "dh", "dl", "dnext", "d", "gy", "g", "delta", "upstream"}
+UPSTREAM = {"gy", "g", "upstream", "error", "err"}
+NOT_UPSTREAM = ("data", "dim", "dict", "depth", "dropout", "dilation", "dtype", "dist",
+                "decay", "device", "degree", "delay")  # fmt: skip
+"""What names begin with that are no gradients, although they begin with d."""
 CACHE = {"cache", "ctx", "saved", "memory", "state", "context"}
+RATE = {"lr", "learningrate", "eta"}
 OUTPUT = {"y", "out", "output", "a", "s", "z"}
 
 ADAPTER = (
@@ -49,16 +53,36 @@ class Convention:
     named: bool = False
 
 
-def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[Convention]:
-    """Return how `backward` may be meant to be called, the likeliest first."""
-    names = positional(backward, required=True)
+def conventions(
+    backward, argument_names, has_cache: int, y_is_number=False, on_self=False
+) -> list[Convention]:
+    """Return how `backward` may be meant to be called, the likeliest first.
+
+    `has_cache` is how many things forward returned beside its output: what backward needs may be
+    all of them or the last.  `on_self`: the object keeps what backward needs.
+    """
+    names, keywords = positional(backward, required=True), _keywords(backward)
     if any(p.kind == p.VAR_POSITIONAL for p in _parameters(backward)):
         return [_positional(["dy", "cache"] if has_cache else ["dy", *argument_names])]
-    known = [_meaning(name, argument_names, has_cache) for name in names]
-    if has_cache and len(names) == 2 and known.count("dy") == 1:
+    if on_self and not names and not keywords:
+        first = positional(backward)[:1]
+        return [_positional(["dy"] if first else [], named=True)]
+    known = [_meaning(name, argument_names, has_cache) for name in [*names, *keywords]]
+    if has_cache and len(known) == 2 and known.count("dy") == 1:
         known = [what or "cache" for what in known]
-    if all(known) and len(set(known)) == len(known) and ("dy" in known or len(known) > 1):
-        return [_positional(known, named=True)]
+    if has_cache and len(known) == 2 and known.count("cache") == 1:
+        known = [what or "dy" for what in known]
+    if has_cache and "cache" in known:  # beside it, what forward was told
+        both = zip(known, [*names, *keywords], strict=True)
+        known = [what or (name if name in argument_names else "") for what, name in both]
+    if on_self and not has_cache and len(known) == 1:
+        known = ["dy"]
+    if all(known) and ("dy" in known or len(known) > 1 or keywords):
+        many = known.count("dy") > 1
+        plain = [w for w in known if w != "dy"]
+        if len(set(plain)) == len(plain) and (plain or not many):
+            last = [False, True] if "cache" in known and has_cache > 1 else [False]
+            return [_positional(known, keywords, named=True, last=end) for end in last]
     count = len(names)
     if has_cache:
         if count == 1:
@@ -69,14 +93,28 @@ def conventions(backward, argument_names, has_cache, y_is_number=False) -> list[
     if count == 1 and y_is_number:
         return [_positional([argument_names[0]])]
     if count == 1:
-        return [_derivative(argument_names[0]), _derivative("y")]
+        return [_derivative(argument_names[0]), _derivative("y"), _positional(["dy"])]
     arguments = argument_names[: count - 1]
     found = [["dy", *arguments], [*arguments, "dy"]]
     if count == 2:
         found += [["dy", "y"], ["y", "dy"]]
+    elif count == 3 == len(argument_names) + 1:
+        found += [["dy", *arguments[::-1]], [*arguments[::-1], "dy"]]
     return [_positional(order) for order in found if len(order) == count] or [
         _positional(["dy", *argument_names])
     ]
+
+
+def outputs(backward, results) -> int:
+    """Return how many of the results are outputs: as many as gradients are asked for.
+
+    `results` is what forward returned, if that is a tuple.
+    """
+    names = [*positional(backward, required=True), *_keywords(backward)]
+    count = [_meaning(name, (), True) for name in names].count("dy")
+    arrays = sum(hasattr(result, "dtype") for result in results[:count])
+    fits = len(results) == count + 1 or (len(results) == count and len(names) > count)
+    return count if count > 1 and arrays == count and fits else 1
 
 
 def _parameters(function):
@@ -96,9 +134,20 @@ def positional(function, required=False) -> list[str]:
     ]
 
 
+def _keywords(function) -> list[str]:
+    return [
+        p.name for p in _parameters(function) if p.kind == p.KEYWORD_ONLY and p.default is p.empty
+    ]
+
+
 def _meaning(name, argument_names, has_cache):
     plain = name.lower().strip("_")
-    if plain in UPSTREAM or "grad" in plain or plain.startswith(("dl_d", "dout", "d_out", "dy")):
+    if plain.replace("_", "") in RATE:
+        return "rate"
+    derivative = plain.startswith("d") and not plain.startswith(NOT_UPSTREAM)
+    if name not in argument_names and (
+        plain in UPSTREAM or derivative or "grad" in plain or plain.endswith("_error")
+    ):
         return "dy"
     if has_cache:
         return "cache" if plain in CACHE else ""
@@ -107,12 +156,17 @@ def _meaning(name, argument_names, has_cache):
     return "y" if plain in OUTPUT else ""
 
 
-def _positional(order, named=False):
+def _positional(order, keywords=(), named=False, last=False):
     def call(backward, dy, cache, arguments, y):
-        known = {"dy": dy, "cache": cache, "y": y} | arguments
-        return backward(*[known[what] for what in order])
+        dys = iter(dy if isinstance(dy, tuple) and order.count("dy") > 1 else [dy])
+        cache = cache[-1] if last else cache
+        known = {"cache": cache, "y": y, "rate": 0.0} | arguments
+        given = [next(dys) if what == "dy" else known[what] for what in order]
+        count = len(given) - len(keywords)
+        return backward(*given[:count], **dict(zip(keywords, given[count:], strict=True)))
 
-    return Convention(f"backward({', '.join(order)})", call, "dy" not in order, named)
+    text = ", ".join("cache[-1]" if last and what == "cache" else what for what in order)
+    return Convention(f"backward({text})", call, "dy" not in order, named)
 
 
 def _spread(first):

@@ -12,7 +12,8 @@ import numpy as np
 from tinygan.gradcheck.blame import where
 from tinygan.gradcheck.check import check_gradients
 from tinygan.gradcheck.conventions import ADAPTER, positional
-from tinygan.gradcheck.likes import LIKES, Like, find_like
+from tinygan.gradcheck.likes import ALIASES, LIKES, Like, find_like
+from tinygan.gradcheck.objects import methods
 from tinygan.gradcheck.output import check_output
 from tinygan.gradcheck.report import GradientReport
 from tinygan.gradcheck.subject import NotCheckable
@@ -20,6 +21,11 @@ from tinygan.layer import Layer
 from tinygan.loading import load
 
 __all__ = ["check_named"]
+
+BACKWARD = ("{}backward", "backward{}", "{}bwd", "bwd{}", "{}back", "{}backprop", "backprop{}",
+            "{}grad", "grad{}", "{}gradient", "{}vjp", "{}prime", "d{}", "{}derivative",
+            "{}deriv", "{}der")  # fmt: skip
+"""What the backward pass of a function is called, without capitals and underscores."""
 
 
 def check_named(
@@ -51,7 +57,7 @@ def check_named(
     known, rng = _like(name, like), np.random.default_rng([seed, *b"like"])
     cases = (known or Like([{"x": (2, 5, 4, 3)}])).cases(rng)
     options = {"seed": seed, "time_limit": time_limit, "raises": False}
-    if inspect.isclass(value) and hasattr(value, "forward") and hasattr(value, "backward"):
+    if inspect.isclass(value) and None not in methods(value):
         return [_check_layer(value, known, case, options) for case in cases]
     if inspect.isclass(value) or not callable(value):
         raise NotCheckable(
@@ -64,11 +70,12 @@ def check_named(
 
 def _backward_of(module, name):
     """Return the backward pass of the function `name`, by the usual names for it."""
-    stem = name.removesuffix("_forward").removesuffix("_fwd").removeprefix("forward_")
-    names = [f"{name}_backward", f"{stem}_backward", f"{stem}_bwd", f"backward_{stem}"]
-    names += [name.replace("forward", "backward")] if "forward" in name else []
-    names += [f"{stem}_grad", f"{stem}_prime", f"d_{stem}", f"{stem}_derivative"]
-    return next((getattr(module, n) for n in names if n != name and hasattr(module, n)), None)
+    stem = name.lower().replace("_", "")
+    for what in ("forward", "fwd", "fprop"):
+        stem = stem.removesuffix(what).removeprefix(what) or stem
+    there = {n.lower().replace("_", ""): n for n in reversed(vars(module)) if n != name}
+    known = next((n for way in BACKWARD for n in [way.format(stem)] if n in there), None)
+    return None if known is None else getattr(module, there[known])
 
 
 def _load(path, name):
@@ -100,7 +107,8 @@ def _like(name, like) -> Like | None:
 
 
 def _check_layer(kind, known, case, options):
-    built_with = known.built_with(case) if known and known.layer else ()
+    built_with = _weights_for(kind, case)
+    built_with = built_with or (known.built_with(case) if known and known.layer else ())
     try:
         layer = kind(*built_with)
     except (Exception, SystemExit) as error:
@@ -124,6 +132,17 @@ def _check_layer(kind, known, case, options):
     for a, b in zip(mine, due, strict=True):
         a.data[...] = b.data[...] = rng.standard_normal(b.shape)
     return _with_output(report, layer.forward(case["x"].copy())[0], reference.forward(case["x"])[0])
+
+
+def _weights_for(kind, case):
+    """Return the arrays that a class asks for by their names, (W, b), or nothing."""
+    arrays = {n: v for n, v in case.items() if n != "x" and isinstance(v, np.ndarray)}
+    names = [name.lower() for name in positional(kind, required=True)]
+    fits = [[n for n in arrays if name == n or name in ALIASES[n].split()] for name in names]
+    chosen = [fit[0] for fit in fits if fit]
+    if issubclass(kind, Layer) or len(chosen) != len(names) or len(set(chosen)) != len(chosen):
+        return ()
+    return tuple(arrays[n] for n in chosen)
 
 
 def _check_function(subject, forward, known, case, options):

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygan.gradcheck.subject import NotCheckable
+
 EPS = float(np.finfo(np.float64).eps)
 SHRINK = 8
 ELEMENT, DIRECTION = 1e-2, 1e-5
@@ -40,18 +42,19 @@ class Slope(NamedTuple):
     error: np.ndarray
 
 
-def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probe=None) -> Slope:
+def slope(evaluate, y, noise, start, levels=8, settle=1e-5, nearest=0.0, probes=()) -> Slope:
     """Differentiate ``evaluate(t)`` at t = 0, where its value is `y`, each number off by `noise`.
 
     Steps shrink from `start` until the estimated errors add up to less than `settle` times the
     slopes, or `levels` are tried.  Where they do not settle, or t + `start` leaves the function's
-    domain, steps below `nearest`, the distance to 0, follow.  Outputs that stay the same bit for
-    bit at ±`probe`, a large change, do not depend on t, and have no rounding.
+    domain, steps below `nearest`, the distance to 0, follow.  Outputs that are the same bit for
+    bit in all `probes`, outputs at large changes, do not depend on t, and have no rounding.
     """
-    if probe:
+    if probes:
         with np.errstate(all="ignore"):
-            same = (evaluate(probe) == y) & (evaluate(-probe) == y)
-            same &= evaluate(start) == y
+            same = evaluate(start) == y
+            for other in probes:
+                same &= other == y
         noise = np.where(same & ~same.all(), 0.0, noise)
     value, error = np.zeros_like(y), np.full_like(y, np.inf)
     low, high = np.full_like(y, -np.inf), np.full_like(y, np.inf)
@@ -142,7 +145,8 @@ class Numeric:
         """Return how the output changes along a `direction` of many elements of size 1."""
         scale, evaluate = self.scale(name), self.evaluator(name, direction)
         if fine:
-            how = {"start": ELEMENT * scale, "levels": 6, "settle": 1e-9, "probe": 0.37 * scale}
+            probes = self._far(name, direction)
+            how = {"start": ELEMENT * scale, "levels": 6, "settle": 1e-9, "probes": probes}
         else:
             how = {"start": DIRECTION * scale, "levels": 4}
         return slope(evaluate, self.y, self.noise, **how)
@@ -152,10 +156,26 @@ class Numeric:
         value, scale = self.subject.tensors[name], self.scale(name)
         unit = np.zeros(value.size)
         unit[i] = 1
-        evaluate = self.evaluator(name, unit.reshape(value.shape))
+        unit = unit.reshape(value.shape)
+        evaluate = self.evaluator(name, unit)
         nearest = abs(float(value.ravel()[i]))
-        settle, probe = (0.0, 0.37 * scale) if fine else (1e-5, None)
-        return slope(evaluate, self.y, self.noise, ELEMENT * scale, 8, settle, nearest, probe)
+        settle, probes = (0.0, self._far(name, unit)) if fine else (1e-5, [])
+        return slope(evaluate, self.y, self.noise, ELEMENT * scale, 8, settle, nearest, probes)
+
+    def _far(self, name, direction) -> list[np.ndarray]:
+        """Return outputs far off: a little further, and beyond the largest and smallest number.
+
+        Where softmax is saturated, only there does its largest output notice a small one's score.
+        """
+        near, top = 0.37 * self.scale(name), float(np.abs(self.subject.tensors[name]).max())
+        found = []
+        for step in (near, -near, near + 2.1 * top, -near - 2.1 * top):
+            far = np.sign(direction) if abs(step) > near else direction
+            try:
+                found.append(self.evaluator(name, far)(step))
+            except NotCheckable:  # it refuses such numbers: nothing is known
+                found.append(np.full_like(self.y, np.nan))
+        return [y if y.shape == self.y.shape else np.full_like(self.y, np.nan) for y in found]
 
     def rows(self, name, indices, fine=False) -> Slope:
         """Return every output's slope along some elements: arrays ``(elements, outputs)``."""

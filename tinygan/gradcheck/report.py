@@ -106,12 +106,13 @@ class TensorCheck:
             return f"{verdict} {self.name} {self.shape}: {self.problem}"
         place = f"worst at {self.index}" if self.index is not None else "worst direction"
         kinks = f"; {self.kinks} on a kink, slopes of both sides accepted" if self.kinks else ""
+        ratio = f"ratio {self.ratio:.6g}, " if np.isfinite(self.ratio) else ""
         if self.undecided:
             kinks += f"; {self.undecided} undecided: no difference can tell there"
         return (
             f"{verdict} {self.name} {self.shape}: "
             f"{place}: analytic {self.analytic:.9g}, numeric {self.numeric:.9g}, "
-            f"ratio {self.ratio:.6g}, relative error {self.error:.2g} "
+            f"{ratio}relative error {self.error:.2g} "
             f"({self.count} {self.method}{kinks})"
         )
 

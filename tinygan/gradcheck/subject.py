@@ -17,7 +17,9 @@ import numpy as np
 from tinygan.gradcheck.blame import where
 from tinygan.machine.arrays import asnumpy
 
-__all__ = ["BackwardError", "Call", "NotCheckable", "Subject", "kind", "numbers"]
+__all__ = [
+    "BackwardError", "Call", "NotCheckable", "Subject", "is_real", "kind", "numbers", "uneven",
+]  # fmt: skip
 
 
 class NotCheckable(ValueError):
@@ -176,3 +178,20 @@ def kind(value):
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return "None (is a return missing?)" if value is None else type(value).__name__
+
+
+def is_real(value) -> bool:
+    """Whether this is an array, or number, of an array library's floating-point kind."""
+    return hasattr(value, "dtype") and getattr(value.dtype, "kind", "") == "f"
+
+
+def uneven(values):
+    """Return other values for a parameter that holds one number only, as γ = 1 and b = 0 do.
+
+    A factor γ that is forgotten would not show while γ is 1.
+    """
+    values = np.array(values, np.float64)
+    if values.size and np.ptp(values) == 0:
+        rng = np.random.default_rng([values.size, *b"uneven"])
+        values += rng.uniform(-0.5, 0.5, values.shape)
+    return values

@@ -56,8 +56,9 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED) -> list[str]:
                 found.append(f"{file.name}, line {line}: {name} may not be used here")
             parts = name.split(".")
             for n in range(len(parts)):
-                beside = file.parent.joinpath(*parts[: n + 1])
-                waiting += [beside.with_suffix(".py"), beside / "__init__.py"]
+                for folder in (file.parent, file.parent.parent):
+                    beside = folder.joinpath(*parts[: n + 1])
+                    waiting += [beside.with_suffix(".py"), beside / "__init__.py"]
         found += [f"{file.name}, line {line}: {what}" for what, line in _differences(tree)]
     return list(dict.fromkeys(found))
 

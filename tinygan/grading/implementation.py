@@ -19,6 +19,9 @@ TAR = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 LARGEST, MOST, DEEPEST = 256 << 20, 5000, 4
 """Bytes and files that archives may hold, and how far they may be packed into each other."""
 
+INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules")
+"""Folders that hold what others wrote."""
+
 
 def find_file(given, named) -> Path:
     """Return the submission's file, or fail with what was handed in.
@@ -59,7 +62,7 @@ def find_file(given, named) -> Path:
 
 def _hidden(path, folder):
     parts = path.relative_to(folder).parts
-    return any(part.startswith((".", "__")) for part in parts)
+    return any(part.startswith((".", "__")) or part in INSTALLED for part in parts)
 
 
 def _some(names):

@@ -233,6 +233,8 @@ def _message(excinfo) -> str:
         return f"not written yet: {text}"
     if excinfo.errisinstance(AssertionError):
         return text.partition("\nassert ")[0] or "a test's condition does not hold"
+    if name == "TypeError" and "NoneType" in text:
+        text += ": a function returned None; is a return missing?"
     where = getattr(excinfo.value, "where", None)
     if where is None:
         last: Any = excinfo.traceback[-1] if len(excinfo.traceback) else None

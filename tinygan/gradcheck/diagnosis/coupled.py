@@ -51,13 +51,13 @@ def wrong_group(evidence: Evidence, name):
     touched, arrive = (np.abs(np.diag(m)).min() > 1e-6 * np.abs(m).max() for m in (right, found))
     if apart or not touched:
         return
-    if len(np.unique(seen)) == len(seen):
-        text = "a term through a mean or a sum over many elements is missing"
-        yield Guess("missing term", text, 4)
-        return
     direct = np.diag(found) / np.diag(right)  # what arrives not through a sum is about right
     alike = 0.5 < np.median(direct) < 2 and (direct > 0).mean() > 0.8
-    if not np.array_equal(mine, seen) and arrive and alike:
+    if len(np.unique(seen)) == len(seen):
+        text = "a term through a mean or a sum over many elements is missing"
+        if alike:
+            yield Guess("missing term", text, 4)
+    elif not np.array_equal(mine, seen) and arrive and alike:
         text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
         yield Guess("wrong axis", text, 3)
     elif np.array_equal(mine, seen):
@@ -66,7 +66,10 @@ def wrong_group(evidence: Evidence, name):
 
 def _share(evidence, name, found, right):
     """The part beside the diagonal, which comes through the sum, is off by a factor."""
-    beside = ~np.eye(len(right), dtype=bool) & (np.abs(right) > 1e-6 * np.abs(right).max())
+    size = np.abs(right).max()
+    beside = ~np.eye(len(right), dtype=bool) & (np.abs(right) > 1e-6 * size)
+    if (np.abs(found[~beside & ~np.eye(len(right), dtype=bool)]) > 1e-6 * size).any():
+        return
     ratio = np.where(beside, found / np.where(beside, right, 1), np.nan)
     size = np.nanmax(np.abs(ratio))
     if np.nanmax(ratio) - np.nanmin(ratio) <= 1e-4 * max(1, size):

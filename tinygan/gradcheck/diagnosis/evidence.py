@@ -129,6 +129,15 @@ class Evidence:
         there = Numeric(other, other.call().y).along(name, v).value
         return self.close([here], [there])
 
+    def locally_linear(self, name) -> bool:
+        """Whether the slope along a direction is the same close by, as that of masks is."""
+        value, size = self.tensors[name], self.numeric.scale(name)
+        v = self.rng.standard_normal(value.shape)
+        close = self.subject.with_tensors({**self.tensors, name: value + 1e-4 * size * v})
+        here = self.numeric.along(name, v, fine=True).value
+        there = Numeric(close, close.call().y).along(name, v, fine=True).value
+        return bool(np.abs(here - there).max(initial=0) <= 1e-7 * np.abs(here).max(initial=1e-300))
+
     @cached_property
     def _analytic_jacobians(self):
         units = np.eye(self.y.size).reshape(-1, *self.y.shape)

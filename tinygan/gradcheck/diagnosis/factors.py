@@ -79,6 +79,11 @@ def _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose):
     if extra.any() or other_level or (branch and _whose_branch(evidence, name, bad, shape)):
         if extra.any() and not bad.any() and evidence.forward_is_linear(evidence.input_name):
             return
+        picked = extra.any() and not _elementwise(evidence.jacobian(name))
+        if picked and evidence.forward_is_linear(evidence.input_name):
+            return  # which element is picked is a matter of an index, not of a mask
+        if other_level and not branch and not evidence.locally_linear(name):
+            return  # slopes behind a mask do not change nearby
         if not extra.any() and not np.any(c[bad]) and not _scattered(bad.reshape(shape)):
             yield Guess("missing term", f"some {whose} are left out", 3)
             return
@@ -94,6 +99,12 @@ def _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose):
     elif len(values) == 1 and bad.sum() >= 2:
         text = f"right for some {whose}, {values[0]:.4g} times the right one for the others"
         yield Guess("constant factor", text, 2)
+
+
+def _elementwise(jacobian):
+    return jacobian.shape[0] == jacobian.shape[1] and not np.any(
+        jacobian[~np.eye(len(jacobian), dtype=bool)]
+    )
 
 
 def _few(slopes, shape):
@@ -262,6 +273,9 @@ def constant_in_part(evidence: Evidence, name):
     right, found = evidence.right(name)[0].ravel(), evidence.found(name)[0].ravel()
     rest = right - found
     bad = np.abs(rest) > 1e-5 * np.abs(right).max()
+    whole = evidence.y.size == 1 and rest.size > 3 and bad.all()
+    if whole and np.ptp(rest) <= 1e-5 * np.abs(rest).max() and 0 < np.mean(found == 0) < 1:
+        yield Guess("missing term", f"the term {rest[0]:.4g}, the same everywhere, is missing", 3)
     if evidence.y.size > 1 or not 2 <= bad.sum() <= 0.7 * rest.size:
         return
     if np.ptp(rest[bad]) > 1e-5 * np.abs(rest).max():

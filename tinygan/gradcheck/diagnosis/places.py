@@ -112,8 +112,16 @@ def gradient_reordered(evidence: Evidence, name):
     for other, value in evidence.tensors.items():
         if other != name and value.shape == shape:
             both = evidence.explains(other, lambda dy: evidence.pull(name, dy))
+            if both and not all(_is_right(evidence, n) for n in evidence.tensors
+                                if n not in (name, other)):  # fmt: skip
+                continue  # masks or weights may be exchanged as well
             text = f"this is the gradient of {other}{': are the two exchanged?' * both}"
             yield Guess("wrong tensor", text, 2 - both, lambda dy, o=other: evidence.pull(o, dy))
+
+
+def _is_right(evidence, name):
+    found = evidence.found(name)
+    return all(g is not None for g in found) and evidence.close(found, evidence.right(name))
 
 
 def wrong_shape(evidence: Evidence, name):
@@ -150,9 +158,12 @@ def sorted_alike(evidence: Evidence, name):
 
 def tensor_replaced(evidence: Evidence, name):
     """The right gradient of a forward pass one of whose tensors was another one."""
+    passed_on = evidence.close(evidence.found(name), evidence.dys)
     v = [evidence.rng.standard_normal(evidence.tensors[name].shape) for _ in range(3)]
     found = [[float((g * d).sum()) for d in v] for g in evidence.found(name)]
     for other, value in evidence.tensors.items():
+        if other == name and passed_on:
+            continue  # dy itself: nothing stands in another's place
         for changed, kind, text, rank in _replacements(evidence, name, other, value):
             if _slopes_agree(evidence, {**evidence.tensors, other: changed}, name, v, found):
                 yield Guess(kind, text, rank)
@@ -178,8 +189,8 @@ def _replacements(evidence, name, other, value):
             text = f"backward uses {other} with axes {i} and {j} exchanged"
             yield value.swapaxes(i, j), "transposed", text, 2
     order = (lambda a: (a not in ((0, 1), (2, 3), (1, 2)), len(a))) if value.ndim == 4 else len
-    for axes in sorted(subsets(_long(value.shape)), key=order) if value.ndim > 1 else ():
-        kind = "flipped kernel" if value.ndim > 2 else "transposed"
+    for axes in sorted(subsets(_long(value.shape)), key=order):
+        kind = "transposed" if value.ndim == 2 else "flipped kernel"
         yield np.flip(value, axes), kind, f"backward uses {other} flipped along axes {axes}", 2
 
 

@@ -55,6 +55,43 @@ def behind_a_product(evidence: Evidence, name):
             yield Guess("extra term", twice, 1, lambda dy, s=slope: (dy * s**2).sum(0))
 
 
+def rows_of_terms(evidence: Evidence, name):
+    r"""One number a row, as a cosine: :math:`dx_n = \alpha_n a_n + \beta_n b_n`, term by term."""
+    x, dys = evidence.tensors[name], evidence.dys
+    if evidence.is_loss or x.ndim != 2 or evidence.y.shape != x.shape[:1] or x.shape[1] < 3:
+        return
+    others = {n: v for n, v in evidence.tensors.items() if v.shape == x.shape}
+    if not 2 <= len(others) < x.shape[1]:
+        return
+    basis = np.stack(list(others.values()), axis=2)
+    right, found = evidence.right(name), evidence.found(name)
+    fits = [_fit_rows(basis, g, evidence.tolerance) for g in (*right, *found)]
+    if any(fit is None for fit in fits):
+        return
+    true, got = (np.concatenate(part) for part in (fits[: len(dys)], fits[len(dys) :]))
+    size = np.abs(true).max(axis=0)
+    if (size < 1e-6 * size.max()).any():
+        return
+    ratio = got / np.where(np.abs(true) > 1e-9 * size, true, np.nan)
+    means, spread = np.nanmean(ratio, axis=0), np.nanmax(np.abs(ratio - np.nanmean(ratio, 0)), 0)
+    if (spread > 1e-4).any() or not (np.abs(means - 1) < 1e-4).any():
+        return
+    for (n, _), c in zip(others.items(), means, strict=True):
+        if abs(c) < 1e-4:
+            yield Guess("missing term", f"the term along {n} is missing", 2)
+        elif abs(c - 1) > 1e-4:
+            yield Guess("constant factor", f"the term along {n} is {c:.4g} times too large", 2)
+
+
+def _fit_rows(basis, gradient, tolerance):
+    """Return the coefficients ``(rows, terms)``, or None where they do not fit exactly."""
+    got = np.stack(
+        [np.linalg.lstsq(b, g, rcond=None)[0] for b, g in zip(basis, gradient, strict=True)]
+    )
+    rest = np.abs(np.einsum("nik,nk->ni", basis, got) - gradient).max()
+    return got if rest <= tolerance * np.abs(gradient).max() else None
+
+
 def _products(evidence):
     if hasattr(evidence, "product_list"):
         return evidence.product_list

@@ -43,11 +43,21 @@ def summed_wrongly(evidence: Evidence, name):
             if v.shape == y.shape and holds([(dy * v).sum(axes) for dy in dys], found):
                 same = np.abs((slope - v)[slope != 0]).max(initial=0) < 1e-6
                 kind = "wrong mask" if same else "wrong tensor"
+                if not same and np.all(v) and _steady_along_an_axis(slope / v):
+                    kind = "missing term"
                 yield Guess(kind, f"dy·{n} is summed instead of {label}", 1)
         unsummed = found[0].shape != shape and found[0].size > np.prod(shape)
         if unsummed and evidence.close([f.sum(axes).reshape(shape) if f.shape == y.shape else
                                         f for f in found], right):  # fmt: skip
             yield Guess("wrong shape", f"the gradient is not summed over axes {axes}", 0)
+
+
+def _steady_along_an_axis(ratio):
+    """Whether it is a factor of each row, or of each column: forgotten, not another tensor."""
+    return any(
+        n > 1 and np.ptp(ratio, axis=a).max() <= 1e-6 * np.abs(ratio).max()
+        for a, n in enumerate(ratio.shape)
+    )
 
 
 def _as(total, shape):

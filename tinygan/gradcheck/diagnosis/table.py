@@ -17,6 +17,7 @@ HYPOTHESES = [
     (1, scale.whole_numbers),
     (1, coupled.normalisation),
     (1, products.behind_a_product),
+    (2, products.rows_of_terms),
     (2, factors.wrong_factor),
     (2, factors.one_of_two_terms),
     (2, factors.sum_of_terms),
