@@ -15,6 +15,8 @@ ROWS = {
     "coverage": ("kinds of attributes covered", "higher"),
     "error": ("error to the true translation", "lower"),
     "structural_error": ("its structural error, 1 − SSIM", "lower"),
+    "psnr": ("its PSNR, in decibels", "higher"),
+    "feature_error": ("its error in features", "lower"),
     "pixels": ("memorised, by pixels", "about 1 %"),
     "features": ("memorised, by features", "about 1 %"),
 }
