@@ -21,7 +21,7 @@ FLAGS = json.loads((Path(__file__).parents[1] / "fixtures" / "flags.json").read_
 """Every flag as it was before options were dataclasses: meaning, default, choices."""
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", FLAGS)
 def test_every_flag_has_the_meaning_and_default_it_had(system):
     cls = find(system).Options
     parser = _parser(cls, "it", "prog")

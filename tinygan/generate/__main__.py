@@ -34,7 +34,10 @@ def _generate(arguments: Any) -> None:
         return _show_history(Path(arguments.run), out, form, scale, arguments.no_metadata)
     run = load(arguments.run, **run_options(arguments))
     run.check_out(out)
-    draw, factor, made_by = run.drawing().draw, 1, run.system.name
+    draw: forms.Draw = run.drawing().draw
+    factor, made_by = 1, run.system.name
+    if arguments.then_system and not arguments.then:
+        raise UserError("--then-system: goes with --then")
     if arguments.then:
         second = _second(run, arguments)
         draw, factor = _chained(draw, second), second.factor

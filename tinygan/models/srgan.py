@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from tinygan.initialize import Seed
 from tinygan.layer import Layer, Residual, Sequential, frozen
-from tinygan.layers import Conv2d, PixelShuffle, PReLU, Tanh
+from tinygan.layers import Conv2d, PixelShuffle, PReLU, Upsample
 from tinygan.losses import mse
 from tinygan.machine.arrays import Array, get_xp
 from tinygan.models.cyclegan_networks import patch_discriminator
@@ -47,11 +48,14 @@ def generator(
     residual_blocks: int = 16,
     rng: Seed = None,
 ) -> Sequential:
-    """Build G, which makes an image `factor` times as high and wide.
+    r"""Build G, which makes an image `factor` times as high and wide.
 
-    A 9×9 convolution; residual blocks with a skip around all of them; for each doubling a
-    convolution to four times the channels, which `PixelShuffle` deals out to 2×2 pixels; a 9×9
-    convolution through tanh.  All work but that of the last layers is done at the small size.
+    .. math:: G(x) = u + f(u), \qquad u = \text{each pixel of } x \text{ as factor×factor pixels}
+
+    A convolution with as large a window and stride brings u back to the small size, where
+    the residual blocks work, with a skip around all of them; for each doubling a convolution to
+    four times the channels, which `PixelShuffle` deals out to 2×2 pixels; and one that makes the
+    image.  So f has to make the details alone, and G begins as an enlargement that is already good.
 
     Parameters
     ----------
@@ -68,12 +72,14 @@ def generator(
     Returns
     -------
     Sequential
-        From ``(N, H, W, channels)`` to ``(N, factor·H, factor·W, channels)`` in [−1, 1].
+        From ``(N, H, W, channels)`` to ``(N, factor·H, factor·W, channels)``.  Nothing keeps the
+        result within [−1, 1]: clip it.
 
     References
     ----------
-    Ledig et al., section 2.1 and figure 4, without its batch normalisations, which Lim et al.,
-    *Enhanced Deep Residual Networks for Single Image Super-Resolution*, 2017, found to do harm.
+    Ledig et al., section 2.1 and figure 4.  u + is Kim et al.'s, *Accurate Image Super-Resolution
+    Using Very Deep Convolutional Networks*, 2016; batch normalisation is left out with Lim et al.,
+    *Enhanced Deep Residual Networks for Single Image Super-Resolution*, 2017.
 
     Examples
     --------
@@ -84,18 +90,16 @@ def generator(
     if factor not in FACTORS:
         raise ValueError(f"factor: expected one of {FACTORS}, got {factor!r}")
     rng = np.random.default_rng(rng)
-
-    def conv(ins: int, outs: int, kernel_size: int = 3) -> Conv2d:
-        return Conv2d(ins, outs, kernel_size, padding="same", rng=rng)
-
+    conv = partial(Conv2d, kernel_size=3, padding=1, rng=rng)
     blocks: list[Layer] = [
         Residual(conv(width, width), PReLU(width), conv(width, width))
         for _ in range(residual_blocks)
     ]
-    layers = [conv(channels, width, 9), PReLU(width), Residual(*blocks, conv(width, width))]
+    layers = [Conv2d(channels, width, factor, stride=factor, rng=rng), PReLU(width)]
+    layers += [Residual(*blocks, conv(width, width))]
     for _ in range(factor // 2):
         layers += [conv(width, 4 * width), PixelShuffle(2), PReLU(width)]
-    return Sequential(*layers, conv(width, channels, 9), Tanh())
+    return Sequential(Upsample(factor), Residual(*layers, conv(width, channels)))
 
 
 def discriminator(channels: int = 3, width: int = 64, rng: Seed = None) -> Sequential:
@@ -180,7 +184,7 @@ def feature_loss(stages: Sequence[Layer], made: Array, true: Array) -> tuple[Arr
             part, df = mse(f, t)
             loss = loss + part * (1 / len(stages))
             behind.append((backward, df * (1 / len(stages))))
-    dx = 0.0
+    dx: Array = 0.0
     for backward, df in reversed(behind):
         dx = backward(df + dx)
     return loss, dx.sum(axis=3, keepdims=True) if grey else dx

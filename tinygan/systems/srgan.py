@@ -121,6 +121,10 @@ class SRGANOptions(OneKindOptions):
             raise UserError(
                 f"--image-size {self.image_size}: expected a multiple of --factor {self.factor}"
             )
+        if not (self.lambda_pixel or self.lambda_features or self.lambda_gan):
+            raise UserError(
+                "expected one of --lambda-pixel, --lambda-features, --lambda-gan above 0, got none"
+            )
 
 
 _WORDS = read_words(Path(__file__).with_name("srgan.toml"))
@@ -187,6 +191,9 @@ class SRGAN(OneKind, Translates):
             stages=self.stages,
             augment=Sequential(*augment),
         )
+
+    def translate(self, images: np.ndarray, direction: str) -> np.ndarray:
+        return np.clip(super().translate(images, direction), -1, 1)
 
     def reduced(self, images: np.ndarray) -> np.ndarray:
         """Return small copies of images, bytes ``(N, H, W, C)``, as bytes."""
