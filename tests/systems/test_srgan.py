@@ -200,15 +200,16 @@ def test_on_cupy(tmp_path, strict_cupy):
 
 def test_it_learns_to_beat_bicubic_enlargement(tmp_path):
     """By PSNR and in features of other filters, on drawn faces that it was not trained on."""
-    words = "--dataset faces --dataset-size 400 --factor 2 --width 12 --residual-blocks 1"
+    words = "--dataset faces --dataset-size 400 --factor 2 --width 8 --residual-blocks 1"
     words = [*words.split(), "--lr", "3e-3", "--batch-size", "8", "--lambda-gan", "0"]
-    words += ["--sample-every", "500", "--checkpoint-every", "500", "--steps", "250"]
+    words += ["--sample-every", "500", "--checkpoint-every", "500", "--steps", "200"]
     assert train(*words, "--image-size", "32", "--out", tmp_path / "run") == 0
     run = load(tmp_path / "run")
     true = run.system.fresh(64)
     small = run.system.reduced(true)
-    assert psnr(run.translate(small), true).mean() > psnr(bicubic(small, 2), true).mean() + 1
-    assert run.system.score() < run.system.score_references()["bicubic"]
+    assert psnr(run.translate(small), true).mean() > psnr(bicubic(small, 2), true).mean() + 0.5
+    run.system.load_data()
+    assert run.system.score() < 0.9 * run.system.score_references()["bicubic"]
 
 
 def test_small_pictures_are_bytes_reduced_by_area():

@@ -16,7 +16,6 @@ from tinygan.data.sheet import save_translation_sheet
 from tinygan.errors import UserError
 from tinygan.layer import Layer, Sequential
 from tinygan.models import srgan
-from tinygan.objectives import OBJECTIVES, NonSaturating
 from tinygan.optim import Adam, Optimizer
 from tinygan.options.base import Options, inherit, option
 from tinygan.options.kinds import choice, number, whole
@@ -33,25 +32,6 @@ _AUGMENT, _MEASURED = 104, 110  # what a random number is for, see `System.rando
 _SHOWN, _SCORED = 6, 32  # images
 
 PRESETS = {
-    "ledig": Preset(
-        "what Ledig et al. state of their SRGAN, where tinygan has it; the first paper names the "
-        "SRGAN in its section V and states nothing",
-        stated={
-            "factor": 4,
-            "image_size": 96,
-            "width": 64,
-            "residual_blocks": 16,
-            "batch_size": 16,
-            "lr": 1e-4,
-            "beta1": 0.9,
-            "lambda_gan": 1e-3,
-        },
-        assumed={"lambda_pixel": 1.0, "lambda_features": 0.1},
-        notes={
-            "image_size": "squares cut out of larger pictures there, whole pictures here",
-            "lambda_features": "of a trained VGG network there, of random filters here",
-        },
-    ),
     "quick": Preset(
         "without --data: the drawn faces, from 16 to 64 pixels, done within a few minutes on two "
         "cores",
@@ -71,7 +51,8 @@ PRESETS = {
 }
 
 _networks = partial(option, group="networks")
-_lambda = partial(option, kind=number(0, metavar="L"), group="objective")
+_objective = partial(option, group="objective")
+_lambda = partial(_objective, kind=number(0, metavar="L"))
 
 
 @dataclass
@@ -84,7 +65,7 @@ class SRGANOptions(OneKindOptions):
         Options,
         "image_size",
         help="side in pixels of the true pictures; the small ones are reduced from them",
-        kind=whole(16, 2**12),
+        kind=whole(16, 512),
     )
     factor: int = _networks(
         4, choice(*srgan.FACTORS), "how many times as high and wide a picture becomes"
@@ -97,18 +78,9 @@ class SRGANOptions(OneKindOptions):
         0.1,
         help="of the squared error of the responses of fixed random filters; 0 saves their time",
     )
-    lambda_gan: float = _lambda(1e-3, help="of the adversarial loss; 0: no game, D does not learn")
-    feature_seed: int = option(
-        1,
-        whole(1, 2**31),
-        "what the random filters are drawn from; those of evaluate are of seed 0, and others",
-        group="objective",
-    )
-    objective: str = option(
-        "non_saturating",
-        choice(*OBJECTIVES),
-        "the adversarial loss; as the DCGAN's",
-        group="objective",
+    lambda_gan: float = _lambda(0.01, help="of the adversarial loss; 0: no game, D does not learn")
+    feature_seed: int = _objective(
+        1, whole(1), "what the random filters are drawn from; those of evaluate are of seed 0"
     )
     augment: str | None = augment_option()
     batch_size: int = inherit(Options, "batch_size", 16)
@@ -173,11 +145,6 @@ class SRGAN(OneKind, Translates):
 
     def step(self, batch: np.ndarray, step: int) -> dict[str, Any]:
         o = self.options
-        adversarial = OBJECTIVES[o.objective]
-        unsmoothed = (1.0,) if issubclass(adversarial, NonSaturating) else ()
-        objective = srgan.SuperObjective(
-            o.lambda_pixel, o.lambda_features, o.lambda_gan, adversarial(*unsmoothed)
-        )
         augment = augmentations(o.augment, (o.seed, _AUGMENT, step))
         [high] = self.upload(batch)
         return srgan.train_step(
@@ -187,7 +154,7 @@ class SRGAN(OneKind, Translates):
             self.optimizers["adam_D"],
             srgan.reduce_area(high, o.factor),
             high,
-            objective=objective,
+            objective=srgan.SuperObjective(o.lambda_pixel, o.lambda_features, o.lambda_gan),
             stages=self.stages,
             augment=Sequential(*augment),
         )
@@ -243,16 +210,8 @@ class SRGAN(OneKind, Translates):
         order = self.random(_MEASURED).permutation(len(images))
         count = min(count, len(images) // 3)  # the rest is what the set of them is compared with
         truth, real = images[order[:count]], images[order[count:]]
-        return [
-            Material(
-                f"super-resolution ×{self.factor}",
-                real,
-                self.images,
-                direction="up",
-                inputs=self.reduced(truth),
-                truth=truth,
-            )
-        ]
+        title, small = f"super-resolution ×{self.factor}", self.reduced(truth)
+        return [Material(title, real, self.images, None, "up", small, truth)]
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         o = self.options
