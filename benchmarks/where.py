@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan import layers, losses, objectives, optim
 from tinygan.convolution import winograd
-from tinygan.layer import Layer, Residual
+from tinygan.layer import Layer
 from tinygan.layers import conv
+from tinygan.layers.sequential import Residual
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.models import cyclegan
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tinygan.averages import Average
 from tinygan.fast import plain
 from tinygan.initialize import initialize, normal
-from tinygan.layer import Backward, Layer, Parameter, Residual, Sequential, frozen
+from tinygan.layer import Backward, Layer, Parameter, frozen
 from tinygan.layers import (
     AvgPool2d,
     BatchNorm2d,
@@ -38,6 +38,7 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.losses import (
     bce,
     bce_with_logits,

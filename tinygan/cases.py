@@ -15,7 +15,8 @@ import numpy as np
 
 from tinygan import layers as nn
 from tinygan import losses
-from tinygan.layer import Layer, Residual, Sequential
+from tinygan.layer import Layer
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.models import dcgan
 
 __all__ = ["LAYERS", "LOSSES", "LayerCase", "LossCase"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygan.convolution.tally import counting
-from tinygan.layer import Backward, Layer, Sequential
+from tinygan.layer import Backward, Layer
+from tinygan.layers.sequential import Sequential
 from tinygan.machine.arrays import Array, asarray, backend_of
 from tinygan.machine.memory import size_text
 

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 from training import TINY, timeless, train
 
 from tinygan import RandomColor, RandomCutout, RandomTranslation, asarray, asnumpy
-from tinygan.layer import Sequential
+from tinygan.layers.sequential import Sequential
 from tinygan.options.resolving import load_options, stored
 from tinygan.systems.augmenting import AUGMENTATIONS, augmentations
 from tinygan.systems.cyclegan import CycleGAN, CycleGANOptions

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import UserError
-from tinygan.layer import Layer, Residual, Sequential
+from tinygan.layer import Layer
 from tinygan.layers import Flatten, Reshape
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.machine.arrays import asnumpy
 from tinygan.models import cyclegan_networks, dcgan
 

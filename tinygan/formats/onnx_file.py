@@ -18,7 +18,8 @@ from tinygan import layers
 from tinygan.errors import UserError
 from tinygan.files import replaced
 from tinygan.formats.sizes import output_padding
-from tinygan.layer import Layer, Residual, Sequential
+from tinygan.layer import Layer
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.machine.arrays import Array, asnumpy
 
 __all__ = ["NODES", "to_onnx", "write_onnx"]

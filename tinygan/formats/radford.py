@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import UserError
-from tinygan.layer import Sequential
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
+from tinygan.layers.sequential import Sequential
 
 __all__ = ["discriminator", "generator"]
 

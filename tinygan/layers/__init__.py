@@ -9,6 +9,7 @@ from tinygan.layers.linear import Linear
 from tinygan.layers.noise import GaussianNoise
 from tinygan.layers.norm import BatchNorm2d, InstanceNorm2d
 from tinygan.layers.pool import AvgPool2d, MaxPool2d
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.layers.shape import Flatten, PixelShuffle, ReflectionPad2d, Reshape, Upsample
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "ReLU",
     "ReflectionPad2d",
     "Reshape",
+    "Residual",
+    "Sequential",
     "Sigmoid",
     "Tanh",
     "Upsample",

@@ -6,8 +6,9 @@ import numpy as np
 
 from tinygan.data import faces
 from tinygan.initialize import normal
-from tinygan.layer import Layer, Sequential
+from tinygan.layer import Layer
 from tinygan.layers import Conv2d, LeakyReLU
+from tinygan.layers.sequential import Sequential
 from tinygan.machine.arrays import Array, asarray, asnumpy, get_xp
 from tinygan.metrics import _check
 

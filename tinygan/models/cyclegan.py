@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tinygan.distributed.shared import whole_size
-from tinygan.layer import Layer, Sequential, frozen
+from tinygan.layer import Layer, frozen
+from tinygan.layers.sequential import Sequential
 from tinygan.losses import l1
 from tinygan.machine.arrays import Array, get_xp
 from tinygan.machine.parallel import side_by_side

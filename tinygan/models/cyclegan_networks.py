@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.initialize import Seed
-from tinygan.layer import Layer, Residual, Sequential
+from tinygan.layer import Layer
 from tinygan.layers import (
     BatchNorm2d,
     Conv2d,
@@ -29,6 +29,7 @@ from tinygan.layers import (
     Tanh,
     Upsample,
 )
+from tinygan.layers.sequential import Residual, Sequential
 
 __all__ = ["generator", "patch_discriminator"]
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinygan.initialize import Seed
-from tinygan.layer import Layer, Sequential, frozen
+from tinygan.layer import Layer, frozen
 from tinygan.layers import BatchNorm2d, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Reshape, Tanh
+from tinygan.layers.sequential import Sequential
 from tinygan.machine.arrays import Array
 from tinygan.objectives import NonSaturating, Objective
 from tinygan.optim import Optimizer

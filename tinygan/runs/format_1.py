@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tinygan.layer import Layer, Sequential
+from tinygan.layer import Layer
 from tinygan.layers import BatchNorm2d, InstanceNorm2d, LeakyReLU, ReLU
+from tinygan.layers.sequential import Sequential
 
 __all__ = ["FORMAT", "old_layer", "old_names"]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.layer import Layer, Sequential
+from tinygan.layer import Layer
 from tinygan.layers import GaussianNoise
+from tinygan.layers.sequential import Sequential
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES, NonSaturating
 from tinygan.optim import Adam, Optimizer

@@ -9,7 +9,8 @@ import numpy as np
 from tinygan import layers
 from tinygan.errors import UserError
 from tinygan.formats.sizes import output_padding
-from tinygan.layer import Layer, Residual, Sequential
+from tinygan.layer import Layer
+from tinygan.layers.sequential import Residual, Sequential
 from tinygan.machine.arrays import asnumpy
 
 __all__ = ["LAYERS", "describe"]

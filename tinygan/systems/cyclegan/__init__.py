@@ -11,7 +11,8 @@ from tinygan.data import UnpairedPrefetcher, to_float
 from tinygan.data.fingerprint import sampled_checksum
 from tinygan.data.sheet import save_translation_sheet
 from tinygan.distributed.shared import own_count
-from tinygan.layer import Layer, Sequential
+from tinygan.layer import Layer
+from tinygan.layers.sequential import Sequential
 from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
