@@ -19,8 +19,8 @@ from functools import partial
 import numpy as np
 
 from tinygan.initialize import Seed
-from tinygan.layer import Layer, Residual, Sequential, frozen
-from tinygan.layers import Conv2d, PixelShuffle, PReLU, Upsample
+from tinygan.layer import Layer, frozen
+from tinygan.layers import Conv2d, PixelShuffle, PReLU, Residual, Sequential, Upsample
 from tinygan.losses import mse
 from tinygan.machine.arrays import Array, get_xp
 from tinygan.models.cyclegan_networks import patch_discriminator

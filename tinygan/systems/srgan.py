@@ -14,7 +14,8 @@ from tinygan.data import to_float, to_uint8
 from tinygan.data.images import bicubic, enlarge
 from tinygan.data.sheet import save_translation_sheet
 from tinygan.errors import UserError
-from tinygan.layer import Layer, Sequential
+from tinygan.layer import Layer
+from tinygan.layers import Sequential
 from tinygan.models import srgan
 from tinygan.optim import Adam, Optimizer
 from tinygan.options.base import Options, inherit, option
