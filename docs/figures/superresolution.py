@@ -37,8 +37,8 @@ made = {
     "pixels alone": to_uint8(G.predict(to_float(small))),
     "+ filters, game": to_uint8(other.predict(to_float(small))),
 }
-figure, axes = plt.subplots(5, 6, figsize=(7, 4.9), gridspec_kw={"wspace": 0, "hspace": 0.04})
-figure.subplots_adjust(left=0.19, right=1, bottom=0, top=1)
+figure, axes = plt.subplots(5, 6, figsize=(7.3, 4.9), gridspec_kw={"wspace": 0, "hspace": 0.04})
+figure.subplots_adjust(left=0.22, right=1, bottom=0, top=1)
 for row, (name, images) in zip(
     axes, {"small": enlarge(small, 4), **made, "true": true}.items(), strict=True
 ):
