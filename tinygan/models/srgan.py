@@ -140,7 +140,7 @@ class SuperObjective:
 
     lambda_pixel: float = 1.0
     lambda_features: float = 0.1
-    lambda_gan: float = 0.01
+    lambda_gan: float = 1e-3
     adversarial: Objective = field(default_factory=lambda: NonSaturating(1.0))
 
 

@@ -79,7 +79,7 @@ class SRGANOptions(OneKindOptions):
         0.1,
         help="of the squared error of the responses of fixed random filters; 0 saves their time",
     )
-    lambda_gan: float = _lambda(0.01, help="of the adversarial loss; 0: no game, D does not learn")
+    lambda_gan: float = _lambda(1e-3, help="of the adversarial loss; 0: no game, D does not learn")
     feature_seed: int = _objective(
         1, whole(1), "what the random filters are drawn from; those of evaluate are of seed 0"
     )
