@@ -42,7 +42,7 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
         longer = flag == "--data" and action.help.startswith(meaning)
         assert action.help == meaning or longer, flag
         if "choices" in then:
-            assert list(action.choices) == then["choices"], flag
+            assert list(action.choices)[: len(then["choices"])] == then["choices"], flag
         if "value" in then and flag != "--preset":
             assert action.const == then["value"], flag
     new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}

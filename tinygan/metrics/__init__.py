@@ -9,6 +9,7 @@
 `nearest_neighbours`       is a picture new, or a training picture again?
 `AttributeProbe`           on drawn sets: which kinds of everything are made, and how often
 `translation_error`        on drawn pairs: how far from the true translation
+`flicker`                  on drawn films: how much changes beside the motion
 =========================  ==================================================================
 
 Features are pluggable: any function from images to an array ``(N, D)``.  `RandomFeatures` is
@@ -26,7 +27,7 @@ from tinygan.metrics.neighbours import Neighbours, memorised, nearest_neighbours
 from tinygan.metrics.onnx_features import OnnxFeatures
 from tinygan.metrics.similarity import diversity, ms_ssim, psnr, ssim
 from tinygan.metrics.subsets import Estimate, over_halves
-from tinygan.metrics.translation import TranslationError, translation_error
+from tinygan.metrics.translation import TranslationError, flicker, translation_error
 from tinygan.metrics.wasserstein import sliced_wasserstein, sliced_wasserstein_points
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "RandomFeatures",
     "TranslationError",
     "diversity",
+    "flicker",
     "frechet_distance",
     "gaussian_distance",
     "kernel_distance",

@@ -55,6 +55,11 @@ def _task(title: str) -> Preset:
     return Preset(title, stated=_STATED, assumed=_ASSUMED, notes=_NOTES)
 
 
+def _future(title: str) -> Preset:
+    """Return a task that the paper names and did not try, with the settings of its others."""
+    return Preset(f"section 5, future work: {title}", assumed=_STATED | _ASSUMED, notes=_NOTES)
+
+
 PRESETS = {
     "handbag2backpack": _task(
         "section 3.2: handbags and backpacks, 660 and 801 pictures to train on, 100 and 149 to "
@@ -67,8 +72,17 @@ PRESETS = {
     "ukiyoe2photo": _task(
         "section 3.3: Ukiyo-e prints and photographs (python -m tinygan.data download ukiyoe2photo)"
     ),
+    "summer2winter_yosemite": _future(
+        "photographs of one valley in summer and in winter (python -m tinygan.data download "
+        "summer2winter_yosemite); without a download: --dataset seasons"
+    ),
+    "iphone2dslr_flower": _future(
+        "flowers by telephones and by cameras of shallower depth of field (python -m tinygan.data "
+        "download iphone2dslr_flower); without a download: --dataset lenses"
+    ),
     "quick": Preset(
-        "without --data: the drawn bags, small enough to be done within a few minutes on two cores",
+        "without --data: drawn pictures, bags or another --dataset, small enough to be done within "
+        "a few minutes on two cores",
         assumed={
             "dataset": "bags",
             "dataset_size": 500,
