@@ -26,6 +26,8 @@ CYCLE = TINY | {
     **{"width": 2, "residual_blocks": 1, "discriminator_width": 2, "discriminator_layers": 2},
     **{"batch_size": 5, "pool_size": 7, "dataset_size": 10, "downsamplings": 1},
 }
+SUPER = TINY | {"width": 2, "residual_blocks": 1, "discriminator_width": 2, "batch_size": 5}
+SUPER |= {"dataset_size": 10, "lambda_features": 0.0, "lambda_gan": 0.1, "augment": "translation"}
 CASES = {
     "dcgan": ("dcgan", DRAWS | {"ema": 0.9}),
     "dcgan, noise and augmentation": (
@@ -37,6 +39,7 @@ CASES = {
         "cyclegan",
         CYCLE | {"norm": "batch", "dropout": 0.4, "augment": "color,translation"},
     ),
+    "srgan": ("srgan", SUPER),
     "a system of one's own": (MY_GAN, DRAWS | {"critic_steps": 2}),
 }
 

@@ -19,6 +19,7 @@ from tinygan.metrics import (
     memorised,
     ms_ssim,
     nearest_neighbours,
+    psnr,
     ssim,
     translation_error,
 )
@@ -78,6 +79,33 @@ def test_random_features_take_bytes_and_grey(features):
         features(faces(2, 16).images)
     with pytest.raises(ValueError, match="16 pixels or more"):
         RandomFeatures(8)
+
+
+def test_another_seed_gives_other_features(pictures, features):
+    other = RandomFeatures(32, seed=1)
+    assert other.name != features.name
+    one, two = features(pictures[:200])[:, 48:], other(pictures[:200])[:, 48:]  # behind thumbnails
+    assert one.shape == two.shape
+    same = [abs(np.corrcoef(a, b)[0, 1]) for a, b in zip(one.T, two.T, strict=True)]
+    assert np.mean(same) < 0.5
+
+
+def test_psnr_of_known_differences():
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 7, 9, 3))
+    apart = np.array([0.2, 0.02, 2.0]).reshape(3, 1, 1, 1)  # of a range of 2
+    assert np.allclose(psnr(x, x + apart), [20, 40, 0], atol=1e-3)
+    grey = np.full((1, 4, 4, 1), 100, np.uint8)
+    assert np.allclose(psnr(grey, grey + 1), 20 * np.log10(255))
+    assert psnr(grey, grey).tolist() == [np.inf]
+    with pytest.raises(ValueError, match="as many pictures on both sides, got 3 and 1"):
+        psnr(x, x[:1])
+
+
+def test_psnr_prefers_a_blur_to_details_a_pixel_away():
+    stripes = np.zeros((1, 16, 16, 1), np.float32)
+    stripes[:, :, ::2] = 1
+    moved, blurred = np.roll(stripes, 1, axis=2), np.full_like(stripes, 0.5)
+    assert psnr(blurred, stripes) > psnr(moved, stripes) + 5
 
 
 def naive_ssim(x, y):

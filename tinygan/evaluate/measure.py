@@ -17,6 +17,7 @@ from tinygan.metrics import (
     memorised,
     nearest_neighbours,
     over_halves,
+    psnr,
     sliced_wasserstein,
     translation_error,
     two_sample_test,
@@ -61,6 +62,7 @@ def measure_subject(
     sets = {FLOOR: floor, **subject.sets}
     say("features of the data")
     reference_features = features(reference)
+    true_features = None if subject.truth is None else features(subject.truth)
     probe = _probe(subject, say)
     results, found = {}, {}
     for name, images in sets.items():
@@ -80,6 +82,8 @@ def measure_subject(
             results[name] |= {
                 "error": _mean(error.absolute),
                 "structural_error": _mean(error.structural),
+                "psnr": _mean(psnr(images, subject.truth)),
+                "feature_error": _mean(np.sqrt(((found[name] - true_features) ** 2).mean(axis=1))),
             }
     say("searching the training pictures")
     results[trained]["memorised"], results[FLOOR]["memorised"] = {}, {}

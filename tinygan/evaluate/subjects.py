@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from tinygan.data import DrawnImages
+from tinygan.data.images import bicubic
 from tinygan.errors import UserError
 from tinygan.runs.run import Run
 from tinygan.systems.draws import Draws
@@ -79,7 +80,8 @@ def subjects_of(
         number = at_most(min(count, len(found.inputs)), len(found.real) // 2)
         inputs = found.inputs[:number]
         truth = found.truth[:number] if found.truth is not None else None
-        sets = {"left alone": inputs} if trained.factor == 1 else {}
+        alone = bicubic(inputs, trained.factor)
+        sets = {"left alone" if trained.factor == 1 else "bicubic": alone}
         sets["untrained"] = before.translate(inputs, found.direction)
         sets["trained"] = trained.translate(inputs, found.direction)
         subjects.append(Subject(found.title, found.real, found.training, sets, truth=truth))

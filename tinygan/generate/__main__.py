@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import tinygan
 from tinygan import commands
 from tinygan.commands import Parser, run_options, say
+from tinygan.data import to_uint8
 from tinygan.data.mark import made_with
 from tinygan.errors import UserError
 from tinygan.generate import forms
 from tinygan.options.kinds import number, whole
-from tinygan.runs.run import load
+from tinygan.runs.run import Run, load
 from tinygan.systems.system import refuse_above
+from tinygan.systems.translates import Translates
+from tinygan.translate.pictures import translate_picture
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m tinygan.generate") -> int:
@@ -29,24 +34,55 @@ def _generate(arguments: Any) -> None:
         return _show_history(Path(arguments.run), out, form, scale, arguments.no_metadata)
     run = load(arguments.run, **run_options(arguments))
     run.check_out(out)
+    draw: forms.Draw = run.drawing().draw
+    factor, made_by = 1, run.system.name
+    if arguments.then_system and not arguments.then:
+        raise UserError("--then-system: goes with --then")
+    if arguments.then:
+        second = _second(run, arguments)
+        draw, factor = _chained(draw, second), second.factor
+        made_by += f", then {second.name}"
     options, count, truncation = run.options, arguments.count, arguments.truncation
     columns = min(arguments.columns, count)
     seed = arguments.seed
-    note = None if arguments.no_metadata else made_with(run.system.name, run.step, seed)
-    values = count * (options.image_size * scale) ** 2 * options.channels
+    note = None if arguments.no_metadata else made_with(made_by, run.step, seed)
+    values = count * (options.image_size * factor * scale) ** 2 * options.channels
     if form == "single":
         refuse_above(4 * count * run.drawing().noise(1, 0).size, "the noise", "--count")
         z = run.noise(count, arguments.seed, arguments.interpolate, columns, truncation)
-        forms.write_single(run, z, out, scale, note)
+        forms.write_single(draw, z, out, scale, note)
     elif form == "animation":
         refuse_above(2 * arguments.frames * values, "the frames", "--count, --frames or --scale")
         z = run.walk(count, arguments.frames, arguments.seed, truncation)
-        forms.write_walk(run, z, out, columns, scale, note)
+        forms.write_walk(draw, z, out, columns, scale, note)
     else:
         refuse_above(8 * values, "the pictures", "--count or --scale")  # float32, bytes, the sheet
-        images = run.generate(count, arguments.seed, arguments.interpolate, columns, truncation)
-        forms.write_sheet(images, out, columns, scale, note)
+        z = run.noise(count, arguments.seed, arguments.interpolate, columns, truncation)
+        forms.write_sheet(draw(z), out, columns, scale, note)
     say(f"{count} pictures of {run.checkpoint} are in {out}")
+
+
+def _second(run: Run, arguments: Any) -> Translates:
+    """Return the system of the run that ``--then`` names, if it takes what `run` draws."""
+    options = run_options(arguments) | {"system": arguments.then_system}
+    try:
+        system = load(arguments.then, **options).translating()
+    except UserError as error:
+        raise UserError(f"--then {error}".replace("--system", "--then-system")) from None
+    if system.options.channels != run.options.channels:
+        raise UserError(
+            f"--then {arguments.then}: expected a run of pictures of {run.options.channels} "
+            f"channels, as {arguments.run} draws them, got one of {system.options.channels}"
+        )
+    return system
+
+
+def _chained(draw: forms.Draw, system: Translates) -> forms.Draw:
+    """Return what draws pictures and translates them, as if they had been written to files."""
+    direction = next(iter(system.directions))
+    return lambda z: np.stack(
+        [translate_picture(system, picture, direction) for picture in to_uint8(draw(z))]
+    )
 
 
 def _show_history(run: Path, out: Path, form: str, scale: int, unmarked: bool) -> None:
@@ -99,6 +135,15 @@ def _parser(prog: str) -> Parser:
         default=1,
         metavar="N",
         help="make each pixel a square of N × N; default: 1",
+    )
+    parser.add_argument(
+        "--then",
+        metavar="RUN",
+        help="pass the pictures through a second run, one that translates: an srgan's makes them "
+        "two or four times as large",
+    )
+    parser.add_argument(
+        "--then-system", metavar="FILE.py:CLASS", help="the file of that run, if it is your own"
     )
     parser.add_argument(
         "--over-time",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from tinygan.data.images import enlarge, load_image, save_grid, save_pictures, t
 from tinygan.errors import UserError
 from tinygan.files import new_folder
 from tinygan.runs.report.pictures import sample_files
-from tinygan.runs.run import Run
 
 __all__ = ["check_out", "write_history", "write_sheet", "write_single", "write_walk"]
+
+Draw = Callable[[np.ndarray], np.ndarray]  # from z to pictures
 
 _AT_ONCE = 256  # pictures
 _WALK, _HISTORY = 20, 4  # frames a second
@@ -54,20 +56,20 @@ def write_sheet(
     save_grid(enlarge(images, scale), out, columns, note=note)
 
 
-def write_single(run: Run, z: np.ndarray, out: Path, scale: int, note: str | None = None) -> None:
+def write_single(draw: Draw, z: np.ndarray, out: Path, scale: int, note: str | None = None) -> None:
     """Write one file a picture, of its exact size, into a new folder."""
     with new_folder(out) as folder:
         for i in tqdm(range(0, len(z), _AT_ONCE), unit_scale=_AT_ONCE, disable=None):
-            images = run.drawing().draw(z[i : i + _AT_ONCE])
+            images = draw(z[i : i + _AT_ONCE])
             save_pictures(enlarge(images, scale), folder, i, note)
 
 
 def write_walk(
-    run: Run, z: np.ndarray, out: Path, columns: int, scale: int, note: str | None = None
+    draw: Draw, z: np.ndarray, out: Path, columns: int, scale: int, note: str | None = None
 ) -> None:
     """Write an animation of a walk, z ``(frames, count, noise_size)``."""
     frames = tqdm(z, unit="frame", disable=None)
-    sheets = (tile(enlarge(run.drawing().draw(at), scale), columns) for at in frames)
+    sheets = (tile(enlarge(draw(at), scale), columns) for at in frames)
     save_animation(sheets, out, _WALK, note)
 
 

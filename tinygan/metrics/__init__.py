@@ -6,6 +6,7 @@
 `two_sample_test`          can a classifier tell two sets of features apart?
 `area_under_roc`           how well scores tell two sets apart, with a confidence interval
 `sliced_wasserstein`       between the details of pictures, size after size
+`psnr`, `ssim`             between each picture and the same one of another set
 `diversity`                how like one another the pictures of one set are
 `nearest_neighbours`       is a picture new, or a training picture again?
 `AttributeProbe`           on drawn sets: which kinds of everything are made, and how often
@@ -34,7 +35,7 @@ from tinygan.metrics.frechet import frechet_distance, gaussian_distance
 from tinygan.metrics.kernel import kernel_distance
 from tinygan.metrics.neighbours import Neighbours, memorised, nearest_neighbours
 from tinygan.metrics.onnx_features import OnnxFeatures
-from tinygan.metrics.similarity import diversity, ms_ssim, ssim
+from tinygan.metrics.similarity import diversity, ms_ssim, psnr, ssim
 from tinygan.metrics.subsets import Estimate, over_halves
 from tinygan.metrics.translation import TranslationError, flicker, translation_error
 from tinygan.metrics.wasserstein import sliced_wasserstein, sliced_wasserstein_points
@@ -60,6 +61,7 @@ __all__ = [
     "ms_ssim",
     "nearest_neighbours",
     "over_halves",
+    "psnr",
     "roc",
     "sliced_wasserstein",
     "sliced_wasserstein_points",

@@ -37,9 +37,13 @@ class RandomFeatures:
         Random filters of each stage.
     backend : {"numpy", "cupy"}
         What the network is computed with.
+    seed : int
+        Of the filters: another one gives other features, to judge what was trained with these.
 
     Attributes
     ----------
+    stages : list of Layer
+        The network, from colour pictures in [−1, 1] on.
     size : int
         D, the number of features.
     name : str
@@ -48,7 +52,7 @@ class RandomFeatures:
     Notes
     -----
     A stage is a convolution 4×4 of stride 2 with normal random weights, drawn once and for all from
-    seed 0, and a leaky ReLU; there are as many stages as lead to 4×4 positions.  The first stage's
+    the seed, and a leaky ReLU; there are as many stages as lead to 4×4 positions.  The first one's
     filters sum to zero: they see differences, not brightness.  Each filter is then scaled and
     shifted so that its responses to 256 drawn faces of this size have mean 0 and deviation 1 (as
     the networks of Mishkin and Matas are initialised), or the signal would fade from stage to
@@ -71,20 +75,20 @@ class RandomFeatures:
     (5, 408)
     """
 
-    def __init__(self, image_size: int, channels: int = 24, backend: str = "numpy"):
+    def __init__(self, image_size: int, channels: int = 24, backend: str = "numpy", seed: int = 0):
         if image_size < 16:
             raise ValueError(f"image_size: expected 16 pixels or more, got {image_size!r}")
         self.image_size, self.backend = image_size, backend
-        self.name = f"random network, {image_size} px"
-        rng = np.random.default_rng(0)
+        self.name = f"random network, {image_size} px" + (f", seed {seed}" if seed else "")
+        rng = np.random.default_rng(seed)
         x = _check.as_float(faces(_CALIBRATION, image_size, seed=2**20).images)
-        self._stages: list[Layer] = []
+        self.stages: list[Layer] = []
         wide, parts = 3, [_thumbnail(x)]
         while x.shape[1] >= 8:
-            conv = _calibrated(x, wide, channels, rng, first=not self._stages)
+            conv = _calibrated(x, wide, channels, rng, first=not self.stages)
             stage = Sequential(conv, LeakyReLU(_SLOPE))
             x, wide = stage.predict(x), channels
-            self._stages.append(stage.to(backend=backend))
+            self.stages.append(stage.to(backend=backend))
             parts.append(_pooled(x))
         features = np.concatenate(parts, axis=1)
         self._mean, self._deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
@@ -105,7 +109,7 @@ class RandomFeatures:
         x = _check.as_float(images)
         x = asarray(x if x.shape[3] == 3 else np.repeat(x, 3, axis=3), self.backend)
         features = [_thumbnail(x)]
-        for stage in self._stages:
+        for stage in self.stages:
             x = stage.predict(x)
             features.append(_pooled(x))
         return asnumpy(get_xp(*features).concatenate(features, axis=1))

@@ -1,4 +1,4 @@
-"""Structural similarity: are the pictures of a set different from one another?"""
+"""How alike two pictures are, and whether the pictures of a set differ from one another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,43 @@ from tinygan.machine.arrays import Array
 from tinygan.metrics import _check
 from tinygan.metrics._pyramid import blur
 
-__all__ = ["diversity", "ms_ssim", "ssim"]
+__all__ = ["diversity", "ms_ssim", "psnr", "ssim"]
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first (Wang et al.)
 _RANGE = 2.0  # of the values, [−1, 1]
 _C1, _C2 = (0.01 * _RANGE) ** 2, (0.03 * _RANGE) ** 2
+
+
+def psnr(x: Array, y: Array) -> np.ndarray:
+    r"""Return the peak signal-to-noise ratio of each picture of `x` to the same one of `y`.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        ``(N, H, W, C)``.
+
+    Returns
+    -------
+    ndarray
+        ``(N,)``, in decibels; ∞ for equal pictures.
+
+    Notes
+    -----
+    .. math:: 10 \log_{10} \frac{L^2}{\mathrm{mean}\,(x - y)^2}
+
+    with the range L = 2 of the values, over all pixels and colours.  It is a squared error and
+    nothing else: of all that a pixel could be it prefers the mean, so a blurred picture beats a
+    sharp one whose details are a pixel away.
+
+    Examples
+    --------
+    >>> black, grey = np.full((1, 8, 8, 1), -1.0), np.full((1, 8, 8, 1), -0.8)
+    >>> psnr(black, grey).round(2)
+    array([20.])
+    """
+    x, y = _floats(x, y)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(_RANGE**2 / np.square(x - y).mean(axis=(1, 2, 3), dtype=np.float64))
 
 
 def ssim(x: Array, y: Array) -> np.ndarray:

@@ -17,6 +17,8 @@ ROWS = {
     "coverage": ("kinds of attributes covered", "higher"),
     "error": ("error to the true translation", "lower"),
     "structural_error": ("its structural error, 1 − SSIM", "lower"),
+    "psnr": ("its PSNR, in decibels", "higher"),
+    "feature_error": ("its error in features", "lower"),
     "auc": ("area under the ROC", "higher"),
     "accuracy": ("accuracy", "higher"),
     "real_right": ("real taken for real", "higher"),

@@ -29,6 +29,7 @@ SYSTEMS = {
     "dcgan": "tinygan.systems.dcgan:DCGAN",
     "cyclegan": "tinygan.systems.cyclegan:CycleGAN",
     "detector": "tinygan.systems.detector:Detector",
+    "srgan": "tinygan.systems.srgan:SRGAN",
 }
 
 GROUP = "tinygan.systems"

@@ -20,12 +20,14 @@ class Translates(System):
     ----------
     directions : dict of str to str
         What a translation is called, ``"AtoB"`` → the network that does it; the usual one first.
-    factor : int
-        How many times as high and wide an image becomes.
     """
 
     directions: ClassVar[dict[str, str]] = {}
-    factor: ClassVar[int] = 1
+
+    @property
+    def factor(self) -> int:
+        """How many times as high and wide an image becomes."""
+        return 1
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -47,7 +49,8 @@ class Translates(System):
 
     def translation_bytes(self, height: int, width: int) -> int:
         """Return roughly what translating one image takes."""
-        return 4 * 4 * height * width * max(1, getattr(self.options, "width", 64))
+        wide = max(1, getattr(self.options, "width", 64))
+        return 4 * 4 * height * width * self.factor**2 * wide
 
     def material(
         self, count: int, data: str | None = None, dataset: str | None = None
