@@ -121,15 +121,19 @@ plt.show()
 assert 0.3 < last["$2/n$"] < 3
 assert last["$1/n$"] < 2e-3
 assert last["$4/n$"] > 3e2
+assert round(np.sqrt(2) ** 20) == 1024
 
 # %%
-# Each wrong factor of :math:`\sqrt 2` is taken once a layer, so twenty layers make 1000 of it.  The
+# Each wrong factor of :math:`\sqrt 2` is taken once a layer, so twenty layers make 1024 of it.  The
 # gradient, in the backward pass, goes through the same weights, and dies or explodes likewise.
 #
 # What the papers do
 # ------------------
 # Both papers' networks start from :math:`N(0, 0.02)`, whatever the layer's size.  Is that large
-# enough?  For 4×4 kernels over 64 channels, :math:`n = 1024`, He's rule asks for 0.044.
+# enough?  For 4×4 kernels over 64 channels and leaky ReLU, :math:`n = 1024`, He's rule asks for
+# 0.043.
+
+assert round(np.sqrt(2 / (1.04 * 4 * 4 * 64)), 3) == 0.043
 
 for channels in (64, 256, 512):
     n = 4 * 4 * channels

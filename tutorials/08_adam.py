@@ -221,7 +221,9 @@ for name, make in (("descent", descent(0.01)), ("Adam", lambda p: Adam([p], lr=0
     print(f"{name:8}", first_step(1.0, make), first_step(1000.0, make))
 
 adam_steps = [first_step(scale, lambda p: Adam([p], lr=0.01).step) for scale in (1.0, 1000.0)]
+descent_steps = [first_step(scale, descent(0.01)) for scale in (1.0, 1000.0)]
 assert np.allclose(*adam_steps, rtol=1e-4)
+assert np.allclose(1000 * descent_steps[0], descent_steps[1])
 
 # %%
 # **3.**  Let the two players move one after the other instead of at once.  What changes?

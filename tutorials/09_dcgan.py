@@ -327,8 +327,8 @@ plt.show()
 #
 # .. solution::
 #
-#    What is wasted are D's weight gradients, about half of its backward pass.  G's gradient is the
-#    same.
+#    What is wasted are D's weight gradients: in each convolution as many products as the gradient
+#    that flows on.  G's gradient is the same.
 
 gradients = []
 for freeze in (True, False):
@@ -352,7 +352,7 @@ assert np.allclose(*gradients, atol=1e-6)
 #
 # .. dropdown:: Hint
 #
-#    Count the forward passes through G.  Here :math:`D`'s half does not walk ``fake_backward`` at
+#    Count the forward passes through G.  Here :math:`D`'s half does not call ``fake_backward`` at
 #    all, so the same pictures and the same backward pass serve both halves.
 #
 # .. solution::

@@ -107,6 +107,8 @@ print(f"length of z: {length.mean():.1f}, give or take {length.std():.1f}")
 assert found[0.7][0] > found[0.3][0]
 assert found[0.3][1] < found[1.0][1]
 assert length.min() > 0.6 * length.mean()
+middle_length = np.linalg.norm((z[:200] + z[200:]) / 2, axis=1).mean() / length.mean()
+assert abs(middle_length - np.sqrt(0.5)) < 0.02
 
 # %%
 # A little shorter does no harm; much shorter is a place where :math:`G` has never been.  In 64
@@ -238,6 +240,7 @@ for attribute in ("glasses", "hair_style", "hair_colour", "expression", "backgro
 pixel, before, after = np.mean(list(table.values()), axis=0)
 print("{:12}{:8.0%}{:19.0%}{:9.0%}".format("mean", pixel, before, after))
 assert abs(after - before) < 0.1
+assert after - pixel < 0.1
 
 # %%
 # The middle column is the control that a claim like this needs: a network with *random* weights.
