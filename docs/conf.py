@@ -98,7 +98,7 @@ html_static_path = ["_static"]
 html_extra_path = ["recorded/report.html"]  # loaded when it is asked for
 templates_path = ["_templates"]
 html_css_files = ["tinygan.css"]
-_scripts = ["film", "gan2d", "gan2d_figure", "convolution", "kernel", "batchnorm"]
+_scripts = ["wide", "film", "gan2d", "gan2d_figure", "convolution", "kernel", "batchnorm"]
 _scripts += ["network", "latent", "translator"]
 html_js_files = [(f"{name}.js", {"defer": "defer"}) for name in _scripts]
 html_show_sourcelink = False
@@ -112,6 +112,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-field"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -61,25 +61,7 @@
     show();
   }
 
-  // A wide figure scrolls on a phone, so that its letters can be read there.
-  function widen(image) {
-    if (image.naturalWidth <= 380) return;
-    const box = document.createElement("div");
-    box.className = "tg-wide";
-    box.tabIndex = 0;
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", `Figure: ${image.alt}`);
-    image.style.setProperty("--tg-least", `${0.92 * image.naturalWidth}px`);
-    image.parentNode.insertBefore(box, image);
-    box.append(image);
-  }
-
   function start() {
-    const plain = "article img.sphx-glr-single-img, article img.sphx-glr-multi-img, article img.plot-directive";
-    for (const image of document.querySelectorAll(plain)) {
-      if (image.complete && image.naturalWidth) widen(image);
-      else image.addEventListener("load", () => widen(image), { once: true });
-    }
     for (const image of document.querySelectorAll("img.tg-film")) {
       if (image.complete && image.naturalWidth) dress(image);
       else image.addEventListener("load", () => dress(image), { once: true });

@@ -121,7 +121,7 @@ def test_a_notebook_of_another_page_is_refused(outputs, source):
 
 def test_heavy_figures_become_light_ones_and_light_ones_stay(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXTENSIONS))
-    import lighter
+    lighter = pytest.importorskip("lighter")
 
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "sphx_glr_a_001.png")
@@ -134,3 +134,16 @@ def test_heavy_figures_become_light_ones_and_light_ones_stay(tmp_path, monkeypat
         assert page.read_text("utf-8") == line.format(1, "webp") + line.format(2, "png")
     with Image.open(tmp_path / "sphx_glr_a_001.webp") as picture:
         assert picture.size == (200, 200)
+
+
+def test_of_a_stylesheet_what_no_page_uses_is_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    lighter = pytest.importorskip("lighter")
+    css = """@charset "UTF-8"; /* .none { } */ :root{--a:1} .here,.gone:hover{b:2} #gone .here{c:3}
+    a[href=".gone"]:not(.gone){d:4} @media (x){.gone{e:5}.here{f:6}} @media (y){.gone{g:7}}
+    @keyframes k{0%{h:8}100%{h:9}} .at\\:here{i:10}"""
+    kept = "".join(lighter.used(css, {"here"}).split())
+    assert kept == (
+        '@charset"UTF-8";:root{--a:1}.here{b:2}a[href=".gone"]:not(.gone){d:4}'
+        "@media(x){.here{f:6}}@keyframesk{0%{h:8}100%{h:9}}"
+    )

@@ -262,7 +262,7 @@ def test_a_film_is_loaded_when_asked_for_and_shows_the_frame_of_its_slider(tmp_p
     const said = [asked(), slider.value, slider.getAttribute("aria-label"), height()];
     const there = new Promise((go) => image.addEventListener("load", go, { once: true }));
     slider.value = 1; slider.dispatchEvent(new Event("input"));
-    await there;
+    await there.then(() => new Promise((go) => setTimeout(go)));
     const view = outer.getBoundingClientRect();
     const above = view.top - image.getBoundingClientRect().top;
     said.push(asked(), height(), Math.round(above / view.height), box.dataset.frame);

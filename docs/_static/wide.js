@@ -1,0 +1,39 @@
+// What is wider than a phone scrolls by itself, and can be scrolled by the keyboard, too.
+(function () {
+  "use strict";
+
+  // A wide figure scrolls on a phone, so that its letters can be read there.
+  function widen(image) {
+    if (image.naturalWidth <= 380) return;
+    const box = document.createElement("div");
+    box.className = "tg-wide";
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", `Figure: ${image.alt}`);
+    image.style.setProperty("--tg-least", `${0.92 * image.naturalWidth}px`);
+    image.parentNode.insertBefore(box, image);
+    box.append(image);
+  }
+
+  // Tab leads to what scrolls, and to nothing else.
+  function reach() {
+    for (const e of document.querySelectorAll("article :is(.tg-wide, .math, mjx-container, table, pre)")) {
+      const scrolls = e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "visible";
+      if (scrolls) e.tabIndex = 0;
+      else e.removeAttribute("tabindex");
+    }
+  }
+
+  async function start() {
+    const plain = "article img.sphx-glr-single-img, article img.sphx-glr-multi-img, article img.plot-directive";
+    for (const image of document.querySelectorAll(plain)) {
+      if (image.complete && image.naturalWidth) widen(image);
+      else image.addEventListener("load", () => { widen(image); reach(); }, { once: true });
+    }
+    addEventListener("resize", reach);
+    document.addEventListener("toggle", reach, true);
+    await window.MathJax?.startup?.promise;
+    reach();
+  }
+  if (document.readyState === "complete") start();
+  else addEventListener("load", start);
+})();
