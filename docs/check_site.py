@@ -80,6 +80,7 @@ def look(browser: Browser, page: Path, name: str, root: Path, judge: str | None)
     if name.startswith("api/"):
         problems += ask("table_first")
     problems += [f"names: {item}" for item in ask("names")]
+    problems += [f"too wide at {DESKTOP[0]}: {item}" for item in ask("wider")]
     # this opens what is folded
     problems += [f"cut at {DESKTOP[0]}: {item}" for item in ask("cut")]
     for theme in ("dark", "light"):
@@ -105,7 +106,9 @@ def check(root: Path, shots: Path | None, only: str, judge: str | None) -> int:
         for page in pages:
             name = page.relative_to(root).as_posix()
             found, seen = look(browser, page, name, root, judge)
-            problems += [f"{name}: {line}" for line in found]
+            found = sorted({f"{name}: {line}" for line in found})
+            print("".join(f"{line}\n" for line in found), end="", flush=True)
+            problems += found
             wanted += [(name, link) for link in seen["links"]]
             weights.append((seen["weight"], name))
             for what in ("formulas", "pictures", "undecided"):
@@ -114,9 +117,10 @@ def check(root: Path, shots: Path | None, only: str, judge: str | None) -> int:
                 photograph(browser, shots, name)
     finally:
         browser.close()
-    problems += dead_links(root, wanted)
+    dead = sorted(set(dead_links(root, wanted)))
+    problems += dead
     totals["links"] = len(wanted)
-    print("\n".join(sorted(set(problems))))
+    print("".join(f"{line}\n" for line in dead), end="")
     undecided = totals.pop("undecided")
     counts = ", ".join(f"{count} {what}" for what, count in totals.items())
     heaviest, where = max(weights)
@@ -125,7 +129,7 @@ def check(root: Path, shots: Path | None, only: str, judge: str | None) -> int:
         print("contrast, alternative texts and names: skipped, there is no axe-core (npm, --axe)")
     else:
         print(f"axe-core {axe.VERSION} leaves {undecided} elements to people")
-    print(f"{len(set(problems))} problems")
+    print(f"{len(problems)} problems")
     return 1 if problems else 0
 
 

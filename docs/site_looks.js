@@ -12,10 +12,14 @@ window.siteLooks = (() => {
     return [...all("article img").filter((e) => !e.alt.trim()).map(short), ...twice];
   }
 
-  // The smallest letters of a figure have 9 points: 12 pixels as it was drawn; 11 are needed.
+  // The smallest letters of a figure have 9 points, 12 pixels as it was drawn, those of a diagram that
+  // is 480 pixels wide 12 points, 16 pixels; 11 are needed.
   function letters() {
     const small = all("img.sphx-glr-single-img, img.sphx-glr-multi-img, img.plot-directive, .plot-directive img")
-      .filter((e) => seen(e) && e.naturalWidth && e.getBoundingClientRect().width / e.naturalWidth < 11 / 12 - 0.002);
+      .filter((e) => {
+        const drawn = e.matches(".plot-directive") && e.naturalWidth <= 490 ? 16 : 12;
+        return seen(e) && e.naturalWidth && (e.getBoundingClientRect().width / e.naturalWidth) * drawn < 10.98;
+      });
     const drawn = all(".tg-widget svg text")
       .filter((e) => {
         const box = e.ownerSVGElement.getBoundingClientRect(), wide = e.ownerSVGElement.viewBox.baseVal.width || box.width;
@@ -37,7 +41,9 @@ window.siteLooks = (() => {
 
   function wider() {
     const width = document.documentElement.clientWidth + 1;
-    if (document.documentElement.scrollWidth <= width) return [];
+    const spilt = all(".tg-widget *").filter((e) => seen(e) && !e.closest("svg, .tg-film-view, table") &&
+      e.getBoundingClientRect().right > e.closest(".tg-widget").getBoundingClientRect().right + 1).map(short);
+    if (document.documentElement.scrollWidth <= width) return spilt;
     return all("body *").filter((e) => e.getBoundingClientRect().right > width).slice(0, 3).map(short);
   }
 

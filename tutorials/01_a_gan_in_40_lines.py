@@ -163,8 +163,8 @@ plt.show()
 # %%
 # Drag the slider, or press play.  At first the fakes lie in one heap, and :math:`D` finds out
 # within a few steps where that is; the arrows lead away from there, the heap follows, :math:`D`
-# answers, and so on.  At the end the fakes lie on the ring and :math:`D` is undecided nearly
-# everywhere.
+# answers, and so on.  At the end the fakes lie on the ring, where :math:`D` is undecided now; it is
+# sure only of the middle, where nobody is any more.
 #
 # Is it one?
 # ----------
@@ -189,6 +189,8 @@ radius, near, covered = measure(fakes)
 assert abs(radius - 2) < 0.2
 assert near > 0.7
 assert covered > 0.9
+assert np.abs(1 / (1 + np.exp(-D.predict(real))) - 0.5).mean() < 0.15
+assert 1 / (1 + np.exp(-D.predict(np.zeros((1, 2), np.float32)))) < 0.2
 
 # %%
 # Play with it

@@ -97,7 +97,7 @@ for name, path in paths.items():
 
 axis.plot(0, 0, "k*", markersize=12)
 axis.set(xlabel="a", ylabel="b", title="Two ways down a narrow valley")
-axis.legend(loc="upper left")
+axis.legend(loc="lower right")
 plt.show()
 
 # %%

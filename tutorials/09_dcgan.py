@@ -211,7 +211,7 @@ plt.show()
 # convolutions paint before they have learnt better (:doc:`tutorial 5
 # <05_transposed_convolution>`).
 #
-# Now look at the only thing that G is told.  For three faces: the face, and minus the gradient of
+# Now look at the only thing that G is told.  For eight faces: the face, and minus the gradient of
 # G's loss with respect to it, times a large number.  Where the lower picture is grey, D does not
 # mind; where it is bright, D would like more light there.  It looks like noise: D asks for many
 # small changes that nobody would name.  Added up over hundreds of steps and thousands of pictures

@@ -2,9 +2,10 @@
 (function () {
   "use strict";
 
-  // A wide figure scrolls on a phone, so that its letters can be read there.
+  // A wide figure scrolls on a phone, so that its letters can be read there.  The diagrams of
+  // docs/figures/diagram.py have letters large enough for a phone as they are.
   function widen(image) {
-    if (image.naturalWidth <= 380) return;
+    if (image.naturalWidth <= (image.matches(".plot-directive") ? 490 : 380)) return;
     const box = document.createElement("div");
     box.className = "tg-wide";
     box.setAttribute("role", "group");
