@@ -31,6 +31,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks.hosts import hosts
 from benchmarks.machine import describe, in_words
 from tinygan.distributed import joined, on_threads
 from tinygan.machine import parallel
@@ -63,14 +64,28 @@ def flags(words: dict) -> list[str]:
     return [w for name, value in words.items() for w in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def measure(networks: list[str], ranks: int, steps: int, rounds: int) -> list[dict]:
-    """Return, for each network, the seconds of a step of both ways, round by round."""
+def measure(
+    networks: list[str], ranks: int, steps: int, rounds: int, rate: str | None = None
+) -> list[dict]:
+    """Return, for each network, the seconds of a step of both ways, round by round.
+
+    With a `rate` each rank has a host of its own, whose cable carries so much.
+    """
+    if rate is not None:
+        with hosts(ranks, rate) as made:
+            return _measured(networks, ranks, steps, rounds, made.launcher("mpiexec"))
+    return _measured(networks, ranks, steps, rounds, ["mpiexec", "-n", str(ranks)])
+
+
+def _measured(
+    networks: list[str], ranks: int, steps: int, rounds: int, launcher: list[str]
+) -> list[dict]:
     rows = []
     for name in networks:
         system, words = NETWORKS[name]
         words = {**words, "backend": "numpy", "dataset_size": 256, "steps": steps}
         words |= {"sample_every": 10**6, "checkpoint_every": 10**6, "threads": 1}
-        several = ["mpiexec", "-n", str(ranks), sys.executable]
+        several = [*launcher, sys.executable]
         found: dict[str, list] = {"one": [], "ranks": [], "share": [], "bytes": []}
         for _ in range(rounds):
             alone = _run([sys.executable], system, words | {"threads": ranks})
@@ -192,6 +207,9 @@ def main() -> None:
     parser.add_argument("what", choices=["measure", "model"])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=None)
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument(
+        "--rate", help="give each rank a host of its own, with a cable of this speed: 1gbit (root)"
+    )
     parser.add_argument("--cores", type=int, default=16, help="of each rank, in the model")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
@@ -210,7 +228,7 @@ def main() -> None:
             "processors, in all | exchanges | a step |"
         )
         print("|---|---:|---:|---:|---:|---:|---:|")
-        for row in measure(names, n, options.steps, options.rounds):
+        for row in measure(names, n, options.steps, options.rounds, options.rate):
             (one, cpu), (several, cpus) = (
                 [statistics.median(values) for values in zip(*row[way], strict=True)]
                 for way in ("one", "ranks")

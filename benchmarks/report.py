@@ -53,19 +53,20 @@ def summary(records: dict[str, dict[str, dict]]) -> str:
     """Return the few lines that the front page shows: a column a kind of processor."""
     named = {"steps": "a training step", "inference": "pictures", "cold": "cold start"}
     cells: dict[str, dict[str, str]] = {}
-    heads = {}
+    dates: dict[str, set[str]] = {}
     for kind, results in records.items():
         for section, what in named.items():
             result = results.get(f"{section}-numpy", {"rows": []})
             for row in result["rows"]:
                 speed, memory = (ratio(row["results"], key) for key in ("median", "peak_bytes"))
                 if speed and memory:
-                    heads[kind] = f"{kind}, {result['about']['date'][:10]}"
+                    dates.setdefault(kind, set()).add(result["about"]["date"][:10])
                     line = cells.setdefault(f"{what}: {row['system']}", {})
                     line[kind] = f"{speed:.2f} · {1 / memory:.2f}"
-    lines = ["| | " + " | ".join(heads.values()) + " |", "|---|" + "---:|" * len(heads)]
+    heads = [f"{kind}, {' and '.join(sorted(days))}" for kind, days in dates.items()]
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for what, line in cells.items():
-        lines.append(f"| {what} | " + " | ".join(line.get(kind, "–") for kind in heads) + " |")
+        lines.append(f"| {what} | " + " | ".join(line.get(kind, "–") for kind in dates) + " |")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """The backend on the stand-in for CuPy, and what a user is told when CuPy cannot be used."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 
@@ -133,10 +134,10 @@ def test_cupy_that_cannot_compute(strict_cupy, monkeypatch):
 # --- python -m tinygan.backend ----------------------------------------------------------------
 
 
-def _printed(capsys):
+def _printed(capsys, *words):
     from tinygan.backend.__main__ import main
 
-    assert main([]) == 0
+    assert main([*words]) == 0
     return capsys.readouterr().out
 
 
@@ -158,6 +159,12 @@ def test_the_report_without_cupy(without_cupy, capsys):
     assert "CuPy is not installed" in printed
     assert "tinygan[cuda13]" in printed
     assert "--backend auto computes on numpy" in printed
+
+
+def test_the_report_as_json(without_cupy, capsys):
+    found = json.loads(_printed(capsys, "--json"))
+    assert (found["numpy"], found["auto"]) == (np.__version__, "numpy")
+    assert found["cupy"]["kind"] == "not installed"
 
 
 def test_the_report_on_a_broken_cupy(broken_cupy, capsys):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tinygan.options.flags import _parser
 from tinygan.options.kinds import number, whole
 from tinygan.options.resolving import load_options, read_toml, resolve, resumed, stored
 from tinygan.systems import SYSTEMS, find
+from tinygan.systems.cyclegan.options import CycleGANOptions
 from tinygan.systems.dcgan import DCGANOptions
 
 FLAGS = json.loads((Path(__file__).parents[1] / "fixtures" / "flags.json").read_text("utf-8"))
@@ -151,6 +153,17 @@ def test_flags_win_over_the_file_that_over_the_preset_and_that_over_the_default(
     assert (options.batch_size, options.lr, options.width, options.noise_size) == (5, 1, 32, 200)
     assert (options.steps, options.epochs) == (1800, None)
     assert resolve(DCGANOptions, {"epochs": 2}, config).steps is None
+
+
+def test_the_size_to_cut_from_follows_the_size_that_is_cut():
+    options = partial(resolve, CycleGANOptions)
+    assert options({}).load_size == 32 == options({}).image_size  # of the preset
+    assert options({"image_size": 64}).load_size is None  # so 286/256 of it
+    assert options({"image_size": 64, "load_size": 80}).load_size == 80
+    assert options({"load_size": 80}, {"image_size": 64, "load_size": 72}).load_size == 80
+    assert options({}, {"image_size": 64, "load_size": 72}).load_size == 72
+    with pytest.raises(UserError, match="--load-size 60: expected at least --image-size 64"):
+        options({"image_size": 64, "load_size": 60})
 
 
 @pytest.mark.parametrize(

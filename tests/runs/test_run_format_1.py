@@ -71,7 +71,7 @@ def test_a_new_run_with_their_options_has_their_metrics(system, tmp_path):
     words = {
         "dcgan": "--dataset faces --dataset-size 16 --noise-size 8 --batch-size 4",
         "cyclegan": "--dataset bags --dataset-size 8 --discriminator-width 2 --residual-blocks 1"
-        " --pool-size 3 --norm instance",
+        " --pool-size 3 --norm instance --load-size 32",
     }[system].split()
     words += ["--image-size", 16, "--width", 2, "--steps", 4, "--sample-every", 4]
     words += ["--threads", 1, "--seed", 1]

@@ -6,13 +6,14 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tinygan.commands import Parser, run, say
+from tinygan.commands import Parser, run, say, say_json
 from tinygan.machine.arrays import CupyStatus, cupy_status
 from tinygan.machine.parallel import get_num_threads
 
@@ -27,11 +28,17 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.backend")
         "can use them.",
     )
 
+    parser.add_json()
+
     def report() -> None:
-        parser.parse_args(argv)
-        status = cupy_status()
+        as_json, status = parser.parse_args(argv).json, cupy_status()
+        chosen = "cupy" if status.usable else "numpy"
+        if as_json:
+            machine = {"cores": _cores(), "threads": get_num_threads()}
+            versions = {"python": platform.python_version(), "numpy": np.__version__}
+            return say_json({**versions, **machine, "cupy": asdict(status), "auto": chosen})
         say("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
-        say(f"--backend auto computes on {'cupy' if status.usable else 'numpy'}")
+        return say(f"--backend auto computes on {chosen}")
 
     return run(prog, report)
 

@@ -95,6 +95,9 @@ class Options:
     drawn: ClassVar[str | None] = None
     """The drawn data set that is used where no data are named."""
 
+    follows: ClassVar[dict[str, str]] = {}
+    """An option by name, and the one that sets it anew if it is given alone."""
+
     shaping: ClassVar[tuple[str, ...]] = ("channels",)
     """The options, beside the group "networks", that networks' shapes depend on."""
 

@@ -117,6 +117,7 @@ def resolve(
         preset = cls.presets[name].values if name is not None else {}
     values: dict[str, Any] = {}
     for layer in (preset, config, given):
+        values |= {name: None for name, leads in cls.follows.items() if leads in layer}
         values = _over(values, layer)
     options = cls(**values)
     if options.data:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tinygan.files import open_to_append
 
 __all__ = ["MetricsFile", "Rows", "curve", "read_metrics"]
 
-_LONGEST = 1 << 16  # bytes; lines have a few hundred
+_BLOCK = 1 << 20  # bytes read at once; lines have a few hundred
 _NUMBERS = {int, float}
 _WHOLE = {"step", "epoch"}
 
@@ -40,6 +40,15 @@ class Rows(Sequence):
         for name, column in self._columns.items():
             column.append(row.get(name, math.nan))
         self._length += 1
+
+    def extend(self, columns: dict[str, array]) -> bool:
+        """Append whole columns, if they are those that are held already; return whether."""
+        if self._length and columns.keys() != self._columns.keys():
+            return False
+        for name, column in columns.items():
+            self._columns.setdefault(name, array("d")).extend(column)
+            self._length = len(self._columns[name])
+        return True
 
     def __len__(self) -> int:
         return self._length
@@ -132,34 +141,43 @@ def read_metrics(path: Path) -> Rows:
 
 def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[Rows, int]:
     """Return the rows of steps 1, 2, … up to `steps`, and the byte at which they end."""
-    rows = Rows()
-    end = 0
+    rows, end, rest = Rows(), 0, b""
     if not path.is_file():
         return rows, end
     due = {"step", "epoch", "seconds", *names} if names else {"step"}
-    parse = json.JSONDecoder().raw_decode
+    most = math.inf if steps is None else steps
     with open(path, "rb") as file:
-        while steps is None or len(rows) < steps:
-            line = file.readline(_LONGEST)
-            row = _row(line, due, len(rows) + 1, parse)
-            if row is None:
+        while len(rows) < most:
+            *lines, rest = (rest + file.read(_BLOCK)).split(b"\n")
+            columns = _columns(lines, due, len(rows) + 1)
+            if len(rows) + len(lines) <= most and columns and rows.extend(columns):
+                end += sum(map(len, lines)) + len(lines)
+                continue
+            for line in lines:  # one by one, up to the first that is damaged
+                columns = _columns([line], due, len(rows) + 1)
+                if len(rows) == most or columns is None:
+                    return rows, end
+                rows.append({name: column[0] for name, column in columns.items()})
+                end += len(line) + 1
+            if not lines:  # the end, or no text file at all
                 break
-            rows.append(row)
-            end += len(line)
     return rows, end
 
 
-def _row(line: bytes, due: set[str], step: int, parse: Callable) -> dict | None:
-    """Return what a line holds if it is whole: numbers by name, of the step that is due."""
+def _columns(lines: list[bytes], due: set[str], step: int) -> dict[str, array] | None:
+    """Return the numbers of `lines` by name, if all are whole and hold the same names."""
+    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+        return None
     try:
-        text = line.decode()
-        row, stop = parse(text)
-    except (ValueError, RecursionError):
+        rows = json.loads((b"[" + b",".join(lines) + b"]").decode())
+        names = rows[0].keys()
+        rows = [row for row in rows if row.keys() == names]
+        columns = {name: [row[name] for row in rows] for name in names}
+        found = {name: array("d", column) for name, column in columns.items()}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError):
         return None
-    if text[stop:] != "\n" or type(row) is not dict or not due <= row.keys() or row["step"] != step:
+    if not due <= names or columns["step"] != [*range(step, step + len(lines))]:
         return None
-    values = row.values()
-    if not _NUMBERS.issuperset(map(type, values)):
-        return None
-    inside = min(values) > -1e300 and max(values) < 1e300
-    return row if inside and not any(map(math.isnan, values)) else None
+    numbers = all(_NUMBERS.issuperset(map(type, column)) for column in columns.values())
+    finite = all(abs(np.array(column)).max() < 1e300 for column in found.values())
+    return found if numbers and finite else None

@@ -103,6 +103,7 @@ class CycleGANOptions(Options):
 
     presets = PRESETS
     drawn = "bags"
+    follows = {"load_size": "image_size"}
 
     data: str | None = inherit(
         Options,
