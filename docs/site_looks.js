@@ -43,6 +43,9 @@ window.siteLooks = (() => {
     const width = document.documentElement.clientWidth + 1;
     const spilt = all(".tg-widget *").filter((e) => seen(e) && !e.closest("svg, .tg-film-view, table") &&
       e.getBoundingClientRect().right > e.closest(".tg-widget").getBoundingClientRect().right + 1).map(short);
+    const begins = (e) => e.getBoundingClientRect().left >= e.closest("div.math").getBoundingClientRect().left - 1;
+    spilt.push(...all("div.math mjx-container").filter((e) => seen(e) && !begins(e))
+      .map((e) => `begins at its end: ${e.textContent.slice(0, 40)}`));
     if (document.documentElement.scrollWidth <= width) return spilt;
     return all("body *").filter((e) => e.getBoundingClientRect().right > width).slice(0, 3).map(short);
   }

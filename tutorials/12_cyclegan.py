@@ -280,7 +280,7 @@ def train(steps, bug=False):
     return G, F, D_Y, history
 
 
-G, F, D_Y, history = train(200)
+G, F, D_Y, history = train(240)
 
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.5), layout="constrained")
 for axis, name in zip(axes, ("L_GAN", "L_D", "L_identity", "L_cyc"), strict=True):
@@ -334,7 +334,7 @@ assert distance(translated, test_y) > 0.9 * distance(test_x, test_y)
 # handbags alone, with five times the weight of being told to make backpacks.  Train once more from
 # the same weights on the same batches, with this *one* thing changed:
 
-G_bug, _, _, history_bug = train(200, bug=True)
+G_bug, _, _, history_bug = train(240, bug=True)
 handbags = to_float(test_x)
 translated_bug = to_bytes(G_bug.predict(handbags))
 
@@ -348,12 +348,12 @@ axis.legend()
 plt.show()
 
 # %%
-# From such a curve nobody would suspect anything.  The translations, after 200 steps each:
+# From such a curve nobody would suspect anything.  The translations, after 240 steps each:
 
 show(
     [test_x, translated, translated_bug, test_y],
     ["x", "G(x), the\nright loss", "G(x), the\nbug", "the true\nbackpack"],
-    "Handbags, translated after 200 steps",
+    "Handbags, translated after 240 steps",
 )
 moved = np.abs(to_float(translated) - handbags).mean()
 moved_bug = np.abs(to_float(translated_bug) - handbags).mean()
@@ -383,7 +383,7 @@ trained = load("demo-bags", backend="numpy")
 good = to_bytes(trained.translate(test_x))
 show(
     [test_x, translated, good, test_y],
-    ["x", "G(x), after\n200 steps", "after\n1500 steps", "the true\nbackpack"],
+    ["x", "G(x), after\n240 steps", "after\n1500 steps", "the true\nbackpack"],
     "Handbags, translated by a network that was trained for longer",
 )
 nothing = distance(test_x, test_y)
