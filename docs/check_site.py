@@ -1,6 +1,6 @@
 """Look at every page of the built site in a real browser, from the folder, without a server.
 
-    python docs/check_site.py docs/_build [--only TEXT] [--shots DIR] [--axe FILE]
+    python docs/check_site.py docs/_build [--only TEXT …] [--shots DIR] [--axe FILE]
 
 On each page: no message in the console, no request that leaves the folder, at most 2 MB before a
 click, every formula drawn, every picture there, every link inside the site leads somewhere; no code
@@ -95,8 +95,9 @@ def look(browser: Browser, page: Path, name: str, root: Path, judge: str | None)
     return problems, seen | {"weight": weight}
 
 
-def check(root: Path, shots: Path | None, only: str, judge: str | None) -> int:
-    pages = sorted(p for p in root.rglob("*.html") if "_static" not in p.parts and only in str(p))
+def check(root: Path, shots: Path | None, only: list[str], judge: str | None) -> int:
+    pages = sorted(p for p in root.rglob("*.html") if "_static" not in p.parts)
+    pages = [page for page in pages if not only or any(text in str(page) for text in only)]
     browser, problems = Browser(DESKTOP), []
     totals = {"formulas": 0, "pictures": 0, "links": 0, "undecided": 0}
     wanted, weights = [], []
@@ -170,7 +171,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("site", type=Path)
     parser.add_argument("--shots", type=Path, help="save pictures of every page in this folder")
-    parser.add_argument("--only", default="", help="pages whose path contains this")
+    parser.add_argument("--only", nargs="+", default=[], help="pages whose path contains one of")
     parser.add_argument("--axe", type=Path, help="axe.min.js, where npm cannot fetch it")
     options = parser.parse_args()
     judge = axe.source(options.axe)

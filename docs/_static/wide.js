@@ -30,6 +30,7 @@
       if (image.complete && image.naturalWidth) widen(image);
       else image.addEventListener("load", () => { widen(image); reach(); }, { once: true });
     }
+    for (const e of document.querySelectorAll("summary:has(> .toctree-toggle)")) e.ariaLabel = "Pages below";
     addEventListener("resize", reach);
     document.addEventListener("toggle", reach, true);
     await window.MathJax?.startup?.promise;
