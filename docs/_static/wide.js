@@ -18,8 +18,8 @@
   // Tab leads to what scrolls, and to nothing else.
   function reach() {
     for (const e of document.querySelectorAll("article :is(.tg-wide, .math, mjx-container, table, pre)")) {
-      const scrolls = e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "visible";
-      if (scrolls) e.tabIndex = 0;
+      const larger = e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight;
+      if (larger && getComputedStyle(e).overflowX !== "visible") e.tabIndex = 0;
       else e.removeAttribute("tabindex");
     }
   }
@@ -31,6 +31,7 @@
       else image.addEventListener("load", () => { widen(image); reach(); }, { once: true });
     }
     for (const e of document.querySelectorAll("summary:has(> .toctree-toggle)")) e.ariaLabel = "Pages below";
+    for (const e of document.querySelectorAll("nav.contents")) e.ariaLabel = "Contents";
     addEventListener("resize", reach);
     document.addEventListener("toggle", reach, true);
     await window.MathJax?.startup?.promise;
