@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ def command(system: str, options: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def trained(system: str, options: dict[str, Any], folder: Path) -> Run:
-    """Train into `folder`; or go on there, or open what is finished."""
+def trained(
+    system: str, options: dict[str, Any], folder: Path, callbacks: Sequence[Callable] = ()
+) -> Run:
+    """Train into `folder`; or go on there, or open what is finished.  See `tinygan.fit`."""
     if (folder / "config.json").is_file():
-        run = tinygan.fit(resume=str(folder), quiet=True)
+        run = tinygan.fit(resume=str(folder), quiet=True, callbacks=callbacks)
     else:
-        run = tinygan.fit(system, out=str(folder), quiet=True, **options)
+        run = tinygan.fit(system, out=str(folder), quiet=True, callbacks=callbacks, **options)
     total = read_config(folder)["total_steps"]
     if run.step < total:
         raise SystemExit(f"{folder}: stopped after {run.step} of {total} steps; call again")

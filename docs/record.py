@@ -1,6 +1,6 @@
 """Make the recorded results that the site shows, anew.
 
-    python docs/record.py [dcgan] [cyclegan] [report]
+    python docs/record.py [dcgan] [cyclegan] [seasons] [lenses] [report]
 
 Pages execute for seconds; what takes minutes is run here, once, and kept in ``docs/recorded/`` as
 one picture or page, and one JSON file each: the command, the machine, the date, and every number
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan.data import bags, faces
+from tinygan.data import DRAWN_SETS, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
 from tinygan.models import dcgan as dcgan_model
 from tinygan.runs.checkpoint import checkpoint_path, load_network
@@ -109,12 +109,21 @@ def dcgan(run: Path):
     )
 
 
-def cyclegan(run: Path):
+DOMAINS = {
+    "bags": ("handbags", "backpacks"),
+    "seasons": ("summers", "winters"),
+    "lenses": ("photographs by a small lens", "photographs by a large lens"),
+}
+
+
+def cyclegan(run: Path, dataset="bags"):
     """The default CycleGAN run: what it translates, and how far from the truth."""
+    words = [] if dataset == "bags" else ["--dataset", dataset]
     if not run.exists():
-        assert train(["cyclegan", "--keep", "99", "--out", str(run)]) == 0
+        assert train(["cyclegan", *words, "--keep", "99", "--out", str(run)]) == 0
     size = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]["image_size"]
-    x, y = (bags(64, size, seed=0, domain=d, start=5000).images for d in ("handbag", "backpack"))
+    x, y = (draw(64, size, seed=0, start=5000).images for draw in DRAWN_SETS[dataset])
+    a, b = DOMAINS[dataset]
     rows, said = [x[:8]], []
     steps = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
     for step in steps:
@@ -123,21 +132,34 @@ def cyclegan(run: Path):
         if step in (500, 1000, steps[-1]):
             rows.append(made[:8])
     nothing = float(translation_error(x, y).absolute.mean())
+    mean = DRAWN_SETS[dataset][1](500, size, seed=0, start=500).images.mean(axis=0)
+    alike = translation_error(np.broadcast_to(mean.round().astype(np.uint8), y.shape), y)
+    last = translation_error(made, y)
     listed = ", ".join(f"{value:.3f} after {step}" for step, value in said if step % 250 == 0)
     keep(
-        "cyclegan",
+        "cyclegan" if dataset == "bags" else dataset,
         sheet(np.concatenate([*rows, y[:8]]), 8),
-        command="python -m tinygan.train cyclegan",
-        alt="Rows of bags: handbags, their translations during training, the true backpacks",
+        command=" ".join(["python -m tinygan.train cyclegan", *words]),
+        alt=f"Rows of pictures: {a}, their translations during training, the true {b}",
         caption=(
-            f"First row: handbags that were not trained on ({size} × {size} pixels, enlarged). "
-            f"Last row: the true backpacks. Between them: translations after "
+            f"First row: {a} that were not trained on ({size} × {size} pixels, enlarged). "
+            f"Last row: the true {b}. Between them: translations after "
             f"{', '.join(str(s) for s in steps if s in (500, 1000, steps[-1]))} steps. Mean "
-            f"distance from the truth: {listed} steps; of not translating at all: {nothing:.3f}."
+            f"distance from the truth: {listed} steps; of not translating at all: {nothing:.3f}; "
+            f"of the mean of all {b}: {alike.absolute.mean():.3f}. By structure (1 − SSIM): "
+            f"{last.structural.mean():.3f} at the end, {alike.structural.mean():.3f} of that mean."
         ),
         steps=said,
         nothing=nothing,
     )
+
+
+def seasons(run: Path):
+    cyclegan(run, "seasons")
+
+
+def lenses(run: Path):
+    cyclegan(run, "lenses")
 
 
 def report(run: Path):
@@ -150,7 +172,7 @@ def report(run: Path):
 
 def main() -> int:
     kept = os.environ.get("RECORD_RUNS")  # runs that are there already, by name
-    for name in sys.argv[1:] or ["dcgan", "cyclegan", "report"]:
+    for name in sys.argv[1:] or ["dcgan", "cyclegan", "seasons", "lenses", "report"]:
         with tempfile.TemporaryDirectory() as folder:
             globals()[name](Path(kept or folder) / name)
     return 0

@@ -303,4 +303,5 @@ assert worth >= 8
 # * R. Thakur, R. Rabenseifner, W. Gropp, *Optimization of Collective Communication Operations in
 #   MPICH*, International Journal of High Performance Computing Applications 19, 2005.
 #
-# **Next:** :doc:`the launch lines <../distributed>`.  This was the last tutorial.
+# **Next:** :doc:`detecting deep fakes <19_detecting_deep_fakes>`; and :doc:`the launch lines
+# <../distributed>`.

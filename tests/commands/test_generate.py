@@ -147,7 +147,7 @@ def bad_runs(tmp_path):
         (["fresh", "--out", "empty.png"], "no checkpoint yet"),
         (["fresh", "--out", "fresh"], "expected a new or an empty folder"),
         (["fresh", "--scale", "0"], "--scale"),
-        (["fresh", "--over-time"], "expected --out FILE.webp or FILE.gif"),
+        (["fresh", "--over-time"], "expected --out FILE.webp, .gif or .mp4"),
         (["fresh", "--over-time", "--out", "a.gif"], "there are no samples in it"),
         (["other.safetensors", "--over-time", "--out", "a.gif"], "expected a run folder"),
         (["other.safetensors", "--out", "a.webp"], "a cyclegan does not draw images"),

@@ -336,7 +336,7 @@ def test_a_damaged_picture_is_named_and_the_others_are_translated(run, tmp_path,
 
 
 def test_what_does_not_fit_into_memory_is_named(run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tinygan.translate.__main__.available_bytes", lambda backend: 1000)
+    monkeypatch.setattr("tinygan.translate.pictures.available_bytes", lambda backend: 1000)
     picture(tmp_path / "in" / "a.png")
     assert translate(run, "--input", tmp_path / "in", "--out", tmp_path / "out") == 1
     assert "give a smaller --size" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan.data import BAG_CATEGORIES, ImageFolder, bags, faces, load_image
+from tinygan.data import BAG_CATEGORIES, DRAWN_SETS, ImageFolder, bags, faces, load_image
 from tinygan.data.__main__ import main
 from tinygan.data.split import LINKS
 
@@ -171,6 +171,15 @@ def test_draw_bags_unpaired_for_training_and_paired_for_testing(place):
     with open(place / "b" / "testB" / "attributes.csv", newline="") as file:
         row = next(csv.DictReader(file))
     assert row["pattern"] == BAG_CATEGORIES["pattern"][pair.attributes["pattern"][0]]
+
+
+@pytest.mark.parametrize("name", ["seasons", "lenses"])
+def test_every_set_of_two_domains_is_drawn(place, name):
+    words = ["draw", name, "--count", "2", "--test", "3", "--out", "b", "--image-size", "16"]
+    assert main(words) == 0
+    for part, draw in zip("AB", DRAWN_SETS[name], strict=True):
+        images = draw(3, 16, seed=0, start=4).images
+        np.testing.assert_array_equal(ImageFolder(place / "b" / f"test{part}", 16).images, images)
 
 
 def test_draw_mistakes(place, capsys):

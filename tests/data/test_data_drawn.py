@@ -3,11 +3,25 @@
 import numpy as np
 import pytest
 
-from tinygan.data import BAG_CATEGORIES, FACE_CATEGORIES, DataError, bags, faces
+from tinygan.data import (
+    BAG_CATEGORIES,
+    DRAWN_SETS,
+    FACE_CATEGORIES,
+    LENS_CATEGORIES,
+    SEASON_CATEGORIES,
+    DataError,
+    bags,
+    faces,
+    lenses,
+    seasons,
+)
+from tinygan.data.drawing import Canvas
 from tinygan.machine import parallel
 
-DRAWN = [faces, lambda *a, **k: bags(*a, domain="backpack", **k), bags]
+DRAWN = [makers[i] for makers in DRAWN_SETS.values() for i in range(len(makers))]
 CATEGORIES = [FACE_CATEGORIES, BAG_CATEGORIES, BAG_CATEGORIES]
+CATEGORIES += [SEASON_CATEGORIES] * 2 + [LENS_CATEGORIES] * 2
+PAIRS = [name for name, makers in DRAWN_SETS.items() if len(makers) == 2]
 
 
 @pytest.mark.parametrize("draw", DRAWN)
@@ -48,7 +62,7 @@ def test_shapes_and_grey(draw, size):
 @pytest.mark.parametrize(("draw", "categories"), list(zip(DRAWN, CATEGORIES, strict=True)))
 def test_all_kinds_come_up_and_pictures_differ(draw, categories):
     drawn = draw(600, 16)
-    assert drawn.categories is categories
+    assert drawn.categories == categories
     for name, kinds in categories.items():
         assert set(drawn.attributes[name].tolist()) == set(range(len(kinds))), name
     assert len({image.tobytes() for image in drawn.images}) == 600
@@ -104,9 +118,76 @@ def test_bags_are_pairs_made_of_the_same_things():
     assert np.abs(handbags.images.astype(int) - backpacks.images).mean() > 10  # other shapes
 
 
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_domains_show_the_same_things_and_others_do_not(name):
+    a, b = (draw(200, 32, seed=5) for draw in DRAWN_SETS[name])
+    for attribute, values in a.attributes.items():
+        np.testing.assert_array_equal(values, b.attributes[attribute])
+    a, b = (x.images - x.images.mean(axis=0) for x in (a, b))  # without what the domain makes
+
+    def alike(x, y):
+        return (x * y).mean() / np.sqrt((x * x).mean() * (y * y).mean())
+
+    assert alike(a, b) > 0.25
+    assert abs(alike(a, np.roll(b, 1, axis=0))) < 0.1
+
+
+def test_seasons_are_seen():
+    summer, winter = seasons(300, 32), seasons(300, 32, domain="winter")
+    low = (slice(None), slice(28, 32))
+    red, green, blue = summer.images[low].mean(axis=(0, 1, 2))
+    assert green > red + 20
+    assert green > blue + 20
+    assert winter.images[low].mean() > 200
+    pale = winter.images[low].mean(axis=(0, 1, 2))
+    assert np.ptp(pale) < 20
+    on_lake = summer.attributes["ground"] == SEASON_CATEGORIES["ground"].index("lake")
+    middle = summer.images[:, 22:26, 14:18].mean(axis=(1, 2))
+    assert middle[on_lake, 2].mean() > middle[~on_lake, 2].mean() + 30
+
+
+def test_a_large_lens_blurs_what_is_behind_the_flower_and_not_the_flower():
+    phone, dslr = lenses(200, 64), lenses(200, 64, domain="dslr")
+
+    def detail(drawn, rows, columns):
+        return np.abs(np.diff(drawn.images[:, rows, columns].astype(float), axis=2)).mean()
+
+    corner, middle = (slice(0, 12), slice(0, 64)), (slice(26, 34), slice(26, 38))
+    assert detail(dslr, *corner) < 0.45 * detail(phone, *corner)
+    assert detail(dslr, *middle) > 0.8 * detail(phone, *middle)
+
+
+def test_a_blur_makes_a_disc_of_a_point_and_loses_no_light():
+    canvas = Canvas(2, 41)
+    canvas.pixels[:, 1, 20, 20] = 1
+    radius = 6.25
+    canvas.blur(radius * canvas.pixel)
+    assert (canvas.pixels[:, 0] == 0).all()
+    disc = canvas.pixels[0, 1]
+    np.testing.assert_allclose(disc.sum(), 1, atol=1e-5)
+    away = np.hypot(*np.mgrid[-20:21, -20:21])
+    assert (disc[away > radius + 1.5] < 1e-6).all()
+    np.testing.assert_allclose(disc[away < radius - 1.5], disc.max(), rtol=1e-4)
+    even = Canvas(1, 16)
+    even.pixels[...] = 0.7
+    even.blur(0.5)
+    np.testing.assert_allclose(even.pixels, 0.7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [8, 32, 64])
+def test_a_blur_of_any_size_stays_in_the_picture(size):
+    canvas = Canvas(1, size)
+    canvas.pixels[...] = np.random.default_rng(0).random(canvas.pixels.shape)
+    canvas.blur(0.13)
+    assert canvas.pixels.shape == (3, 1, size, size)
+    assert 0 <= canvas.pixels.min() <= canvas.pixels.max() <= 1
+
+
 def test_errors():
     with pytest.raises(DataError, match="domain: expected one of handbag, backpack, got 'shoe'"):
         bags(3, domain="shoe")
+    with pytest.raises(DataError, match="domain: expected one of summer, winter, got 'autumn'"):
+        seasons(3, domain="autumn")
     for draw in DRAWN:
         for wrong, name in (
             ({"count": 0}, "count"),

@@ -23,7 +23,7 @@ FLAGS = json.loads((Path(__file__).parents[1] / "fixtures" / "flags.json").read_
 """Every flag as it was before options were dataclasses: meaning, default, choices."""
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", FLAGS)
 def test_every_flag_has_the_meaning_and_default_it_had(system):
     cls = find(system).Options
     parser = _parser(cls, "it", "prog")
@@ -42,11 +42,12 @@ def test_every_flag_has_the_meaning_and_default_it_had(system):
         longer = flag == "--data" and action.help.startswith(meaning)
         assert action.help == meaning or longer, flag
         if "choices" in then:
-            assert list(action.choices) == then["choices"], flag
+            assert list(action.choices)[: len(then["choices"])] == then["choices"], flag
         if "value" in then and flag != "--preset":
             assert action.const == then["value"], flag
     new = {"--config", "--system", "--objective", "-h", "--help", "--version", "--range"}
     new |= {"--ema", "--augment", "--lr-d", "--flip", "--fit", "--init-from", "--log"}
+    new |= {"--optimizer"}
     new |= {"--distributed", "--no-sync-batch-norm", "--rank-timeout"}
     assert actions.keys() - FLAGS[system].keys() <= new
 

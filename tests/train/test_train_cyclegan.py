@@ -12,7 +12,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 from training import rows, timeless
 
-from tinygan.data import bags
+from tinygan.data import DRAWN_SETS, bags
+from tinygan.data.download import PUBLISHED
 from tinygan.errors import UserError
 from tinygan.models.cyclegan import patch_discriminator
 from tinygan.options.resolving import resolve, stored
@@ -163,6 +164,18 @@ def test_the_error_to_the_true_translation_is_measured():
     assert to_a == pytest.approx(abs(F.predict(y) - x).mean(), rel=1e-4)
     assert alone == also_alone == pytest.approx(abs(x - y).mean(), rel=1e-4)
     assert system.score() == pytest.approx((to_a + to_b) / 2)
+
+
+@pytest.mark.parametrize("name", ["seasons", "lenses"])
+def test_the_error_to_the_true_season_and_lens_is_measured(name):
+    system = build(dataset=name)
+    x, y = (draw(32, 16, seed=0, start=24).images for draw in DRAWN_SETS[name])
+    np.testing.assert_array_equal(system.domains.pairs, (x, y))
+    x, y = (images.astype(np.float32) / 127.5 - 1 for images in (x, y))
+    (to_b, alone), _ = system.translation_errors()
+    assert to_b == pytest.approx(abs(system.networks["G"].predict(x) - y).mean(), rel=1e-4)
+    assert alone == pytest.approx(abs(x - y).mean(), rel=1e-4)
+    assert system.data["dataset"] == name
 
 
 def test_training_and_measuring_use_different_bags():
@@ -416,6 +429,11 @@ def test_presets_hold_what_the_paper_states():
         }.items():
             assert stated[option] == value
         assert {"decay_from", "lr", "beta1", "image_size"} <= assumed.keys()
+    for name in ("summer2winter_yosemite", "iphone2dslr_flower"):  # named by the paper, not tried
+        assert PRESETS[name].stated == {}
+        assert PRESETS[name].values == PRESETS["vangogh2photo"].values
+        assert f"data download {name}" in PRESETS[name].title
+        assert name in PUBLISHED
         resolve(CycleGANOptions, {"preset": name, "data": "somewhere"}).check()
 
 

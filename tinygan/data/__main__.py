@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tinygan.commands import Parser, complain, run, say, say_json
+from tinygan.data import DRAWN_SETS
 from tinygan.data.download import BY_HAND, PICTURES, PUBLISHED, SERVER, download
 from tinygan.data.drawing import DrawnImages, check_drawing
-from tinygan.data.drawn_bags import bags
-from tinygan.data.drawn_faces import faces
 from tinygan.data.folder import find_images
 from tinygan.data.images import save_png
 from tinygan.data.opening import shown
@@ -91,12 +89,12 @@ def make_parser(prog: str) -> Parser:
 
     about = "write a drawn data set as PNG files, with attributes.csv"
     new = commands.add_parser("draw", help=about, description=about.capitalize() + ".")
-    new.add_argument("name", choices=("faces", "bags"))
+    new.add_argument("name", choices=tuple(DRAWN_SETS))
     new.add_argument(
         "--count",
         type=int,
         default=1000,
-        help="pictures; of bags, in each domain (default: 1000)",
+        help="pictures; in each domain where there are two (default: 1000)",
     )
     new.add_argument("--out", metavar="DIR", required=True, help="the new folder")
     new.add_argument("--image-size", type=int, default=64, help="pixels (default: 64)")
@@ -107,7 +105,7 @@ def make_parser(prog: str) -> Parser:
         type=int,
         default=100,
         metavar="N",
-        help="bags only: pairs of test pictures, of the same number in both domains (default: 100)",
+        help="where there are two domains: pairs of test pictures (default: 100)",
     )
     new.add_json()
     new.set_defaults(run=_draw)
@@ -149,17 +147,17 @@ def _draw(options: Any) -> None:
     check_new(options.out)  # before the time it takes to draw
     n, test, size, seed = options.count, options.test, options.image_size, options.seed
     channels = options.channels
-    handbags, backpacks = (partial(bags, domain=name) for name in ("handbag", "backpack"))
-    if options.name == "faces":
-        parts = {"": (faces, n, 0)}
+    makers = DRAWN_SETS[options.name]
+    if len(makers) == 1:
+        parts = {"": (makers[0], n, 0)}
     else:
         if test < 0:
             raise DataError(f"--test: expected 0 or more, got {test}")
         parts = {
-            "trainA": (handbags, n, 0),
-            "trainB": (backpacks, n, n),
-            "testA": (handbags, test, 2 * n),
-            "testB": (backpacks, test, 2 * n),
+            "trainA": (makers[0], n, 0),
+            "trainB": (makers[1], n, n),
+            "testA": (makers[0], test, 2 * n),
+            "testB": (makers[1], test, 2 * n),
         }
         parts = {name: part for name, part in parts.items() if part[1]}
     check_drawing(min(n, _AT_ONCE), size, channels, 0, seed)
@@ -170,7 +168,7 @@ def _draw(options: Any) -> None:
             (folder / name).mkdir(exist_ok=True)
             for i in range(first, first + count, _AT_ONCE):
                 some = min(_AT_ONCE, first + count - i)
-                drawn = draw(some, size, seed, channels=channels, start=i)
+                drawn = draw(some, size, seed=seed, channels=channels, start=i)
                 _write(drawn, i, folder / name, head=i == first)
     if options.json:
         held = {name: count for name, (_, count, _) in parts.items() if name}

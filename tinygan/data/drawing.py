@@ -21,9 +21,13 @@ from tinygan.machine.memory import size_text, total_bytes
 __all__ = [
     "Canvas",
     "DrawnImages",
+    "box",
     "check_drawing",
     "draw_slices",
     "ellipse",
+    "hex_colours",
+    "pick",
+    "planes",
     "smooth_step",
     "uniforms",
 ]
@@ -108,6 +112,21 @@ class Canvas:
         """Multiply the pictures by `factor`."""
         self.pixels *= factor
 
+    def blur(self, radius: float) -> None:
+        """Spread each point of what is painted over a disc, as a lens does out of its focus."""
+        radius /= self.pixel
+        reach, size = round(radius), self.pixels.shape[-1]
+        wide = np.pad(self.pixels, ((0, 0), (0, 0), (reach, reach), (reach + 1, reach)), "edge")
+        before = np.cumsum(wide, axis=3)  # the sum of a stretch is a difference of two of these
+        total, count = np.zeros_like(self.pixels), 0
+        for row in range(-reach, reach + 1):
+            half = round(np.sqrt(max(radius**2 - row**2, 0)))
+            sums = before[:, :, reach + row : reach + row + size]
+            left, right = reach - half, reach + half + 1
+            total += sums[..., right : right + size] - sums[..., left : left + size]
+            count += 2 * half + 1
+        self.pixels[...] = total / np.float32(count)
+
     def fill(self, distance: np.ndarray, colour: Any, softness: float = 0.0) -> None:
         """Paint the shape of the given signed distance."""
         self.paint(self.inside(distance, softness), colour)
@@ -158,6 +177,11 @@ def hex_colours(*codes: str) -> np.ndarray:
         np.array([[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in codes], np.float32)
         / 255
     )
+
+
+def planes(colours: np.ndarray) -> list[np.ndarray]:
+    """Return colours (N, 3) as three arrays that broadcast to (N, H, W)."""
+    return [plane[:, None, None] for plane in colours.astype(np.float32).T]
 
 
 def check_drawing(count: int, size: int, channels: int = 3, start: int = 0, seed: int = 0) -> None:

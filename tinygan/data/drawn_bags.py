@@ -8,45 +8,40 @@ from tinygan.data.drawing import (
     Canvas,
     DrawnImages,
     box,
-    check_drawing,
-    draw_slices,
     ellipse,
     hex_colours,
-    pick,
+    planes,
     smooth_step,
-    uniforms,
 )
-from tinygan.errors import DataError
+from tinygan.data.recipe import Recipe, Scene
 
 __all__ = ["BAG_CATEGORIES", "bags"]
 
-BAG_CATEGORIES: dict[str, tuple[str, ...]] = {
-    "colour": (
-        "red",
-        "orange",
-        "mustard",
-        "green",
-        "teal",
-        "blue",
-        "violet",
-        "pink",
-        "brown",
-        "black",
-    ),
-    "pattern": ("plain", "stripes", "dots", "check"),
-    "material": ("leather", "canvas", "patent"),
-    "trim": ("tan", "dark", "cream", "own"),
-    "metal": ("gold", "silver"),
-}
+_RECIPE = Recipe(
+    ("handbag", "backpack"),
+    {
+        "colour": {"red": 3, "orange": 2, "mustard": 2, "green": 2, "teal": 2,
+                   "blue": 3, "violet": 2, "pink": 2, "brown": 2, "black": 2},
+        "pattern": {"plain": 4, "stripes": 2, "dots": 2, "check": 2},
+        "material": {"leather": 3, "canvas": 3, "patent": 2},
+        "trim": {"tan": 2, "dark": 2, "cream": 1, "own": 2},
+        "metal": {"gold": 1, "silver": 1},
+    },
+    {
+        "shift_x": (-0.05, 0.05),
+        "shift_y": (-0.04, 0.04),
+        "zoom": (1.04, 1.22),
+        "width": (-1.0, 1.0),
+        "height": (-1.0, 1.0),
+        "pattern_size": (0.16, 0.25),
+        "shade": (0.88, 1.1),
+        "light": (-1.0, 1.0),
+    },
+    each=24,
+)  # fmt: skip
+BAG_CATEGORIES = _RECIPE.categories
 """What a bag is made of: the kinds of each property, in the order of their numbers."""
 
-_WEIGHTS = {
-    "colour": (3, 2, 2, 2, 2, 3, 2, 2, 2, 2),
-    "pattern": (4, 2, 2, 2),
-    "material": (3, 3, 2),
-    "trim": (2, 2, 1, 2),
-    "metal": (1, 1),
-}
 _COLOURS = {
     "colour": hex_colours(
         "#c0392b", "#e07b39", "#d9a92e", "#4f8a4b", "#2f8f8b",
@@ -55,18 +50,6 @@ _COLOURS = {
     "trim": hex_colours("#a8713f", "#3a2c28", "#e9dfc9", "#000000"),
     "metal": hex_colours("#d8b250", "#c3c7cc"),
 }  # fmt: skip
-_MEASURES = {  # name: (least, most)
-    "shift_x": (-0.05, 0.05),
-    "shift_y": (-0.04, 0.04),
-    "zoom": (1.04, 1.22),
-    "width": (-1.0, 1.0),
-    "height": (-1.0, 1.0),
-    "pattern_size": (0.16, 0.25),
-    "shade": (0.88, 1.1),
-    "light": (-1.0, 1.0),
-}
-_EACH = 24  # random numbers a bag; the unused ones leave room to draw more
-_DOMAINS = ("handbag", "backpack")
 
 
 def bags(
@@ -113,41 +96,24 @@ def bags(
     >>> all((handbags.attributes[n] == backpacks.attributes[n]).all() for n in handbags.attributes)
     True
     """
-    if domain not in _DOMAINS:
-        raise DataError(f"domain: expected one of {', '.join(_DOMAINS)}, got {domain!r}")
-    check_drawing(count, image_size, channels, start, seed)
-    u = iter(uniforms(seed, start, count, _EACH).T)
-    kinds = {name: pick(next(u), weights) for name, weights in _WEIGHTS.items()}
-    measures = {
-        name: (low + (high - low) * next(u)).astype(np.float32)
-        for name, (low, high) in _MEASURES.items()
-    }
+    return _RECIPE.draw(_paint, domain, count, image_size, channels, start, seed)
 
-    def paint(canvas: Canvas, part: slice) -> None:
-        painter = _BagPainter(
-            {name: kind[part] for name, kind in kinds.items()},
-            {name: measure[part] for name, measure in measures.items()},
-        )
-        painter.paint(canvas, domain)
 
-    images = draw_slices(paint, count, image_size, channels)
-    return DrawnImages(images, {**kinds, **measures}, BAG_CATEGORIES)
+def _paint(canvas: Canvas, scene: Scene, domain: str) -> None:
+    _BagPainter(scene).paint(canvas, domain)
 
 
 class _BagPainter:
     """Paints a slice of bags at once."""
 
-    def __init__(self, kinds: dict[str, np.ndarray], measures: dict[str, np.ndarray]):
-        self.kinds = {name: index[:, None, None] for name, index in kinds.items()}
-        self.m = {name: value[:, None, None] for name, value in measures.items()}
-        body = _COLOURS["colour"][kinds["colour"]] * measures["shade"][:, None]
+    def __init__(self, scene: Scene):
+        self.is_, self.m = scene.is_, scene.m
+        kinds = scene.kinds
+        body = _COLOURS["colour"][kinds["colour"]] * scene.m["shade"][:, :, 0]
         own = (kinds["trim"] == 3)[:, None]
-        self.body = _planes(body)
-        self.trim = _planes(np.where(own, body * 0.62, _COLOURS["trim"][kinds["trim"]]))
-        self.metal = _planes(_COLOURS["metal"][kinds["metal"]])
-
-    def is_(self, name: str, kind: str) -> np.ndarray:
-        return (self.kinds[name] == BAG_CATEGORIES[name].index(kind)).astype(np.float32)
+        self.body = planes(body)
+        self.trim = planes(np.where(own, body * 0.62, _COLOURS["trim"][kinds["trim"]]))
+        self.metal = planes(_COLOURS["metal"][kinds["metal"]])
 
     def paint(self, page: Canvas, domain: str) -> None:
         x, y = page.x - self.m["light"] * 0.3, page.y + 0.3
@@ -161,9 +127,9 @@ class _BagPainter:
         """Return the colour of the material, with its pattern, at the points (u, v)."""
         k = 6.2832 / self.m["pattern_size"]
         across, down = np.sin(u * k), np.sin(v * k)
-        pale = self.is_("pattern", "stripes") * _edge(across)
-        pale += self.is_("pattern", "dots") * _edge(across * down - 0.4)
-        pale += self.is_("pattern", "check") * (0.5 * _edge(across) + 0.5 * _edge(down))
+        pale = self.is_["stripes"] * _edge(across)
+        pale += self.is_["dots"] * _edge(across * down - 0.4)
+        pale += self.is_["check"] * (0.5 * _edge(across) + 0.5 * _edge(down))
         pale *= 0.62
         cream = (0.96, 0.93, 0.86)
         return [(c + (w - c) * pale) * light for c, w in zip(self.body, cream, strict=True)]
@@ -175,12 +141,10 @@ class _BagPainter:
         nx, ny = u / half_width, v / half_height
         light = 1.04 - 0.20 * nx * nx - 0.16 * ny * ny + 0.10 * nx * self.m["light"] - 0.08 * ny
         weave = np.sin(u * 75) * np.sin(v * 75)
-        light += self.is_("material", "canvas") * 0.05 * weave
+        light += self.is_["canvas"] * 0.05 * weave
         across = (nx - 0.35 * self.m["light"]) * 1.6 + ny * 0.7
         shine = np.exp(-(across * across) * 9)
-        light += (
-            self.is_("material", "patent") * 0.5 + self.is_("material", "leather") * 0.14
-        ) * shine
+        light += (self.is_["patent"] * 0.5 + self.is_["leather"] * 0.14) * shine
         return light
 
     def shadow(self, c: Canvas, level: float, half_width: np.ndarray) -> None:
@@ -270,7 +234,3 @@ class _BagPainter:
 def _edge(wave: np.ndarray) -> np.ndarray:
     """Turn a wave about zero into bands of 0 and 1 with soft edges."""
     return np.clip(wave * 2.5 + 0.5, 0, 1)
-
-
-def _planes(colours: np.ndarray) -> list[np.ndarray]:
-    return [plane[:, None, None] for plane in colours.astype(np.float32).T]

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from tinygan.errors import DataError
 
 __all__ = [
+    "BRANDS",
     "FORMATS",
     "describe_error",
     "open_image",
@@ -37,6 +38,8 @@ _SPECIAL = {
     stat.S_IFDIR: "a folder",
 }
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+BRANDS = (*_HEIC, b"avif", b"avis")
+"""What follows ``ftyp`` in a picture's file; in a video's it is something else."""
 
 
 def shown(name: object) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from tinygan.commands import Parser, complain, run_options, say, say_json
 from tinygan.data import DRAWN_SETS, save_grid
 from tinygan.errors import UserError
 from tinygan.evaluate.compare import compared, shortened
+from tinygan.evaluate.detection import measure_detection
 from tinygan.evaluate.measure import measure_subject, neighbour_sheet
 from tinygan.evaluate.subjects import subjects_of
 from tinygan.files import write_json
 from tinygan.metrics import OnnxFeatures, RandomFeatures
 from tinygan.metrics.table import table
 from tinygan.options.kinds import number, whole
+from tinygan.runs.made import made_by
 from tinygan.runs.report import write_report
 from tinygan.runs.run import Run, load
+from tinygan.systems.detects import Detects
 from tinygan.systems.system import Panel, refuse_above
 
 FORMAT = "tinygan measures 1"
@@ -53,16 +57,7 @@ def _measured(run: Run, folder: Path, settings: Any) -> dict[str, Any]:
     _check_folder(folder)
     values = settings.count * run.options.image_size**2 * run.options.channels
     refuse_above(20 * values, "the pictures", "--count")  # the data twice, and what is made
-    subjects = subjects_of(run, settings.count, settings.data, settings.dataset, settings.seed)
-    features = _features(settings, run.options.image_size, run.options.backend)
-    results, sheets = [], {}
-    for i, subject in enumerate(subjects):
-        result = measure_subject(
-            subject, features, settings.seed, lambda text: complain(f"{text} …")
-        )
-        sheet = f"neighbours-{i + 1}.png" if len(subjects) > 1 else "neighbours.png"
-        sheets[sheet] = neighbour_sheet(subject, result.pop("neighbours"))
-        results.append({**result, "neighbours": sheet})
+    results, sheets = _results(run, settings)
     value = {
         "format": FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -77,12 +72,42 @@ def _measured(run: Run, folder: Path, settings: Any) -> dict[str, Any]:
     tell(f"{run.checkpoint}, step {run.step}\n\n{tables}\n")  # first: a full disk costs no numbers
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "measures.json", value)
-    for name, images in sheets.items():
-        save_grid(images, folder / name, columns=10)
+    for name, write in sheets.items():
+        write(folder / name)
     if not settings.out:
         redraw(folder, run.system.panels)
     tell(f"written to {folder / 'measures.json'}")
     return value
+
+
+def _results(
+    run: Run, settings: Any
+) -> tuple[list[dict[str, Any]], dict[str, Callable[[Path], None]]]:
+    """Return what was measured, and by the names of pictures what writes them to a path."""
+    system, o, among = run.system, run.options, (settings.data, settings.dataset)
+
+    def tell(text: str) -> None:
+        complain(f"{text} …")
+
+    if isinstance(system, Detects):
+        if settings.onnx is not None:
+            raise UserError(f"--onnx: a {system.name} looks at pictures itself, without features")
+        made = made_by(system.options.generated, o)
+        others = [made_by(place, o) for place in settings.generated or ()]
+        return measure_detection(system, made, others, settings.count, *among, tell)
+    if settings.generated is not None:
+        raise UserError(f"--generated: a {system.name} tells no generated pictures from real ones")
+    subjects = subjects_of(run, settings.count, *among, settings.seed)
+    features = _features(settings, o.image_size, o.backend)
+    results: list[dict[str, Any]] = []
+    sheets: dict[str, Callable[[Path], None]] = {}
+    for i, subject in enumerate(subjects):
+        result = measure_subject(subject, features, settings.seed, tell)
+        sheet = f"neighbours-{i + 1}.png" if len(subjects) > 1 else "neighbours.png"
+        images = neighbour_sheet(subject, result.pop("neighbours"))
+        sheets[sheet] = partial(save_grid, images, columns=10)
+        results.append({**result, "neighbours": sheet})
+    return results, sheets
 
 
 def path_of(run: Run) -> Path:
@@ -137,7 +162,8 @@ def _parser(prog: str) -> Parser:
         prog=prog,
         description="Measure how good a run's pictures are: distances to the data, diversity, "
         "what was learnt by heart; for drawn data also which attributes are made and how true "
-        "translations are. The data's other half is the floor, the untrained network the ceiling.",
+        "translations are. The data's other half is the floor, the untrained network the ceiling. "
+        "Of a detector: how well it tells generated pictures from real ones.",
     )
     parser.add_argument(
         "runs",
@@ -155,6 +181,12 @@ def _parser(prog: str) -> Parser:
     )
     source.add_argument(
         "--dataset", choices=list(DRAWN_SETS), help="compare with drawn pictures instead"
+    )
+    parser.add_argument(
+        "--generated",
+        nargs="+",
+        metavar="RUN",
+        help="of a detector: generators that it never saw, runs or folders of their pictures",
     )
     parser.add_argument(
         "--count",

@@ -48,9 +48,9 @@ def compared(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             titles.setdefault(result["title"], {})[name] = result
     made = []
     for title, results in titles.items():
-        floors = [result["sets"][FLOOR] for result in results.values()]
+        floors = [result["sets"].get(FLOOR) for result in results.values()]
         same = all(floor == floors[0] for floor in floors)
-        sets = {FLOOR: floors[0]} if same else {}
+        sets = {FLOOR: floors[0]} if same and floors[0] else {}
         sets |= {name: list(result["sets"].values())[-1] for name, result in results.items()}
         about = {
             key: " / ".join(dict.fromkeys(str(result[key]) for result in results.values()))

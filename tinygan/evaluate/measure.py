@@ -19,6 +19,7 @@ from tinygan.metrics import (
     over_halves,
     sliced_wasserstein,
     translation_error,
+    two_sample_test,
 )
 
 __all__ = ["FLOOR", "measure_subject", "neighbour_sheet"]
@@ -48,7 +49,8 @@ def measure_subject(
     Returns
     -------
     dict
-        ``sets``: name of a set → measure → number, or ``{"value", "error"}`` of an `Estimate`;
+        ``sets``: name of a set → measure → number, or ``{"value", "error"}`` of an `Estimate`,
+        or ``{"value", "low", "high"}`` of an `Interval`;
         the data's own other half is the set ``"data"``.
     """
     rng = np.random.default_rng(seed)
@@ -67,6 +69,7 @@ def measure_subject(
         results[name] = {
             "frechet": _estimate(frechet_distance, reference_features, found[name], seed=seed),
             "kernel": _estimate(kernel_distance, reference_features, found[name], seed=seed),
+            "c2st": asdict(two_sample_test(reference_features, found[name], seed).auc),
             **_wasserstein(reference, images, seed),
             "diversity": _estimate(diversity, images, seed=seed, repeats=6),
         }

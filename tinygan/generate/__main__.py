@@ -51,7 +51,7 @@ def _generate(arguments: Any) -> None:
 
 def _show_history(run: Path, out: Path, form: str, scale: int, unmarked: bool) -> None:
     if form != "animation":
-        raise UserError(f"--over-time: expected --out FILE.webp or FILE.gif, got {out}")
+        raise UserError(f"--over-time: expected --out FILE.webp, .gif or .mp4, got {out}")
     if not run.is_dir():
         raise UserError(f"--over-time: expected a run folder, got {run}")
     note = None if unmarked else f"made with tinygan {tinygan.__version__}"
@@ -68,7 +68,8 @@ def _parser(prog: str) -> Parser:
         metavar="OUT",
         help="a .png file for a sheet of all pictures; a new folder for one file each, of exactly "
         "their size; a .webp or .gif file for an animation in which each picture walks through the "
-        "space of pictures (default: %(default)s)",
+        "space of pictures, or .mp4, .mov, .mkv or .webm for a video of it (pip install "
+        "'tinygan[video]') (default: %(default)s)",
     )
     parser.add_argument("--count", type=whole(1), default=64, metavar="N", help="default: 64")
     parser.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tinygan.data.animation import ANIMATIONS, save_animation
+from tinygan.data.animation import MOVING, VIDEOS, check_ffmpeg, save_animation
 from tinygan.data.images import enlarge, load_image, save_grid, save_pictures, tile
 from tinygan.errors import UserError
 from tinygan.files import new_folder
@@ -18,7 +18,7 @@ from tinygan.runs.run import Run
 __all__ = ["check_out", "write_history", "write_sheet", "write_single", "write_walk"]
 
 _AT_ONCE = 256  # pictures
-_WALK, _HISTORY = 50, 250  # milliseconds a frame
+_WALK, _HISTORY = 20, 4  # frames a second
 _MOST_FRAMES = 200
 
 
@@ -31,15 +31,17 @@ def check_out(out: Path, force: bool) -> str:
         If there is no such form, or something in the way.
     """
     kind = out.suffix.lower()
-    if not kind or (out.is_dir() and kind != ".png" and kind not in ANIMATIONS):
+    if not kind or (out.is_dir() and kind != ".png" and kind not in MOVING):
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
             raise UserError(f"--out {out}: expected a new or an empty folder")
         return "single"
-    if kind != ".png" and kind not in ANIMATIONS:
+    if kind != ".png" and kind not in MOVING:
         raise UserError(
-            f"--out {out}: expected the name of a .png file, of a .gif or .webp animation, or of a "
-            "folder"
+            f"--out {out}: expected the name of a .png file, of an animation or a video "
+            f"({' '.join(MOVING)}), or of a folder"
         )
+    if kind in VIDEOS:
+        check_ffmpeg()
     if os.path.lexists(out) and (out.is_dir() or not force):
         raise UserError(f"--out {out}: is there already; --force replaces it")
     return "sheet" if kind == ".png" else "animation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygan.metrics.detection import Interval
 from tinygan.metrics.subsets import Estimate
 
 __all__ = ["ROWS", "cell", "table"]
@@ -9,12 +10,17 @@ __all__ = ["ROWS", "cell", "table"]
 ROWS = {
     "frechet": ("Fréchet distance", "lower"),
     "kernel": ("kernel distance", "lower"),
+    "c2st": ("told from the data, C2ST", "0.5"),
     "sliced_wasserstein": ("sliced Wasserstein distance", "lower"),
     "diversity": ("diversity, 1 − MS-SSIM", "as the data"),
     "recognised": ("recognised as drawn pictures", "higher"),
     "coverage": ("kinds of attributes covered", "higher"),
     "error": ("error to the true translation", "lower"),
     "structural_error": ("its structural error, 1 − SSIM", "lower"),
+    "auc": ("area under the ROC", "higher"),
+    "accuracy": ("accuracy", "higher"),
+    "real_right": ("real taken for real", "higher"),
+    "generated_right": ("generated found", "higher"),
     "pixels": ("memorised, by pixels", "about 1 %"),
     "features": ("memorised, by features", "about 1 %"),
 }
@@ -31,7 +37,9 @@ def cell(values: dict, name: str) -> str:
         return "–"
     if name in _SHARES:
         return f"{100 * value:.1f} %"
-    return str(Estimate(**value)) if isinstance(value, dict) else f"{value:.4g}"
+    if isinstance(value, dict):
+        return str(Interval(**value) if "low" in value else Estimate(**value))
+    return f"{value:.4g}"
 
 
 def table(result: dict) -> str:
@@ -43,7 +51,8 @@ def table(result: dict) -> str:
         if any(c != "–" for c in cells):
             rows.append([title, *cells, good])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [f"{result['title']}: {result['pictures']} pictures; features: {result['features']}"]
+    features = f"; features: {result['features']}" if result["features"] else ""
+    lines = [f"{result['title']}: {result['pictures']} pictures{features}"]
     for row in rows:
         first, *middle, last = row
         parts = [first.ljust(widths[0])]

@@ -7,6 +7,7 @@ Whatever reads options (flags, a ``.toml`` file, ``config.json``, a checkpoint, 
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from tinygan.options.base import REQUIRED, Options, fields_of, flag_of
 from tinygan.options.kinds import Kind
 
 __all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
+
+_PLACES = ("data", "generated")  # options that name files, or a run that comes with tinygan
 
 
 def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:
@@ -120,10 +123,15 @@ def resolve(
         values |= {name: None for name, leads in cls.follows.items() if leads in layer}
         values = _over(values, layer)
     options = cls(**values)
-    if options.data:
-        options.data = str(Path(options.data).absolute())
+    for name in _PLACES:
+        if getattr(options, name, None):
+            setattr(options, name, _absolute(name, getattr(options, name)))
     options.check()
     return options
+
+
+def _absolute(name: str, place: str) -> str:
+    return str(Path(place).absolute()) if name == "data" or os.path.exists(place) else place
 
 
 def _over(values: dict, layer: dict) -> dict:
@@ -158,8 +166,8 @@ def resumed(options: Options, given: dict[str, Any], path: Path) -> Options:
         if name not in given or change == "not stored":
             continue
         value, before = given[name], getattr(options, name)
-        if name == "data":
-            value = str(Path(value).absolute())
+        if name in _PLACES:
+            value = _absolute(name, value)
         if change == "fixed" and value != before:
             raise UserError(
                 f"--resume {path}: {flag_of(field)} is {before} in this run "

@@ -22,6 +22,7 @@ from tinygan.runs.header import Checkpoint
 from tinygan.runs.load import open_run
 from tinygan.runs.metrics import read_metrics
 from tinygan.systems import find_of_run
+from tinygan.systems.detects import Detects
 from tinygan.systems.draws import Draws
 from tinygan.systems.system import System
 from tinygan.systems.translates import Translates
@@ -172,6 +173,8 @@ class Run:
             return "; it draws them: use python -m tinygan.generate"
         if isinstance(self.system, Translates):
             return "; it translates them: use python -m tinygan.translate"
+        if isinstance(self.system, Detects):
+            return "; it tells generated ones from real ones: use python -m tinygan.evaluate"
         return ""
 
     def __repr__(self) -> str:

@@ -27,6 +27,7 @@ __all__ = ["SYSTEMS", "find", "find_of_run", "names"]
 SYSTEMS = {
     "dcgan": "tinygan.systems.dcgan:DCGAN",
     "cyclegan": "tinygan.systems.cyclegan:CycleGAN",
+    "detector": "tinygan.systems.detector:Detector",
 }
 
 GROUP = "tinygan.systems"

@@ -14,12 +14,13 @@ from tinygan.layers import GaussianNoise
 from tinygan.layers.sequential import Sequential
 from tinygan.models import dcgan
 from tinygan.objectives import OBJECTIVES, NonSaturating
-from tinygan.optim import Adam, Optimizer
+from tinygan.optim import Optimizer
 from tinygan.options.base import inherit, option
 from tinygan.options.kinds import choice, number, whole
 from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, augmentations, lr_d_option
 from tinygan.systems.draws import Draws, DrawsOptions
+from tinygan.systems.learning import make_optimizer, optimizer_option
 from tinygan.systems.words import read_words
 
 __all__ = ["DCGAN", "DCGANOptions"]
@@ -96,6 +97,7 @@ class DCGANOptions(DrawsOptions):
         "relu", choice("relu", "leaky_relu"), "of the generator's hidden layers"
     )
     negative_slope: float = _networks(0.2, number(0, 1, metavar="A"), "of the leaky ReLUs")
+    optimizer: str = optimizer_option()
     beta1: float = option(0.5, number(0, below=1, metavar="B"), "Adam's first β", group="learning")
     lr_d: float | None = lr_d_option()
     label_smoothing: float = _objective(
@@ -144,7 +146,9 @@ class DCGAN(Draws):
         o = self.options
         rates = {"G": o.lr, "D": o.lr if o.lr_d is None else o.lr_d}
         return {
-            f"adam_{name}": Adam(network.parameters(), rates[name], (o.beta1, 0.999))
+            f"{o.optimizer}_{name}": make_optimizer(
+                o.optimizer, network.parameters(), rates[name], o.beta1
+            )
             for name, network in self.networks.items()
         }
 
@@ -159,8 +163,8 @@ class DCGAN(Draws):
         return dcgan.train_step(
             self.networks["G"],
             self.networks["D"],
-            self.optimizers["adam_G"],
-            self.optimizers["adam_D"],
+            self.optimizers[f"{o.optimizer}_G"],
+            self.optimizers[f"{o.optimizer}_D"],
             x,
             z,
             objective=objective(*smoothed),

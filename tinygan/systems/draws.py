@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygan.data import DRAWN_SETS, ImageFolder, Prefetcher, checksum, save_grid, to_float
-from tinygan.data.drawing import DrawnImages
-from tinygan.data.fingerprint import sampled_checksum
-from tinygan.errors import UserError
+from tinygan.data import save_grid, to_float
 from tinygan.models.dcgan import draw_noise
-from tinygan.options.base import Options, inherit, option
-from tinygan.options.kinds import choice, share, switch, whole
-from tinygan.systems.system import Material, System, refuse_above
+from tinygan.options.base import option
+from tinygan.options.kinds import choice, whole
+from tinygan.systems.one_kind import FRESH, OneKind, OneKindOptions, some
+from tinygan.systems.system import Material
 
 __all__ = ["FRESH", "Draws", "DrawsOptions", "some", "truncate"]
 
-FRESH = 2**30  # number of the first drawn image that no run is trained on
 _SAMPLES = 102  # what a random number is for, see `System.random`
 _SAMPLE_COUNT = 64
 _SCORED = 128  # images that a checkpoint is judged by
 
 
 @dataclass
-class DrawsOptions(Options):
+class DrawsOptions(OneKindOptions):
     """Options of all systems that draw images."""
 
-    drawn = "faces"
-    shaping = ("channels", "image_size")
-
-    dataset: str | None = inherit(
-        Options,
-        "dataset",
-        kind=choice(*(name for name, makers in DRAWN_SETS.items() if len(makers) == 1)),
-    )
-    crop: float | None = option(
-        None,
-        share(),
-        "cut a centred square out of each picture first, its side this share of the width: "
-        "108/178 is the usual face crop of CelebA (default: the largest square)",
-        group="data",
-    )
-    fit: str = option(
-        "crop",
-        choice("crop", "pad", "stretch"),
-        "how pictures that are not square become so: cut, laid on white, or stretched",
-        group="data",
-        before="crop",
-    )
-    flip: bool = option(
-        False, switch(), "mirror pictures left to right at random", group="data", before=False
-    )
     noise_size: int = option(200, whole(1, 2**20), "length of z", group="networks")
     noise: str = option(
         "uniform",
@@ -65,15 +35,14 @@ class DrawsOptions(Options):
     )
 
 
-class Draws(System):
+class Draws(OneKind):
     """Networks ``G``, which draws images out of noise z, and others; images of one kind.
 
-    Data, batches, samples and measures are here: a subclass writes its networks, its optimizers
+    Samples and measures are here, data in `OneKind`: a subclass writes its networks, its optimizers
     and its step.
     """
 
     Options = DrawsOptions
-    images: np.ndarray
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -106,53 +75,6 @@ class Draws(System):
         angle = np.arccos(np.clip(cosine, -1 + 1e-6, 1 - 1e-6))
         return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
-    # --- data -----------------------------------------------------------------------------------
-
-    def load_data(self) -> dict[str, Any]:
-        options = self.options
-        if options.data:
-            folder = self._folder(options.data, options.cache)
-            self.images = folder.images
-            return {**folder.description, "folder": options.data}
-        name = options.dataset or options.drawn
-        refuse_above(
-            options.dataset_size * options.image_size**2 * options.channels,
-            "the drawn pictures",
-            "--dataset-size or --image-size",
-        )
-        self.images = self._drawn(name)(options.dataset_size).images
-        return {"dataset": name, "images": len(self.images), "checksum": checksum(self.images)}
-
-    def older_checksum(self) -> int:
-        return sampled_checksum(self.images, at_most=256)
-
-    def _folder(self, path: str, cache: bool = True) -> ImageFolder:
-        options = self.options
-        scale = {"range": options.range} if options.range else self.data.get("scale")
-        return ImageFolder(
-            path,
-            options.image_size,
-            options.channels,
-            options.crop,
-            options.fit,
-            cache=cache,
-            scale=scale,
-        )
-
-    def _drawn(self, name: str) -> Callable[..., DrawnImages]:
-        options = self.options
-        makers = DRAWN_SETS.get(name, ())
-        if len(makers) != 1:
-            raise UserError(f"--dataset {name}: a {self.name} is measured on {options.drawn}")
-        shape = {"image_size": options.image_size, "channels": options.channels}
-        return partial(makers[0], seed=options.seed, **shape)
-
-    def batches(self, start_step: int) -> Prefetcher:
-        options = self.options
-        return Prefetcher(
-            self.images, options.batch_size, options.seed, start_step, flip=options.flip
-        )
-
     def real_images(self, count: int) -> np.ndarray:
         return some(self.images, count)
 
@@ -163,19 +85,7 @@ class Draws(System):
 
         Drawn ones are fresh.
         """
-        self.load_data()
-        drawn = None
-        if data is not None:
-            real = self._folder(data).images
-        elif dataset is None and self.options.data:
-            real = self.images
-        else:
-            maker = self._drawn(dataset or self.options.dataset or self.options.drawn)
-
-            def drawn(count: int, start: int) -> DrawnImages:
-                return maker(count, start=FRESH + start)
-
-            real = drawn(count, 0).images
+        real, drawn = self.measured_with(count, data, dataset)
         return [Material("pictures from noise", real, self.images, drawn)]
 
     # --- samples and measures -------------------------------------------------------------------
@@ -228,8 +138,3 @@ def truncate(z: np.ndarray, limit: float, kind: str, rng: np.random.Generator) -
         kept = beyond & (rng.random(z.shape) < np.exp(-(other**2) / 2))
         z[kept] = other[kept]
     return z
-
-
-def some(images: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` images, evenly from all."""
-    return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]

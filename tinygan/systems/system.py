@@ -2,8 +2,9 @@
 
 A system is one GAN: its options, networks, optimizers, data, step, samples, curves, and what to
 advise.  The training loop, run folders, checkpoints, report and every command ask the system, and
-never its name.  To make another GAN trainable, subclass `System`, or `Draws` or `Translates` which
-say what it can do, in a file of your own: ``python -m tinygan.train my_gan.py:MyGAN``.
+never its name.  To make another GAN trainable, subclass `System`, or `Draws`, `Translates` or
+`Detects` which say what it can do, in a file of your own:
+``python -m tinygan.train my_gan.py:MyGAN``.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
 from tinygan.runs.header import Best
 from tinygan.runs.load import use_newest
+from tinygan.runs.made import made_by, options_of
 from tinygan.runs.transfer import network_options, take_weights
+from tinygan.systems.detects import Detects
 from tinygan.systems.system import System
 from tinygan.train.forecast import ADVICE, check_memory
 from tinygan.train.initial import initial
@@ -119,6 +121,8 @@ def begun(cls: type[System], given: dict[str, Any], say: Say, warn: Say) -> Iter
         config = _config(cls, given.get("config"))
         if source is not None and not config and not given.get("preset"):
             config = network_options(source, cls)
+        if issubclass(cls, Detects) and not config and not given.get("preset"):
+            config = options_of(cls.Options, given)
         options = resolve(cls.Options, given, config, say)
         fresh = not given.get("out")
         path = default_path(cls.name, options.data_name) if fresh else Path(given["out"])
@@ -212,6 +216,8 @@ def build(cls: type[System], options: Options, noted: dict[str, Any] | None = No
             raise UserError("--tf32 is for a GPU, and this would train on numpy")
         system = cls(options)
         system.data = noted or {}
+        if isinstance(system, Detects):
+            system.made = made_by(system.options.generated, system.options)
         system.start()
     except (BackendError, UserError):
         raise

@@ -11,25 +11,20 @@ from tqdm import tqdm
 from tinygan import commands
 from tinygan.commands import Parser, complain, run_options, say
 from tinygan.data import load_image
+from tinygan.data.animation import MOVING
 from tinygan.data.archive import is_archive
 from tinygan.data.folder import folder_scale
 from tinygan.data.mark import made_with
 from tinygan.data.opening import describe_error, quiet_pillow, shown
 from tinygan.data.sources import unpacked
 from tinygan.errors import UserError
-from tinygan.machine.memory import available_bytes, size_text
-from tinygan.options.kinds import is_range, limits, whole
+from tinygan.options.kinds import is_range, limits, number, whole
 from tinygan.runs.run import load
 from tinygan.systems.translates import Translates
 from tinygan.translate.demo import show_demo
 from tinygan.translate.files import Plan, plan
-from tinygan.translate.pictures import (
-    save_picture,
-    shrink,
-    shrunk,
-    side_by_side,
-    translate_picture,
-)
+from tinygan.translate.film import check_film, is_film, translate_film
+from tinygan.translate.pictures import fitted, save_picture, side_by_side, translate_picture
 
 __all__ = ["main"]
 
@@ -61,14 +56,28 @@ def _translate(arguments: Any, source: Path) -> int:
     if arguments.range is not None and not is_range(arguments.range):
         low, high = arguments.range
         raise UserError(f"--range: expected {limits().expected}, got {low:g} and {high:g}")
-    todo = plan(source, out, arguments.force, arguments.skip_existing)
+    if is_film(out):
+        if arguments.skip_existing and out.exists():
+            say(f"{shown(out)} is there already")
+            return 0
+        check_film(source, out, arguments.force)
+    else:
+        if arguments.smooth or arguments.fps:
+            raise UserError(f"--smooth, --fps: of films; expected --out FILE{' '.join(MOVING)}")
+        todo = plan(source, out, arguments.force, arguments.skip_existing)
     run = load(arguments.run, **run_options(arguments))
     run.check_out(out)
     direction = run.direction(arguments.direction)
     system = run.translating()
+    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
+    if is_film(out):
+        made, failed = translate_film(system, direction, source, out, note, arguments)
+        for line in failed:
+            complain(line)
+        say(f"{made} frames, {direction} by {shown(run.checkpoint)}, are in {shown(out)}")
+        return 1 if failed else 0
     scale = {"range": arguments.range} if arguments.range else system.input_scale(direction)
     _make_folder(out)
-    note = None if arguments.no_metadata else made_with(run.system.name, run.step)
     failed = _translate_all(todo, system, direction, arguments.size, scale, arguments.pairs, note)
     failed = todo.left_out + failed
     for line in todo.notes:
@@ -109,16 +118,11 @@ def _translate_all(
         except Exception as error:  # Pillow raises a dozen kinds for damaged files
             failed.append(f"{shown(path)}: cannot be read: {describe_error(error)}")
             continue
-        height, width = picture.shape[:2] if size is None else shrunk(picture, size)
-        needed, free = system.translation_bytes(height, width), available_bytes(options.backend)
-        if free is not None and needed > free:
-            failed.append(
-                f"{shown(path)}: {width} × {height} pixels need about {size_text(needed)}, "
-                f"{size_text(free)} are available; give a smaller --size"
-            )
+        try:
+            picture = fitted(system, picture, size)
+        except UserError as error:
+            failed.append(f"{shown(path)}: {error}")
             continue
-        if size is not None:
-            picture = shrink(picture, size)
         made = translate_picture(system, picture, direction)
         if pairs:
             made = side_by_side(picture, made)
@@ -143,10 +147,16 @@ def _parser(prog: str) -> Parser:
         "--input",
         metavar="PATH",
         help="a picture, or a folder or archive of pictures at any depth, of any kinds and sizes; "
-        "with --demo it may be left out: bags are drawn, and --out is a sheet of them, their "
-        "translations and the true ones (default: translated.png)",
+        "for a film a video (MP4, MOV, MKV, WebM, AVI; pip install 'tinygan[video]'), an "
+        "animation, or a folder of frames; with --demo it may be left out: bags are drawn, and "
+        "--out is a sheet of them, their translations and the true ones (default: translated.png)",
     )
-    parser.add_argument("--out", metavar="DIR", help="a folder; the files keep their names in it")
+    parser.add_argument(
+        "--out",
+        metavar="OUT",
+        help="a folder, in which the files keep their names; for a film a file ending in "
+        f"{' '.join(MOVING)}",
+    )
     parser.add_argument(
         "--size",
         type=whole(1),
@@ -156,6 +166,22 @@ def _parser(prog: str) -> Parser:
     )
     parser.add_argument(
         "--pairs", action="store_true", help="write each picture with its translation beside it"
+    )
+    parser.add_argument(
+        "--smooth",
+        type=number(0, below=1),
+        nargs="?",
+        const=0.8,
+        default=0.0,
+        metavar="A",
+        help="of a film: keep so much of the frame before, moved along, where the film has not "
+        "changed, against flicker; 0.8 without a number (default: 0)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=number(0.1, 240),
+        metavar="N",
+        help="of a film: frames a second (default: the film's own; 25 of a folder)",
     )
     parser.add_no_metadata()
     parser.add_argument("--backend", choices=["numpy", "cupy", "auto"], default="auto")

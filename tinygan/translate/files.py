@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tinygan.data.animation import MOVING
+from tinygan.data.film import is_video
 from tinygan.data.finding import scan
-from tinygan.data.opening import describe_error, open_regular, shown
+from tinygan.data.opening import describe_error, shown
 from tinygan.errors import DataError, UserError
 from tinygan.translate.pictures import suffix_to_write
 
@@ -74,11 +76,16 @@ def plan(source: Path, out: Path, force: bool = False, skip_existing: bool = Fal
 def _names(source: Path, out: Path, made: Plan) -> list[str]:
     if not source.is_dir():
         try:
-            open_regular(source).close()
+            video = is_video(source)
         except FileNotFoundError:
             raise UserError(f"--input {shown(source)}: no such file or folder") from None
         except (OSError, DataError) as error:
             raise UserError(f"--input {shown(source)}: {describe_error(error)}") from None
+        if video:
+            raise UserError(
+                f"--out {shown(out)}: --input is a video, expected a file ending in "
+                f"{' '.join(MOVING)}"
+            )
         return [source.name]
     inside = os.path.realpath(out)
     if inside == os.path.realpath(source):

@@ -10,10 +10,13 @@ from PIL import Image
 from tinygan.data import DataError, to_uint8
 from tinygan.data.images import enlarge
 from tinygan.data.mark import metadata
+from tinygan.errors import UserError
 from tinygan.files import replaced
+from tinygan.machine.memory import available_bytes, size_text
 from tinygan.systems.translates import Translates
 
 __all__ = [
+    "fitted",
     "save_picture",
     "shrink",
     "shrunk",
@@ -65,6 +68,18 @@ def _padding(size: int, stride: int) -> tuple[int, int]:
     whole = max(-(-size // stride), 2) * stride  # 2: the residual blocks mirror one pixel
     before = (whole - size) // 2
     return before, whole - size - before
+
+
+def fitted(system: Translates, picture: np.ndarray, size: int | None) -> np.ndarray:
+    """Return a picture with its shorter side scaled to `size`; a UserError if memory is short."""
+    height, width = picture.shape[:2] if size is None else shrunk(picture, size)
+    needed, free = system.translation_bytes(height, width), available_bytes(system.options.backend)
+    if free is not None and needed > free:
+        raise UserError(
+            f"{width} × {height} pixels need about {size_text(needed)}, "
+            f"{size_text(free)} are available; give a smaller --size"
+        )
+    return picture if size is None else shrink(picture, size)
 
 
 def shrink(picture: np.ndarray, size: int) -> np.ndarray:

@@ -178,7 +178,10 @@ def _measures(run: Path) -> dict | None:
                     for name, (title, good) in ROWS.items()
                     if any(cell(values, name) != "–" for values in result["sets"].values())
                 ],
-                "neighbours": data_uri(run / Path(result["neighbours"]).name),
+                **{
+                    sheet: data_uri(run / Path(result[sheet]).name) if sheet in result else None
+                    for sheet in ("neighbours", "maps", "curves")
+                },
             }
             for result in found["results"]
         ]

@@ -17,11 +17,12 @@ from tinygan.machine.arrays import get_xp
 from tinygan.models import cyclegan
 from tinygan.models.cyclegan import ImagePool
 from tinygan.objectives import CycleObjective
-from tinygan.optim import Adam, Optimizer, linear_decay
+from tinygan.optim import Optimizer, linear_decay
 from tinygan.summary import summarize
 from tinygan.systems.augmenting import augmentations
 from tinygan.systems.cyclegan.domains import Domains, load_domains, material
 from tinygan.systems.cyclegan.options import CycleGANOptions
+from tinygan.systems.learning import make_optimizer
 from tinygan.systems.system import Material
 from tinygan.systems.translates import Translates
 from tinygan.systems.words import read_words
@@ -80,11 +81,12 @@ class CycleGAN(Translates):
         return networks | {n: cyclegan.patch_discriminator(*shape, rng) for n in ("D_X", "D_Y")}
 
     def build_optimizers(self) -> dict[str, Optimizer]:
-        networks, lr, betas = self.networks, self.options.lr, (self.options.beta1, 0.999)
+        o, networks = self.options, self.networks
+        parameters = {name: networks[name].parameters() for name in ("G", "D_X", "D_Y")}
+        parameters["G"] += networks["F"].parameters()
         return {
-            "adam_G": Adam(networks["G"].parameters() + networks["F"].parameters(), lr, betas),
-            "adam_D_X": Adam(networks["D_X"].parameters(), lr, betas),
-            "adam_D_Y": Adam(networks["D_Y"].parameters(), lr, betas),
+            f"{o.optimizer}_{name}": make_optimizer(o.optimizer, learnt, o.lr, o.beta1)
+            for name, learnt in parameters.items()
         }
 
     def load_data(self) -> dict[str, Any]:
@@ -146,20 +148,22 @@ class CycleGAN(Translates):
     def step(self, batch: tuple[np.ndarray, np.ndarray], step: int) -> dict[str, Any]:
         lr = self.learning_rate(step)
         for name, optimizer in self.optimizers.items():
-            optimizer.lr = lr if name == "adam_G" else self.learning_rate(step, self.options.lr_d)
+            generators = name.endswith("_G")
+            optimizer.lr = lr if generators else self.learning_rate(step, self.options.lr_d)
         augment = augmentations(self.options.augment, (self.options.seed, _AUGMENT, step))
         x, y = self.upload(*batch)
         weights = ("lambda_gan", "lambda_identity", "lambda_cycle", "lambda_discriminator")
         G, F, D_X, D_Y = (self.networks[name] for name in ("G", "F", "D_X", "D_Y"))
-        adams = [self.optimizers[f"adam_{name}"] for name in ("G", "D_X", "D_Y")]
+        kind = self.options.optimizer
+        optimizers = [self.optimizers[f"{kind}_{name}"] for name in ("G", "D_X", "D_Y")]
         losses = cyclegan.train_step(
             G,
             F,
             D_X,
             D_Y,
-            adams[0],
-            adams[1],
-            adams[2],
+            optimizers[0],
+            optimizers[1],
+            optimizers[2],
             x,
             y,
             objective=CycleObjective(**{name: getattr(self.options, name) for name in weights}),

@@ -11,6 +11,7 @@ from tinygan.options.base import Options, inherit, option
 from tinygan.options.kinds import choice, number, switch, whole
 from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, lr_d_option
+from tinygan.systems.learning import optimizer_option
 
 __all__ = ["CycleGANOptions"]
 
@@ -55,6 +56,11 @@ def _task(title: str) -> Preset:
     return Preset(title, stated=_STATED, assumed=_ASSUMED, notes=_NOTES)
 
 
+def _future(title: str) -> Preset:
+    """Return a task that the paper names and did not try, with the settings of its others."""
+    return Preset(f"section 5, future work: {title}", assumed=_STATED | _ASSUMED, notes=_NOTES)
+
+
 PRESETS = {
     "handbag2backpack": _task(
         "section 3.2: handbags and backpacks, 660 and 801 pictures to train on, 100 and 149 to "
@@ -67,8 +73,17 @@ PRESETS = {
     "ukiyoe2photo": _task(
         "section 3.3: Ukiyo-e prints and photographs (python -m tinygan.data download ukiyoe2photo)"
     ),
+    "summer2winter_yosemite": _future(
+        "photographs of one valley in summer and in winter (python -m tinygan.data download "
+        "summer2winter_yosemite); without a download: --dataset seasons"
+    ),
+    "iphone2dslr_flower": _future(
+        "flowers by telephones and by cameras of shallower depth of field (python -m tinygan.data "
+        "download iphone2dslr_flower); without a download: --dataset lenses"
+    ),
     "quick": Preset(
-        "without --data: the drawn bags, small enough to be done within a few minutes on two cores",
+        "without --data: drawn pictures, bags or another --dataset, small enough to be done within "
+        "a few minutes on two cores",
         assumed={
             "dataset": "bags",
             "dataset_size": 500,
@@ -168,6 +183,7 @@ class CycleGANOptions(Options):
     batch_size: int = inherit(Options, "batch_size", 1)
     lr: float = inherit(Options, "lr", help="Adam's initial rate")
     lr_d: float | None = lr_d_option()
+    optimizer: str = optimizer_option()
     beta1: float = _learning(0.5, number(0, below=1, metavar="B"), "Adam's first β")
     epochs: int | None = inherit(Options, "epochs", 200)
     schedule_epochs: int | None = _learning(
