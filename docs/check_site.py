@@ -1,13 +1,14 @@
 """Look at every page of the built site in a real browser, from the folder, without a server.
 
-    python docs/check_site.py docs/_build [--only TEXT] [--shots DIR]
+    python docs/check_site.py docs/_build [--only TEXT …] [--shots DIR] [--axe FILE]
 
 On each page: no message in the console, no request that leaves the folder, at most 2 MB before a
 click, every formula drawn, every picture there, every link inside the site leads somewhere; no code
 cut on a wide screen, nothing wider than a phone's, no letters under 11 pixels, tables fit or
-scroll; contrast as WCAG asks for, light and dark, and words for whoever does not see the page.
-A page of the API begins with a table.  On the search page: a search finds something.  It needs
-Chromium or Chrome and its ``chromedriver``; nothing is installed.
+scroll.  A page of the API begins with a table.  On the search page: a search finds something.
+Contrast, alternative texts and all else that WCAG asks for and a machine can see, light and dark,
+wide and narrow, is judged by axe-core, which npm fetches; where it cannot, this part is skipped and
+the check says so.  It needs Chromium or Chrome and its ``chromedriver``; nothing is installed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import axe
 from chromium import Browser
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -45,7 +47,7 @@ class Anchors(HTMLParser):
         }
 
 
-def look(browser: Browser, page: Path, name: str, root: Path):
+def look(browser: Browser, page: Path, name: str, root: Path, judge: str | None):
     """Return what is wrong with one page, and what is on it."""
     query = "?q=convolution" if name == "search.html" else ""
     browser.resize(DESKTOP)
@@ -69,47 +71,66 @@ def look(browser: Browser, page: Path, name: str, root: Path):
     def ask(what):
         return browser.run(f"return siteLooks.{what}()")
 
+    def ask_axe(where, only=None):
+        wrong, unsure = axe.judge(browser, judge, only) if judge else ([], [])
+        seen["undecided"] += len(unsure)
+        return [f"{where}: {item}" for item in wrong]
+
+    seen["undecided"] = 0
     if name.startswith("api/"):
         problems += ask("table_first")
     problems += [f"names: {item}" for item in ask("names")]
+    problems += [f"too wide at {DESKTOP[0]}: {item}" for item in ask("wider")]
+    # this opens what is folded
     problems += [f"cut at {DESKTOP[0]}: {item}" for item in ask("cut")]
-    for theme in ("light", "dark"):
+    for theme in ("dark", "light"):
         browser.run(THEME, theme)
-        time.sleep(0.3)  # colours change slowly
-        problems += [f"{theme}: contrast {item}" for item in ask("contrast")]
+        time.sleep(0.3 if judge else 0)  # colours change slowly
+        problems += ask_axe(theme, ["color-contrast"] if theme == "dark" else None)
     browser.resize(PHONE, mobile=True)
     for what, words in (("wider", "too wide"), ("tables", "table"), ("letters", "small letters")):
         problems += [f"{words} at {PHONE[0]}: {item}" for item in ask(what)]
+    problems += ask_axe(f"at {PHONE[0]}")
     problems += [f"console: {line}" for line in browser.console()]
     return problems, seen | {"weight": weight}
 
 
-def check(root: Path, shots: Path | None, only: str) -> int:
-    pages = sorted(p for p in root.rglob("*.html") if "_static" not in p.parts and only in str(p))
-    browser, problems, totals = Browser(DESKTOP), [], {"formulas": 0, "pictures": 0, "links": 0}
+def check(root: Path, shots: Path | None, only: list[str], judge: str | None) -> int:
+    pages = sorted(p for p in root.rglob("*.html") if "_static" not in p.parts)
+    pages = [page for page in pages if not only or any(text in str(page) for text in only)]
+    browser, problems = Browser(DESKTOP), []
+    totals = {"formulas": 0, "pictures": 0, "links": 0, "undecided": 0}
     wanted, weights = [], []
     try:
         browser.open("about:blank")
         browser.requests()  # what the browser's own new-tab page asked for
         for page in pages:
             name = page.relative_to(root).as_posix()
-            found, seen = look(browser, page, name, root)
-            problems += [f"{name}: {line}" for line in found]
+            found, seen = look(browser, page, name, root, judge)
+            found = sorted({f"{name}: {line}" for line in found})
+            print("".join(f"{line}\n" for line in found), end="", flush=True)
+            problems += found
             wanted += [(name, link) for link in seen["links"]]
             weights.append((seen["weight"], name))
-            totals["formulas"] += seen["formulas"]
-            totals["pictures"] += seen["pictures"]
+            for what in ("formulas", "pictures", "undecided"):
+                totals[what] += seen[what]
             if shots:
                 photograph(browser, shots, name)
     finally:
         browser.close()
-    problems += dead_links(root, wanted)
+    dead = sorted(set(dead_links(root, wanted)))
+    problems += dead
     totals["links"] = len(wanted)
-    print("\n".join(sorted(set(problems))))
+    print("".join(f"{line}\n" for line in dead), end="")
+    undecided = totals.pop("undecided")
     counts = ", ".join(f"{count} {what}" for what, count in totals.items())
     heaviest, where = max(weights)
     print(f"{len(pages)} pages, {counts}; the heaviest is {where}, {heaviest / 1e6:.2f} MB")
-    print(f"{len(set(problems))} problems")
+    if judge is None:
+        print("contrast, alternative texts and names: skipped, there is no axe-core (npm, --axe)")
+    else:
+        print(f"axe-core {axe.VERSION} leaves {undecided} elements to people")
+    print(f"{len(problems)} problems")
     return 1 if problems else 0
 
 
@@ -150,9 +171,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("site", type=Path)
     parser.add_argument("--shots", type=Path, help="save pictures of every page in this folder")
-    parser.add_argument("--only", default="", help="pages whose path contains this")
+    parser.add_argument("--only", nargs="+", default=[], help="pages whose path contains one of")
+    parser.add_argument("--axe", type=Path, help="axe.min.js, where npm cannot fetch it")
     options = parser.parse_args()
-    return check(options.site.resolve(), options.shots, options.only)
+    judge = axe.source(options.axe)
+    return check(options.site.resolve(), options.shots, options.only, judge)
 
 
 if __name__ == "__main__":

@@ -108,13 +108,17 @@ class Browser:
         """Open a page; return what is on it.  A page that did not come whole is opened again."""
         for _ in range(3):
             self._send("/url", {"url": url})
-            seen = self._send("/execute/async", {"script": LOOK, "args": [wait]})
+            seen = self.wait(LOOK, wait)
             if seen["address"].split("#")[0] == url.split("#")[0]:
                 return seen
         raise RuntimeError(f"{url}: the browser shows {seen['address']}")
 
     def run(self, script, *arguments):
         return self._send("/execute/sync", {"script": script, "args": list(arguments)})
+
+    def wait(self, script, *arguments):
+        """Run a script that calls its last argument with its answer."""
+        return self._send("/execute/async", {"script": script, "args": list(arguments)})
 
     def devtools(self, command, **parameters):
         return self._send("/goog/cdp/execute", {"cmd": command, "params": parameters})

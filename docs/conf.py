@@ -39,6 +39,7 @@ extensions = [
     "outputs",
     "source_lines",
     "touch",
+    "tutorial_table",
 ]
 
 # --- the reference, from the docstrings ---------------------------------------------------------
@@ -94,10 +95,10 @@ html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "tinygan"
 html_static_path = ["_static"]
-html_extra_path = ["recorded/report.html", "recorded/dcgan.webp"]  # loaded when they are asked for
+html_extra_path = ["recorded/report.html"]  # loaded when it is asked for
 templates_path = ["_templates"]
 html_css_files = ["tinygan.css"]
-_scripts = ["film", "gan2d", "convolution", "kernel", "batchnorm"]
+_scripts = ["wide", "film", "gan2d", "gan2d_figure", "convolution", "kernel", "batchnorm"]
 _scripts += ["network", "latent", "translator"]
 html_js_files = [(f"{name}.js", {"defer": "defer"}) for name in _scripts]
 html_show_sourcelink = False
@@ -111,6 +112,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-field"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }

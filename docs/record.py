@@ -47,9 +47,12 @@ def keep(name, picture, frames=1, **facts):
     """Write one result and where it came from."""
     OUT.mkdir(exist_ok=True)
     Image.fromarray(picture).save(OUT / f"{name}.webp", quality=58, method=6)
-    if frames > 1:
-        last = picture[-len(picture) // frames :]
-        Image.fromarray(last).save(OUT / f"{name}-last.webp", quality=58, method=6)
+    if frames > 1:  # its last frame for pages, and all in motion for the README
+        each = [Image.fromarray(frame) for frame in np.split(picture, frames)]
+        each[-1].save(OUT / f"{name}-last.webp", quality=58, method=6)
+        times = {"duration": [400] * (frames - 1) + [3000], "loop": 0}
+        film = OUT / f"{name}-moving.webp"
+        each[0].save(film, save_all=True, append_images=each[1:], quality=45, method=6, **times)
     note(name, frames=frames, **facts)
 
 

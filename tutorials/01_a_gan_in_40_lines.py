@@ -163,8 +163,8 @@ plt.show()
 # %%
 # Drag the slider, or press play.  At first the fakes lie in one heap, and :math:`D` finds out
 # within a few steps where that is; the arrows lead away from there, the heap follows, :math:`D`
-# answers, and so on.  At the end the fakes lie on the ring and :math:`D` is undecided nearly
-# everywhere.
+# answers, and so on.  At the end the fakes lie on the ring, where :math:`D` is undecided now; it is
+# sure only of the middle, where nobody is any more.
 #
 # Is it one?
 # ----------
@@ -189,6 +189,8 @@ radius, near, covered = measure(fakes)
 assert abs(radius - 2) < 0.2
 assert near > 0.7
 assert covered > 0.9
+assert np.abs(1 / (1 + np.exp(-D.predict(real))) - 0.5).mean() < 0.15
+assert 1 / (1 + np.exp(-D.predict(np.zeros((1, 2), np.float32)))) < 0.2
 
 # %%
 # Play with it
@@ -203,7 +205,8 @@ assert covered > 0.9
 #
 # Things to try: a D rate ten times that of G; the same the other way round; β₁ of 0.9; ``minimax``
 # from a fresh start; the eight places instead of the ring, which :doc:`tutorial 11
-# <11_mode_collapse>` takes up.
+# <11_mode_collapse>` takes up; points of your own.  The *distance* is how far the fakes would have
+# to be moved to become the real points, on average over directions.
 #
 # Remember
 # --------

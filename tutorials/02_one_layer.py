@@ -210,7 +210,7 @@ assert np.allclose(layer.weight.grad, a.T @ dy + b.T @ dy, atol=1e-4)
 print("the gradient of both calls is in .grad")
 
 # %%
-# **3.**  Walk the same ``backward`` twice.  What happens, and why is that better than a number?
+# **3.**  Call the same ``backward`` twice.  What happens, and why is that better than a number?
 #
 # .. dropdown:: Hint
 #

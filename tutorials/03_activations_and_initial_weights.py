@@ -102,34 +102,35 @@ def through(spread, layers=20, n=100, activation=forward["ReLU"]):
     return sizes
 
 
-spreads = {
-    "$1/n$": np.sqrt(1 / 100),
-    "$2/n$": np.sqrt(2 / 100),
-    "$4/n$": np.sqrt(4 / 100),
-}
+spreads = {"1/n": np.sqrt(1 / 100), "2/n": np.sqrt(2 / 100), "4/n": np.sqrt(4 / 100)}
 figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
 last = {}
 for name, spread in spreads.items():
     sizes = through(spread)
     last[name] = sizes[-1]
-    axis.semilogy(range(1, 21), sizes, "o-", label="variance " + name)
-    print(f"variance {name:6} size after 20 layers of ReLU: {sizes[-1]:.2e}")
+    axis.semilogy(range(1, 21), sizes, "o-", label=f"variance ${name}$")
+    print(f"variance {name}: size after 20 layers of ReLU: {sizes[-1]:.2e}")
 
 axis.set(xlabel="layer", ylabel="size of the signal", title="Too small dies out, too large grows")
+axis.set_xticks([1, 5, 10, 15, 20])
 axis.legend()
 plt.show()
-assert 0.3 < last["$2/n$"] < 3
-assert last["$1/n$"] < 2e-3
-assert last["$4/n$"] > 3e2
+assert 0.3 < last["2/n"] < 3
+assert last["1/n"] < 2e-3
+assert last["4/n"] > 3e2
+assert round(np.sqrt(2) ** 20) == 1024
 
 # %%
-# Each wrong factor of :math:`\sqrt 2` is taken once a layer, so twenty layers make 1000 of it.  The
+# Each wrong factor of :math:`\sqrt 2` is taken once a layer, so twenty layers make 1024 of it.  The
 # gradient, in the backward pass, goes through the same weights, and dies or explodes likewise.
 #
 # What the papers do
 # ------------------
 # Both papers' networks start from :math:`N(0, 0.02)`, whatever the layer's size.  Is that large
-# enough?  For 4×4 kernels over 64 channels, :math:`n = 1024`, He's rule asks for 0.044.
+# enough?  For 4×4 kernels over 64 channels and leaky ReLU, :math:`n = 1024`, He's rule asks for
+# 0.043.
+
+assert round(np.sqrt(2 / (1.04 * 4 * 4 * 64)), 3) == 0.043
 
 for channels in (64, 256, 512):
     n = 4 * 4 * channels
@@ -142,9 +143,7 @@ for layer in stack:
     x = LeakyReLU(0.2).predict(layer.predict(x))
 
 print(f"after six plain layers with 0.02: {x.std():.4f}")
-D = dcgan.discriminator(64, width=64, rng=0)
-y = D.predict(rng.uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32))
-first = D[0].weight.data
+first = dcgan.discriminator(64, width=64, rng=0)[0].weight.data
 print(f"tinygan's D: first weights have a spread of {first.std():.3f}")
 assert abs(first.std() - 0.02) < 0.002
 assert x.std() < 0.1

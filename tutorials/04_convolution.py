@@ -117,7 +117,7 @@ assert np.allclose((P @ W).reshape(y.shape), y)
 # %%
 # One row of x appears in many rows of P.  That is the price: P holds about
 # :math:`KH \cdot KW / s^2` copies of the image.  For a 6×6 image and a window of 3×3 the pattern of
-# these copies can be drawn.  Each column of dots belongs to a pixel, each row to a window.
+# these copies can be drawn.  Each column belongs to a pixel, each row to a window.
 
 numbered = patches(np.arange(36.0).reshape(1, 6, 6, 1), 3, 3, 1, 0).astype(int)
 place = np.zeros((len(numbered), 36))

@@ -31,7 +31,8 @@ from tinygan.convolution import convolve, convolve_grad_input
 kernel = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1, 1)
 stride, padding = (1, 2), (0, 1)
 pixels = np.eye(10).reshape(10, 1, 10, 1)
-C = convolve(pixels, kernel, stride, padding)[:, 0, :, 0].T  # (5, 10)
+C = convolve(pixels, kernel, stride, padding)[:, 0, :, 0].T
+assert C.shape == (5, 10)
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", width_ratios=(2, 1))
 for axis, matrix, title in ((axes[0], C, "$C$ shrinks"), (axes[1], C.T, "$C^T$ enlarges")):
@@ -147,6 +148,7 @@ plt.show()
 
 predicted = np.sqrt(uneven[4:12, 4:12].max() / uneven[4:12, 4:12].min())
 print(f"predicted {predicted:.2f}")
+assert predicted == 2  # four times and once
 assert abs(ripple["transposed, kernel 3, stride 2"] / predicted - 1) < 0.15
 assert ripple["transposed, kernel 4, stride 2"] < 1.3
 
@@ -204,7 +206,7 @@ for output_padding in (0, 1):
     print("8 ->", back.predict(np.zeros((1, 8, 8, 1), np.float32)).shape[1])
 
 # %%
-# **3.**  Is :math:`C^T C` the identity?  Send a face through ``down`` and ``up`` and look.
+# **3.**  Is :math:`C^T C` the identity?  What is left of ten pixels that go there and back?
 #
 # .. dropdown:: Hint
 #
@@ -212,8 +214,8 @@ for output_padding in (0, 1):
 #
 # .. solution::
 #
-#    No: there are 5 numbers for 10 pixels.  The product has rank 5, and the face comes back
-#    blurred. The columns of C would have to be orthogonal for a diagonal.
+#    No: there are 5 numbers in between for 10 pixels, so the product has rank 5, and half of what
+#    the pixels said is gone.  The columns of C would have to be orthogonal for a diagonal.
 
 print("rank", np.linalg.matrix_rank(C.T @ C), "of", len(C.T))
 print((C.T @ C)[3:7, 3:7])

@@ -241,6 +241,8 @@ assert abs(lowest + np.log(9)) < 0.05
 #    The score is −32 there, and the square pulls in proportion: with the same rate it leaps over 0
 #    and far away.  A rate a thousand times smaller goes down quietly.
 
+at_8 = np.mean([(8.0**2 - 2 * 8.0 * (z + 8)) / 2 for z in rng.standard_normal(10_000)])
+assert abs(at_8 + 32) < 0.5
 wild = descend(lambda score: mse(score, 1.0), steps=1)
 quiet = descend(lambda score: mse(score, 1.0), lr=5e-5)
 print(f"one step with the old rate: {wild[0]:.1f}; 300 small ones: {quiet[-1]:.2f}")

@@ -97,7 +97,7 @@ for name, path in paths.items():
 
 axis.plot(0, 0, "k*", markersize=12)
 axis.set(xlabel="a", ylabel="b", title="Two ways down a narrow valley")
-axis.legend(loc="upper left")
+axis.legend(loc="lower right")
 plt.show()
 
 # %%
@@ -221,7 +221,9 @@ for name, make in (("descent", descent(0.01)), ("Adam", lambda p: Adam([p], lr=0
     print(f"{name:8}", first_step(1.0, make), first_step(1000.0, make))
 
 adam_steps = [first_step(scale, lambda p: Adam([p], lr=0.01).step) for scale in (1.0, 1000.0)]
+descent_steps = [first_step(scale, descent(0.01)) for scale in (1.0, 1000.0)]
 assert np.allclose(*adam_steps, rtol=1e-4)
+assert np.allclose(1000 * descent_steps[0], descent_steps[1])
 
 # %%
 # **3.**  Let the two players move one after the other instead of at once.  What changes?

@@ -211,7 +211,7 @@ plt.show()
 # convolutions paint before they have learnt better (:doc:`tutorial 5
 # <05_transposed_convolution>`).
 #
-# Now look at the only thing that G is told.  For three faces: the face, and minus the gradient of
+# Now look at the only thing that G is told.  For eight faces: the face, and minus the gradient of
 # G's loss with respect to it, times a large number.  Where the lower picture is grey, D does not
 # mind; where it is bright, D would like more light there.  It looks like noise: D asks for many
 # small changes that nobody would name.  Added up over hundreds of steps and thousands of pictures
@@ -327,8 +327,8 @@ plt.show()
 #
 # .. solution::
 #
-#    What is wasted are D's weight gradients, about half of its backward pass.  G's gradient is the
-#    same.
+#    What is wasted are D's weight gradients: in each convolution as many products as the gradient
+#    that flows on.  G's gradient is the same.
 
 gradients = []
 for freeze in (True, False):
@@ -352,7 +352,7 @@ assert np.allclose(*gradients, atol=1e-6)
 #
 # .. dropdown:: Hint
 #
-#    Count the forward passes through G.  Here :math:`D`'s half does not walk ``fake_backward`` at
+#    Count the forward passes through G.  Here :math:`D`'s half does not call ``fake_backward`` at
 #    all, so the same pictures and the same backward pass serve both halves.
 #
 # .. solution::

@@ -2,16 +2,16 @@ r"""
 13. The latent space
 ====================
 
-**A generator makes a face of any 64 numbers.  What do the numbers mean, and can one calculate with
+**A generator makes a face of any 200 numbers.  What do the numbers mean, and can one calculate with
 them?**
 
 :You need: :doc:`a DCGAN <09_dcgan>` and :doc:`the measures <10_how_good_are_the_pictures>`.
 :Afterwards: you can walk through a latent space, trade variety against quality by truncation, do
    Radford's arithmetic and *measure* whether it worked, and use D as a feature extractor.
-:Time: 30 minutes; the page computes for about 20 seconds.
+:Time: 30 minutes.
 
 The vector :math:`z` that goes into a generator is called *latent*: hidden, never observed, only its
-consequences are.  Nobody tells :math:`G` what its 64 numbers are for.  With drawn faces, every
+consequences are.  Nobody tells :math:`G` what its 200 numbers are for.  With drawn faces, every
 picture's hair, glasses and beard are known, and a probe can read them from a picture.  So here the
 famous claims about latent spaces can be tested by counting.
 """
@@ -19,28 +19,23 @@ famous claims about latent spaces can be tested by counting.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam
-from tinygan.data import Prefetcher, faces
+from tinygan import load
+from tinygan.data import faces
 from tinygan.metrics import AttributeProbe, diversity
 from tinygan.models import dcgan
 
 # %%
 # A generator to explore
 # ----------------------
-# Faces of 16 by 16 pixels, so that a page can train it.
+# Of the two runs that come with tinygan, the one of faces: the default command, 1800 steps, 32 by
+# 32 pixels.  (It is the one of :doc:`two networks to touch <../networks>`, where you can drag
+# through its space.)
 
-drawn = faces(2000, 16, seed=0)
-held_out = faces(300, 16, seed=0, start=2000)
-probe = AttributeProbe(faces(1500, 16, seed=1), held_out)
-size = 64  # of z
-G = dcgan.generator(16, noise_size=size, width=16, activation="leaky_relu", rng=1)
-D = dcgan.discriminator(16, width=16, rng=2)
-opt_G, opt_D = (Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.999)) for n in (G, D))
-rng = np.random.default_rng(3)
-with Prefetcher(drawn.images, batch_size=32, seed=0, flip=True) as batches:
-    for _ in range(1200):
-        z = dcgan.draw_noise(32, size, rng)
-        losses = dcgan.train_step(G, D, opt_G, opt_D, next(batches), z)
+run = load("demo-faces", backend="numpy")
+G, D = run.networks["G"], run.networks["D"]
+size = run.options.noise_size
+assert (size, run.step, run.options.image_size) == (200, 1800, 32)
+probe = AttributeProbe(faces(1500, 32, seed=1), faces(300, 32, seed=0, start=20000))
 
 
 def faces_of(z):
@@ -79,7 +74,7 @@ print(f"from the first face to the second at once: {jump:.1f}")
 assert steps.max() < jump
 
 # %%
-# Every frame of a walk is a face, and no step is a jump.
+# No step is a jump, and what lies between two faces is a face.
 #
 # The middle of a straight walk has smaller numbers than its ends: for independent entries the
 # length of :math:`(z_a + z_b)/2` is about :math:`1/\sqrt 2` of theirs.  Many people therefore walk
@@ -107,9 +102,11 @@ print(f"length of z: {length.mean():.1f}, give or take {length.std():.1f}")
 assert found[0.7][0] > found[0.3][0]
 assert found[0.3][1] < found[1.0][1]
 assert length.min() > 0.6 * length.mean()
+middle_length = np.linalg.norm((z[:200] + z[200:]) / 2, axis=1).mean() / length.mean()
+assert abs(middle_length - np.sqrt(0.5)) < 0.02
 
 # %%
-# A little shorter does no harm; much shorter is a place where :math:`G` has never been.  In 64
+# A little shorter does no harm; much shorter is a place where :math:`G` has never been.  In 200
 # dimensions noise is not a cloud around the middle but a *shell*: all of the 400 vectors have
 # nearly the same length, none is near 0.  Remember that published pictures of GANs are often
 # truncated, and that a measure of quality without one of variety would reward it.
@@ -134,7 +131,7 @@ mean = {name: z[group].mean(axis=0) for name, group in groups.items()}
 print({name: int(group.sum()) for name, group in groups.items()})
 
 answer = mean["beard and glasses"] - mean["beard only"] + mean["neither"]
-answer *= np.sqrt(size / 3) / np.linalg.norm(answer)  # as long as a z usually is
+usual_length = np.sqrt(size / 3)  # of numbers between -1 and 1
 jitter = dcgan.draw_noise(200, size, 14) * 0.4
 
 
@@ -144,54 +141,55 @@ def share(z):
     return (kinds["glasses"] != 0).mean(), (kinds["beard"] < 3).mean()
 
 
-rows, names = [], []
+rows, names, around = [], [], {}
 for name, vector in (*mean.items(), ("the answer", answer)):
-    vector = vector * np.sqrt(size / 3) / np.linalg.norm(vector)
-    rows.append(faces_of(vector + jitter)[:8])
+    vector = vector * 0.6 * usual_length / np.linalg.norm(vector)
+    around[name] = vector + jitter
+    rows.append(faces_of(around[name])[:8])
     names.append(name)
-    print(f"{name:18} with glasses {share(vector + jitter)[0]:4.0%}", end="  ")
-    print(f"without a beard {share(vector + jitter)[1]:4.0%}")
+    with_glasses, without_beard = share(around[name])
+    print(f"{name:18} with glasses {with_glasses:4.0%}  without a beard {without_beard:4.0%}")
 
 show(rows, names, "Mean noises, and their sum")
 usual = share(z)
 print(f"among all faces    with glasses {usual[0]:4.0%}  without a beard {usual[1]:4.0%}")
-with_glasses, without_beard = share(answer + jitter)
 assert with_glasses > 2 * usual[0]
-assert without_beard > 0.5 > share(mean["beard only"] + jitter)[1]
+assert without_beard > 0.7 > 0.3 > share(around["beard only"])[1]
 
 # %%
-# One result from nine pictures can be luck.  So use the direction on faces that it was *not* made
-# of: add *glasses* − *no glasses* to 500 new noises that gave faces without, and count again; as a
-# control add random directions of the same length.
+# Sunglasses, and the beard is gone: it works, and not only for nine pictures.  Still, one result
+# can be luck.  So use the direction on faces that it was *not* made of: add *glasses* − *no
+# glasses* to up to 500 new noises that gave faces without, and count again; as a control add random
+# directions of the same length.
 
 direction = z[glasses].mean(axis=0) - z[~glasses].mean(axis=0)
-direction *= 0.5 * np.sqrt(size / 3) / np.linalg.norm(direction)
-new = dcgan.draw_noise(2000, size, 15)
+direction *= 0.2 * usual_length / np.linalg.norm(direction)
+new = dcgan.draw_noise(1000, size, 15)
 new = new[probe.classify(faces_of(new))["glasses"] == 0][:500]
-random = rng.standard_normal((10, size))
+random = np.random.default_rng(3).standard_normal((10, size))
 random *= np.linalg.norm(direction) / np.linalg.norm(random, axis=1, keepdims=True)
 put_on = share(new + direction)[0]
 by_chance = np.mean([share(new + r)[0] for r in random])
 print(f"glasses put on by the direction: {put_on:.0%}; by random directions: {by_chance:.0%}")
-assert put_on > by_chance + 0.1
+assert put_on > 0.8 > 0.2 > by_chance
 show([faces_of(new[:9]), faces_of(new[:9] + direction)], ["before", "after"], "Put on glasses")
 
 # %%
-# By the count a great success: the direction beats chance by far.  Now look at the rows.  Whole
-# faces have become darker, and *dark around the eyes* is what the probe calls glasses:
+# By the count a great success: a step of a fifth of a noise's length puts glasses on more than four
+# of five faces.  Now look at the rows, and ask two other measures what *else* has changed:
 
-lighter, darker = faces_of(new).mean(), faces_of(new + direction).mean()
-print(f"mean brightness before {lighter:.0f}, after {darker:.0f} of 255")
-print(f"recognised as faces: before {probe.recognised(faces_of(new)).mean():.0%}", end=", ")
-print(f"after {probe.recognised(faces_of(new + direction)).mean():.0%}")
-assert darker < lighter - 5
+before, after = faces_of(new), faces_of(new + direction)
+print(f"mean brightness before {before.mean():.0f}, after {after.mean():.0f} of 255")
+passing = [probe.recognised(pictures).mean() for pictures in (before, after)]
+print(f"recognised as faces: before {passing[0]:.0%}, after {passing[1]:.0%}")
+assert after.mean() < before.mean() - 5
+assert passing[1] < passing[0] - 0.1
 
 # %%
-# :math:`G` has *entangled* glasses with darkness, and the probe was trained on drawings, in which
-# the two are independent.  So a measure, too, has to be looked at from outside: the pictures, a
-# second measure, a control.  (In the arithmetic above, the same holds.)  A larger generator,
-# trained for longer, separates such properties better; the network of this page has seen 1200
-# steps.
+# Hair and skin have become darker, and fewer of the results pass as faces.  :math:`G` has
+# *entangled* glasses with darkness; the drawings it learnt from have not.  So look at what a
+# direction changes besides: at the pictures, at a second measure, at a control.  A larger
+# generator, trained for longer, separates such properties better.
 #
 # What has D learnt?
 # ------------------
@@ -223,8 +221,8 @@ def pixels(pictures):
     return pictures.reshape(len(pictures), -1) / 127.5 - 1
 
 
-untrained = dcgan.discriminator(16, width=16, rng=2)
-few, test = faces(400, 16, seed=6), faces(1000, 16, seed=5)
+untrained = dcgan.discriminator(32, width=run.options.width, rng=2)
+few, test = faces(400, 32, seed=6), faces(1000, 32, seed=5)
 table = {}
 print("              pixels  D before training  D after")
 for attribute in ("glasses", "hair_style", "hair_colour", "expression", "background"):
@@ -237,12 +235,16 @@ for attribute in ("glasses", "hair_style", "hair_colour", "expression", "backgro
 
 pixel, before, after = np.mean(list(table.values()), axis=0)
 print("{:12}{:8.0%}{:19.0%}{:9.0%}".format("mean", pixel, before, after))
-assert abs(after - before) < 0.1
+assert after > before + 0.03
+assert after > pixel + 0.03
+beaten = [row[2] > row[1] for row in table.values()]
+assert sum(beaten) == 4
 
 # %%
 # The middle column is the control that a claim like this needs: a network with *random* weights.
-# On small drawn faces the trained D does not clearly beat it, nor the plain pixels.  Radford's
-# networks were larger, their pictures photographs, and their comparison lacked the column.
+# It is not bad at all, and for colours the best.  The trained D beats it in four of five
+# attributes: what it learnt in order to unmask :math:`G` helps to tell hair and glasses apart.
+# Radford's comparison lacked the middle column.
 #
 # Remember
 # --------
@@ -265,12 +267,12 @@ assert abs(after - before) < 0.1
 #    The mean of the faces without a beard, minus that of the faces with one:
 
 direction = z[~beard].mean(axis=0) - z[beard].mean(axis=0)
-direction *= 0.5 * np.sqrt(size / 3) / np.linalg.norm(direction)
+direction *= 0.2 * usual_length / np.linalg.norm(direction)
 fresh = dcgan.draw_noise(2000, size, 16)
 bearded = fresh[probe.classify(faces_of(fresh))["beard"] >= 3]
 shaved = share(bearded + direction)[1]
 print(f"{len(bearded)} bearded faces; without a beard afterwards: {shaved:.0%}")
-assert shaved > 0.5
+assert shaved > 0.8
 
 # %%
 # **2.**  Walk along the sphere instead of the straight line.  Is more of it recognised?
@@ -306,7 +308,7 @@ assert abs(straight_share - sphere_share) < 0.2
 #    latent space gives faces.  That is why one calculates there.
 
 blur = faces_of(z[glasses]).mean(axis=0, keepdims=True).astype(np.uint8)
-one = faces_of(mean["beard and glasses"] * 2 + jitter[:1])
+one = faces_of(around["beard and glasses"][:1])
 print("the blur is recognised as a face:", bool(probe.recognised(blur)[0]))
 show([np.concatenate([blur, one])], [""], "The mean picture; the picture of the mean")
 assert not probe.recognised(blur)[0]

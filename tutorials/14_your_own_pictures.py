@@ -132,11 +132,11 @@ print("seed", config["seed"], " batch size", config["options"]["batch_size"])
 # Stopped by Ctrl+C, by a power cut, or because it was done: ``--resume`` continues the run as if
 # nothing had been.  A larger total makes it longer.
 
-status = train(f"dcgan --resume {run} --steps 300".split())
+status = train(f"dcgan --resume {run} --steps 480".split())
 assert status == 0
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.6), layout="constrained")
-for axis, step in zip(axes, (60, 300), strict=True):
+for axis, step in zip(axes, (60, 480), strict=True):
     axis.imshow(plt.imread(run / "samples" / f"step-{step:06d}.png"))
     axis.set_title(f"step {step}")
     axis.set_axis_off()
@@ -202,7 +202,7 @@ assert np.isfinite(pictures).all()
 #    The run says that the data are gone; with ``--data`` it compares the checksum and goes on.
 
 elsewhere = folder.rename(folder.parent / "moved")
-status = train(f"dcgan --resume {run} --data {elsewhere} --steps 310".split())
+status = train(f"dcgan --resume {run} --data {elsewhere} --steps 490".split())
 assert status == 0
 
 # %%

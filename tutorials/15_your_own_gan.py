@@ -99,21 +99,21 @@ def critic_step(D, opt_D, x, fake, clip):
 
 def train(seed, steps=600, clip=0.1):
     rng = np.random.default_rng(seed)
-    G, D = network((16, 64, 64, 2), rng), network((2, 64, 64, 1), rng)
+    G, D = network((2, 64, 64, 2), rng), network((2, 64, 64, 1), rng)
     opt_G, opt_D = (Adam(n.parameters(), lr=1e-3, betas=(0.0, 0.9)) for n in (G, D))
     history = []
     for step in range(steps):
         for _ in range(5):
-            z = rng.standard_normal((64, 16), dtype=np.float32)
+            z = rng.standard_normal((64, 2), dtype=np.float32)
             distance = critic_step(D, opt_D, draw_points(64, rng), G.predict(z), clip)
         opt_G.zero_grad()
-        fake, fake_backward = G(rng.standard_normal((64, 16), dtype=np.float32))
+        fake, fake_backward = G(rng.standard_normal((64, 2), dtype=np.float32))
         with frozen(D):
             score, score_backward = D(fake)
         fake_backward(score_backward(generator_loss(score)[1]))
         opt_G.step()
         if step % 25 == 0:
-            made = G.predict(rng.standard_normal((500, 16), dtype=np.float32))
+            made = G.predict(rng.standard_normal((500, 2), dtype=np.float32))
             history.append((distance, sliced_wasserstein_points(made, draw_points(500, rng))))
     return G, np.array(history)
 
@@ -121,7 +121,7 @@ def train(seed, steps=600, clip=0.1):
 figure, axes = plt.subplots(2, 2, figsize=(6, 6), layout="constrained")
 for seed, (left, right) in enumerate(axes.T):
     G, history = train(seed)
-    points = G.predict(np.random.default_rng(9).standard_normal((1000, 16), dtype=np.float32))
+    points = G.predict(np.random.default_rng(9).standard_normal((1000, 2), dtype=np.float32))
     left.plot(*centres.T, "o", color="none", markeredgecolor="tab:orange", markersize=14)
     left.plot(*points.T, ".", markersize=2)
     left.set(title=f"seed {seed}", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal")
@@ -130,9 +130,12 @@ for seed, (left, right) in enumerate(axes.T):
     right.set(xlabel="steps of G / 25", title="each of its largest")
     agreement = np.corrcoef(history.T)[0, 1]
     distance = np.linalg.norm(points[:, None] - centres, axis=-1)
-    places = np.unique(distance.argmin(axis=1)[distance.min(axis=1) < 0.25])
-    print(f"seed {seed}: {len(places)} of 8 places; correlation of the two {agreement:.2f}")
-    assert len(places) >= 7
+    near = distance.min(axis=1) < 0.25
+    places = np.unique(distance.argmin(axis=1)[near])
+    print(f"seed {seed}: {len(places)} of 8 places, {near.mean():.0%} of the points near one")
+    print(f"        correlation of the two curves {agreement:.2f}")
+    assert len(places) == 8
+    assert near.mean() > 1 / 3
     assert history[-5:, 1].mean() < 0.5 * history[0, 1]
     assert agreement < 0.5
 
@@ -140,12 +143,13 @@ axes[1, 0].legend()
 plt.show()
 
 # %%
-# The upper row is a success: every place is found, from both seeds, without a sigmoid.  The lower
-# row is not what the paper's plots promise.  There the critic's estimate falls together with the
-# distance, so that, for once, a loss of a GAN says how far training has come.  Here the true
-# distance has fallen before the clipped critic has learnt to use the slope that it is allowed, and
-# the two hardly correlate.  Clipping is "a clearly terrible way" to limit a slope, says the paper
-# itself; the second reference below replaces it.  Try a claim before you rely on it.
+# The upper row is a success: every place is found, from both seeds, without a sigmoid, though many
+# points still lie on the way from one to the next.  The lower row is not what the paper's plots
+# promise.  There the critic's estimate falls together with the distance, so that, for once, a loss
+# of a GAN says how far training has come.  Here the true distance has fallen before the clipped
+# critic has learnt to use the slope that it is allowed, and the two hardly correlate.  Clipping is
+# "a clearly terrible way" to limit a slope, says the paper itself; the second reference below
+# replaces it.  Try a claim before you rely on it.
 #
 # From here to a command
 # ----------------------

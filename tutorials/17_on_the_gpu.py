@@ -101,8 +101,8 @@ assert max(others) < 1 < max(convolutions)
 # %%
 # The wide convolutions are worth a GPU's arithmetic.  The others are as fast as memory, and so what
 # pays there is to read and write *fewer times*: one kernel that normalises and applies the
-# activation in a single pass instead of five.  That is why :mod:`tinygan.fast.cuda` has kernels for
-# normalisation, activation, losses and Adam, each beside the plain lines it is tested against.
+# activation in a single pass instead of several.  That is why :mod:`tinygan.fast.cuda` has kernels
+# for normalisation, activation, losses and Adam, each beside the plain lines it is tested against.
 #
 # What it costs, 2: launches
 # --------------------------

@@ -4,13 +4,15 @@
 into one element that a reader opens.  The code runs with its page, so a solution is never wrong.
 
 `film` is an image scraper of sphinx-gallery: an animation in a tutorial becomes one tall picture,
-frame under frame, over which ``film.js`` puts a slider.
+frame under frame.  A page shows its last frame; ``film.js`` puts a slider over it and loads the
+others from ``films/`` when a reader asks for them.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -57,9 +59,8 @@ class Recorded(SphinxDirective):
         said = json.loads(facts.read_text(encoding="utf-8"))
         self.env.note_dependency(str(facts))
         classes, picture = "tg-recorded no-scaled-link", self.arguments[0]
-        if said["frames"] > 1:  # its last frame; film.js loads the others when they are asked for
-            kilobytes = (folder / f"{picture}.webp").stat().st_size // 1000
-            classes += f" tg-film frames-{said['frames']} film-of-{picture} kilobytes-{kilobytes}"
+        if said["frames"] > 1:
+            classes += f" {film_classes(folder / f'{picture}.webp', said['frames'])}"
             picture += "-last"
         lines = [
             f".. image:: /recorded/{picture}.webp",
@@ -141,19 +142,37 @@ def film(block, block_vars, gallery_conf):
         animation._is_saved, animation._draw_was_started = True, True
         frames = list(_frames(animation))
         path = Path(next(block_vars["image_path_iterator"]))
-        frames[-1].save(path)  # for the gallery's thumbnail
-        strip = path.with_suffix(".webp")
+        frames[-1].save(path)
+        strip = path.with_name(f"{path.stem}_film.webp")
         sheet = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames]))
         sheet.save(strip, quality=80, method=4)
         title = (
             animation._fig.get_label() or "An animation, frame by frame; its title says where it is"
         )
-        source = "/" + strip.relative_to(gallery_conf["src_dir"]).as_posix()
-        lines = [f".. image:: {source}", f"   :alt: {title}"]
-        lines.append(f"   :class: tg-film no-scaled-link frames-{len(frames)}")
-        found.append("\n".join(["", *lines, ""]))
+        source = "/" + path.relative_to(gallery_conf["src_dir"]).as_posix()
+        classes = f"no-scaled-link {film_classes(strip, len(frames))}"
+        found.append(f"\n.. image:: {source}\n   :alt: {title}\n   :class: {classes}\n")
         plt.close(animation._fig)
     return "\n".join(found)
+
+
+def film_classes(strip: Path, frames: int) -> str:
+    """Return what film.js reads: how many frames, where they are, how heavy."""
+    kilobytes = strip.stat().st_size // 1000
+    return f"tg-film frames-{frames} film-of-{nodes.make_id(strip.stem)} kilobytes-{kilobytes}"
+
+
+def copy_films(app, error):
+    """Put the films where film.js finds them."""
+    folder = Path(app.outdir) / "films"
+    if error or app.builder.format != "html":
+        return
+    folder.mkdir(exist_ok=True)
+    last = Path(app.srcdir, "recorded").glob("*-last.webp")
+    recorded = (path.with_name(path.name.replace("-last", "")) for path in last)
+    drawn = Path(app.srcdir, "tutorials", "images").glob("*_film.webp")
+    for strip in (*recorded, *drawn):
+        shutil.copy(strip, folder / f"{nodes.make_id(strip.stem)}.webp")
 
 
 def _frames(animation):
@@ -173,4 +192,5 @@ def setup(app):
     app.add_directive("kernel-over-face", KernelOverFace)
     app.connect("doctree-read", fold_solutions)
     app.connect("doctree-read", fold_long_sections)
+    app.connect("build-finished", copy_films)
     return {"parallel_read_safe": True}

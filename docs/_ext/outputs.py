@@ -36,21 +36,19 @@ def _outputs(block: str, source: Path) -> list[dict]:
         found.append({"name": "stdout", "output_type": "stream", "text": printed})
     for match in _DRAWN.finditer(block):
         described = re.search(r":alt: (.*)", match[2])
-        frames = re.search(r"frames-(\d+)", match[2])
-        data = {"image/png": _png(source / match[1].lstrip("/"), int(frames[1]) if frames else 1)}
+        data = {"image/png": _png(source / match[1].lstrip("/"))}
         data["text/plain"] = described[1] if described else "a figure"
         found.append({"data": data, "metadata": {}, "output_type": "display_data"})
     return found
 
 
-def _png(path: Path, frames: int) -> str:
-    """Return a picture, of a film its last frame, as a notebook holds it."""
-    if frames == 1 and path.suffix == ".png":
+def _png(path: Path) -> str:
+    """Return a picture as a notebook holds it."""
+    if path.suffix == ".png":
         return base64.b64encode(path.read_bytes()).decode()
     buffer = io.BytesIO()
     with Image.open(path) as picture:
-        last = picture.height // frames * (frames - 1)
-        picture.crop((0, last, picture.width, picture.height)).save(buffer, "png")
+        picture.save(buffer, "png")
     return base64.b64encode(buffer.getvalue()).decode()
 
 

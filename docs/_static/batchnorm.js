@@ -1,5 +1,5 @@
 // Batch norm's backward pass, one line of the mathematics at a time, with numbers.
-// Every number is compared with tinygan's in tests/test_site_scripts.py.
+// Every number is compared with tinygan's in tests/docs/test_site_scripts.py.
 (function () {
   "use strict";
 

@@ -1,5 +1,5 @@
 // Kernel, stride and padding of a convolution and of its transpose: which pixels meet, how often.
-// The counts are compared with tinygan's in tests/test_site_scripts.py.
+// The counts are compared with tinygan's in tests/docs/test_site_scripts.py.
 (function () {
   "use strict";
 

@@ -2,9 +2,11 @@
 (function () {
   "use strict";
 
+  // The page shows the last frame; the film, in films/, is loaded when a reader asks for another.
   function dress(image) {
-    const frames = Number((/frames-(\d+)/.exec(image.className) || [])[1]);
-    if (!frames || !image.naturalWidth) return;
+    const said = /frames-(\d+) film-of-([\w-]+) kilobytes-(\d+)/.exec(image.className);
+    if (!said || !image.naturalWidth) return;
+    const frames = Number(said[1]), name = `Play (${(said[3] / 1000).toFixed(1)} MB)`;
     const box = document.createElement("div");
     const view = document.createElement("div");
     const bar = document.createElement("div");
@@ -14,37 +16,34 @@
     box.className = "tg-widget tg-film-box";
     view.className = "tg-film-view";
     bar.className = "tg-bar";
-    // A film that is not there yet: its last frame is shown until a reader asks for the others.
-    const found = /film-of-([\w-]+) kilobytes-(\d+)/.exec(image.className);
-    let whole = !found;
-    const name = whole ? "Play" : `Play (${(found[2] / 1000).toFixed(1)} MB)`;
     play.type = "button";
     play.textContent = name;
     Object.assign(slider, { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1 });
     slider.setAttribute("aria-label", image.alt);
-    view.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight / (whole ? frames : 1)}`;
+    view.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
     view.style.maxWidth = `${image.naturalWidth}px`;
     image.parentNode.insertBefore(box, image);
     view.append(image);
     bar.append(play, slider, count);
     box.append(view, bar);
 
-    let timer = null;
+    let timer = null, asked = false, whole = false;
     const fetchAll = () => {
-      if (whole) return;
-      whole = true;
+      if (asked) return;
+      asked = true;
       const root = document.documentElement.dataset.content_root || "";
-      image.addEventListener("load", show, { once: true });
-      image.src = `${root}${found[1]}.webp`;
+      image.addEventListener("load", () => { whole = true; show(); }, { once: true });
+      image.src = `${root}films/${said[2]}.webp`;
     };
     const show = () => {
-      if (whole && image.complete) image.style.transform = `translateY(${(-100 * slider.value) / frames}%)`;
+      if (whole) image.style.transform = `translateY(${(-100 * slider.value) / frames}%)`;
       count.textContent = `${Number(slider.value) + 1} / ${frames}`;
+      box.dataset.frame = slider.value;
     };
     const stop = () => {
       clearInterval(timer);
       timer = null;
-      play.textContent = whole ? "Play" : name;
+      play.textContent = asked ? "Play" : name;
     };
     play.addEventListener("click", () => {
       if (timer !== null) return stop();
@@ -52,6 +51,7 @@
       if (Number(slider.value) === frames - 1) slider.value = 0;
       play.textContent = "Pause";
       timer = setInterval(() => {
+        if (!whole) return;
         slider.value = Number(slider.value) + 1;
         show();
         if (Number(slider.value) === frames - 1) stop();
@@ -61,25 +61,7 @@
     show();
   }
 
-  // A wide figure scrolls on a phone, so that its letters can be read there.
-  function widen(image) {
-    if (image.naturalWidth <= 380) return;
-    const box = document.createElement("div");
-    box.className = "tg-wide";
-    box.tabIndex = 0;
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", `Figure: ${image.alt}`);
-    image.style.setProperty("--tg-least", `${0.92 * image.naturalWidth}px`);
-    image.parentNode.insertBefore(box, image);
-    box.append(image);
-  }
-
   function start() {
-    const plain = "article img.sphx-glr-single-img, article img.sphx-glr-multi-img, article img.plot-directive";
-    for (const image of document.querySelectorAll(plain)) {
-      if (image.complete && image.naturalWidth) widen(image);
-      else image.addEventListener("load", () => widen(image), { once: true });
-    }
     for (const image of document.querySelectorAll("img.tg-film")) {
       if (image.complete && image.naturalWidth) dress(image);
       else image.addEventListener("load", () => dress(image), { once: true });

@@ -1,5 +1,5 @@
 // A GAN in two dimensions that trains in the page: networks, backpropagation, losses and Adam by hand.
-// The same mathematics as tinygan's, compared with it number by number in tests/test_site_scripts.py.
+// The same mathematics as tinygan's, compared with it number by number in tests/docs/test_site_scripts.py.
 (function () {
   "use strict";
 
@@ -191,167 +191,21 @@
     return Float64Array.from({ length: 2 * count }, () => normal(random));
   }
 
+  // How far the fakes are from the real points: sliced Wasserstein, over 64 directions of the plane.
+  function distance(a, b) {
+    let total = 0;
+    for (let k = 0; k < 64; k++) {
+      const [c, s] = [Math.cos((Math.PI * k) / 64), Math.sin((Math.PI * k) / 64)];
+      const along = (list) => Float64Array.from({ length: list.length / 2 },
+        (_, i) => c * list[2 * i] + s * list[2 * i + 1]).sort();
+      const [p, q] = [along(a), along(b)];
+      total += p.reduce((sum, v, i) => sum + Math.abs(v - q[i]), 0) / p.length;
+    }
+    return total / 64;
+  }
+
   const api = { network, forward, backward, adam, adamStep, OBJECTIVES, round, newGame, trainD, trainG,
-    pushOnFakes, generatorOf, DATA, points, noise, sigmoid };
+    pushOnFakes, generatorOf, DATA, points, noise, normal, sigmoid, distance };
   if (typeof module !== "undefined") module.exports = api;
-  if (typeof document === "undefined") return;
-
-  // --- the figure -------------------------------------------------------------------------------
-
-  const REACH = 3.2;
-  const GRID = 40;
-
-  function build(host) {
-    const state = { settings: { lrG: 1e-3, lrD: 1e-3, beta1: 0.5, stepsD: 1, objective: "non-saturating" },
-      data: "ring", seed: 1, running: false, step: 0 };
-    host.innerHTML = "";
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 480;
-    canvas.setAttribute("role", "img");
-    const bar = element("div", "tg-bar");
-    const play = button(bar, "Train", () => setRunning(!state.running));
-    button(bar, "One step", () => { setRunning(false); advance(1); draw(); });
-    button(bar, "Restart", () => { restart(); draw(); });
-    const info = element("output", "tg-info");
-    info.setAttribute("aria-live", "off");
-    bar.append(info);
-    const controls = element("div", "tg-controls");
-    choice(controls, "Data", Object.keys(DATA), state.data, (v) => { state.data = v; restart(); draw(); });
-    choice(controls, "Objective", Object.keys(OBJECTIVES), state.settings.objective, (v) => {
-      state.settings.objective = v;
-    });
-    slide(controls, "Rate of G", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 3, (v) => { state.settings.lrG = v; });
-    slide(controls, "Rate of D", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 3, (v) => { state.settings.lrD = v; });
-    slide(controls, "β₁ of Adam", [0, 0.1, 0.3, 0.5, 0.7, 0.9], 3, (v) => { state.settings.beta1 = v; });
-    slide(controls, "D's steps a round", [1, 2, 3, 5, 10], 0, (v) => { state.settings.stepsD = v; });
-    const legend = element("p", "tg-legend");
-    legend.textContent = "Blue: D says real. Red: D says fake. Grey: real points. Black: fakes, " +
-      "with the push that G gets on each.";
-    host.append(canvas, bar, controls, legend);
-    const small = document.createElement("canvas");
-    small.width = small.height = GRID;
-
-    function restart() {
-      state.random = generatorOf(state.seed++);
-      state.game = newGame(state.random);
-      state.step = 0;
-      state.real = points(DATA[state.data], 250, state.random);
-      state.watched = noise(150, state.random);
-    }
-    function batch() {
-      const n = 96;
-      return { n, x: points(DATA[state.data], n, state.random), z: noise(n, state.random) };
-    }
-    function advance(count) {
-      for (let k = 0; k < count; k++) round(state.game, state.settings, batch);
-      state.step += count;
-    }
-    function setRunning(on) {
-      state.running = on;
-      play.textContent = on ? "Pause" : "Train";
-      if (on) requestAnimationFrame(tick);
-    }
-    function tick() {
-      if (!state.running || !host.isConnected) return;
-      const start = performance.now();
-      do advance(1); while (performance.now() - start < 12);
-      draw();
-      requestAnimationFrame(tick);
-    }
-    function draw() {
-      const { game, settings } = state;
-      const context = canvas.getContext("2d");
-      const at = (v) => ((v + REACH) / (2 * REACH)) * canvas.width;
-      const grid = new Float64Array(2 * GRID * GRID);
-      for (let i = 0; i < GRID; i++) for (let j = 0; j < GRID; j++) {
-        grid[2 * (i * GRID + j)] = -REACH + (2 * REACH * (j + 0.5)) / GRID;
-        grid[2 * (i * GRID + j) + 1] = REACH - (2 * REACH * (i + 0.5)) / GRID;
-      }
-      const scores = forward(game.D, grid, GRID * GRID).pop();
-      const squares = settings.objective === "least squares";
-      const shown = small.getContext("2d");
-      const pixels = shown.createImageData(GRID, GRID);
-      scores.forEach((s, k) => {
-        const p = squares ? Math.min(1, Math.max(0, s)) : sigmoid(s);
-        const red = [214, 96, 77], blue = [67, 147, 195], white = [247, 247, 247];
-        const [from, t] = p < 0.5 ? [red, 2 * p] : [blue, 2 - 2 * p];
-        for (let c = 0; c < 3; c++) pixels.data[4 * k + c] = from[c] + (white[c] - from[c]) * t;
-        pixels.data[4 * k + 3] = 255;
-      });
-      shown.putImageData(pixels, 0, 0);
-      context.imageSmoothingEnabled = true;
-      context.drawImage(small, 0, 0, canvas.width, canvas.height);
-      context.fillStyle = "#555";
-      dots(context, at, state.real, 2);
-      const n = state.watched.length / 2;
-      const fake = forward(game.G, state.watched, n).pop();
-      const push = pushOnFakes(game, fake, n, settings);
-      context.strokeStyle = "#0b5d1e";
-      context.lineWidth = 1.5;
-      for (let k = 0; k < n; k += 2) {
-        let dx = -push[2 * k] * n * 22, dy = push[2 * k + 1] * n * 22;
-        const length = Math.hypot(dx, dy);
-        if (length > 60) { dx *= 60 / length; dy *= 60 / length; }
-        context.beginPath();
-        context.moveTo(at(fake[2 * k]), at(-fake[2 * k + 1]));
-        context.lineTo(at(fake[2 * k]) + dx, at(-fake[2 * k + 1]) + dy);
-        context.stroke();
-      }
-      context.fillStyle = "#000";
-      dots(context, at, fake, 3);
-      info.textContent = `step ${state.step}`;
-      host.dataset.step = state.step;
-      canvas.setAttribute("aria-label", `A GAN in the plane after ${state.step} steps: ` +
-        "the scores of D as colours, real points and generated points.");
-    }
-    restart();
-    draw();
-    host.tinygan = { state, advance, draw };
-  }
-
-  function dots(context, at, list, radius) {
-    for (let k = 0; k < list.length; k += 2) {
-      context.beginPath();
-      context.arc(at(list[k]), at(-list[k + 1]), radius, 0, 2 * Math.PI);
-      context.fill();
-    }
-  }
-  function element(tag, name) {
-    const e = document.createElement(tag);
-    e.className = name;
-    return e;
-  }
-  function button(parent, text, act) {
-    const e = element("button", "");
-    e.type = "button";
-    e.textContent = text;
-    e.addEventListener("click", act);
-    parent.append(e);
-    return e;
-  }
-  function choice(parent, text, names, chosen, act) {
-    const label = element("label", "");
-    const select = element("select", "");
-    for (const name of names) select.add(new Option(name, name, false, name === chosen));
-    select.addEventListener("change", () => act(select.value));
-    label.append(text + " ", select);
-    parent.append(label);
-  }
-  function slide(parent, text, values, start, act) {
-    const label = element("label", "");
-    const input = element("input", "");
-    const shown = element("output", "");
-    Object.assign(input, { type: "range", min: 0, max: values.length - 1, step: 1, value: start });
-    const show = () => { shown.textContent = String(values[input.value]); };
-    input.addEventListener("input", () => { show(); act(values[Number(input.value)]); });
-    show();
-    label.append(text + " ", input, shown);
-    parent.append(label);
-  }
-
-  function start() {
-    for (const host of document.querySelectorAll('[data-widget="gan2d"]')) build(host);
-  }
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  else window.tinyganGame = api;
 })();

@@ -1,5 +1,5 @@
 // A 3×3 kernel to type, over a drawn face: what one convolution sees.
-// The result is compared with tinygan's in tests/test_site_scripts.py.
+// The result is compared with tinygan's in tests/docs/test_site_scripts.py.
 (function () {
   "use strict";
 

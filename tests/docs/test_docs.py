@@ -49,6 +49,17 @@ def test_every_tutorial_asks_shows_checks_and_leaves_exercises(path):
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_no_two_figures_share_a_cell(path):
+    """They would be printed side by side, at half their size."""
+    text = path.read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    draws = {"plt.show"} | {f.name for f in functions if "plt.show()" in ast.unparse(f)}
+    for cell in text.split("\n# %%"):
+        lines = [ast.unparse(node) for node in ast.parse(cell).body if isinstance(node, ast.Expr)]
+        assert sum(line.split("(")[0] in draws for line in lines) <= 1, cell
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_every_tutorial_can_be_pasted_into_a_plain_interpreter(path):
     """Python's interpreter ends a block at a blank line, and needs one after it."""
 

@@ -59,7 +59,7 @@ Text between.
 
 .. image:: /images/film.webp
    :alt: A film
-   :class: tg-film no-scaled-link frames-4
+   :class: no-scaled-link tg-film frames-4 film-of-film-film kilobytes-1
 
 
 
@@ -85,9 +85,9 @@ def outputs():
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "images").mkdir()
-    frames = np.arange(4, dtype=np.uint8).repeat(6 * 5 * 3).reshape(24, 5, 3) * 60
-    Image.fromarray(frames[:6]).save(tmp_path / "images" / "still.png")
-    Image.fromarray(frames).save(tmp_path / "images" / "film.webp", lossless=True)
+    frame = np.full((6, 5, 3), 180, np.uint8)
+    Image.fromarray(frame).save(tmp_path / "images" / "still.png")
+    Image.fromarray(frame).save(tmp_path / "images" / "film.webp", lossless=True)
     return tmp_path
 
 
@@ -108,7 +108,8 @@ def test_a_notebook_shows_what_its_page_shows(outputs, source):
     data = base64.b64decode(drawn["outputs"][1]["data"]["image/png"])
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.size == (5, 6)
-        assert np.asarray(picture).min() == 180  # the last frame
+        assert picture.format == "PNG"
+        assert np.asarray(picture).min() == 180
     assert silent["outputs"] == []
     assert [c["execution_count"] for c in (first, printed, drawn, silent)] == [1, 2, 3, 4]
 
@@ -120,7 +121,7 @@ def test_a_notebook_of_another_page_is_refused(outputs, source):
 
 def test_heavy_figures_become_light_ones_and_light_ones_stay(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXTENSIONS))
-    import lighter
+    lighter = pytest.importorskip("lighter")
 
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "sphx_glr_a_001.png")
@@ -133,3 +134,16 @@ def test_heavy_figures_become_light_ones_and_light_ones_stay(tmp_path, monkeypat
         assert page.read_text("utf-8") == line.format(1, "webp") + line.format(2, "png")
     with Image.open(tmp_path / "sphx_glr_a_001.webp") as picture:
         assert picture.size == (200, 200)
+
+
+def test_of_a_stylesheet_what_no_page_uses_is_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXTENSIONS))
+    lighter = pytest.importorskip("lighter")
+    css = """@charset "UTF-8"; /* .none { } */ :root{--a:1} .here,.gone:hover{b:2} #gone .here{c:3}
+    a[href=".gone"]:not(.gone){d:4} @media (x){.gone{e:5}.here{f:6}} @media (y){.gone{g:7}}
+    @keyframes k{0%{h:8}100%{h:9}} .at\\:here{i:10}"""
+    kept = "".join(lighter.used(css, {"here"}).split())
+    assert kept == (
+        '@charset"UTF-8";:root{--a:1}.here{b:2}a[href=".gone"]:not(.gone){d:4}'
+        "@media(x){.here{f:6}}@keyframesk{0%{h:8}100%{h:9}}"
+    )

@@ -37,6 +37,13 @@ def test_the_example_stands_a_loop():
         np.testing.assert_array_equal(parameter.grad, gradient)
 
 
+def test_it_lists_every_tutorial_with_its_minutes():
+    for path in sorted((Path(__file__).parents[2] / "tutorials").glob("[0-9][0-9]_*.py")):
+        minutes = re.search(r"^:Time: (\d+) minutes", path.read_text("utf-8"), re.M)[1]
+        row = rf"^\| {int(path.stem[:2])} \| \[.+\]\(tutorials/{path.name}\) \| {minutes} \|$"
+        assert re.search(row, README, re.M), path.name
+
+
 def test_its_links_lead_somewhere():
     root = Path(__file__).parents[2]
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", README)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import answer_of, needs_chromium
+from PIL import Image
 
 from tinygan import (
     Adam,
@@ -26,6 +29,7 @@ from tinygan import (
     non_saturating,
 )
 from tinygan.convolution import convolve
+from tinygan.metrics import sliced_wasserstein_points
 
 STATIC = Path(__file__).resolve().parents[2] / "docs" / "_static"
 NODE = shutil.which("node")
@@ -138,6 +142,16 @@ def test_the_gan_of_the_page_learns_what_tinygan_learns(objective):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
+@needs_node
+def test_the_distance_of_the_page_is_tinygans():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((50, 2)), 2 * rng.standard_normal((50, 2)) + 1
+    told = node(
+        f"console.log(api.distance({a.ravel().tolist()}, {b.ravel().tolist()}));", "gan2d.js"
+    )
+    assert told == pytest.approx(sliced_wasserstein_points(a, b, projections=4096), rel=0.02)
+
+
 @needs_chromium
 def test_the_gan_of_the_page_trains_by_button_and_keyboard(tmp_path):
     script = """
@@ -155,14 +169,25 @@ def test_the_gan_of_the_page_trains_by_button_and_keyboard(tmp_path):
       const step = Number(host.dataset.step);
       said.push(step > 2, train.textContent);
       restart.click();
-      const words = host.querySelector("canvas").getAttribute("aria-label");
+      const canvas = host.querySelector("canvas"), box = canvas.getBoundingClientRect();
+      const words = canvas.getAttribute("aria-label");
+      const data = host.querySelector("select");
+      data.value = "your own points"; data.dispatchEvent(new Event("change"));
+      const at = (x) => ({clientX: box.x + x * box.width, clientY: box.y + box.height / 2});
+      canvas.dispatchEvent(new PointerEvent("pointerdown", at(0.25)));
+      canvas.dispatchEvent(new PointerEvent("pointermove", {...at(0.75), buttons: 1}));
+      canvas.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowUp"}));
+      canvas.dispatchEvent(new KeyboardEvent("keydown", {key: " "}));
+      said.push(host.tinygan.state.own.map((p) => p.map((v) => Number(v.toFixed(1)))));
+      said.push(host.tinygan.state.real.every((v, i) => i % 2 || Math.abs(v) < 2.2));
       said.push(host.dataset.step, words.length > 20,
         document.documentElement.scrollWidth <= innerWidth);
       answer(JSON.stringify(said));
     }, 400);
     """
-    said = touch(page("gan2d", "gan2d.js"), script, tmp_path)
-    assert said == ["2", 0.0001, True, "Train", "0", True, True]
+    said = touch(page("gan2d", "gan2d.js", "gan2d_figure.js"), script, tmp_path)
+    points = [[-1.6, 0], [1.6, 0], [0, 0.2]]
+    assert said == ["2", 0.0001, True, "Train", points, True, "0", True, True]
 
 
 # --- kernel, stride and padding ---
@@ -209,6 +234,49 @@ def test_the_window_moves_by_keyboard_and_finger_and_fits_a_phone(tmp_path):
     """
     said = touch(page("convolution", "convolution.js"), script, tmp_path)
     assert said == ["4", "1", "2", "03", "false", True, True]
+
+
+# --- a film with a slider ---
+
+
+@needs_chromium
+def test_a_film_is_loaded_when_asked_for_and_shows_the_frame_of_its_slider(tmp_path):
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    frames = [Image.new("RGB", (40, 20), colour) for colour in colours]
+    strip, last = io.BytesIO(), io.BytesIO()
+    Image.fromarray(np.concatenate(frames)).save(strip, "webp", lossless=True)
+    frames[-1].save(last, "png")
+    picture = f"data:image/png;base64,{base64.b64encode(last.getvalue()).decode()}"
+    classes = "tg-film frames-3 film-of-a-film kilobytes-1"
+    content = page("none", "film.js").replace(
+        '<div class="tg-widget" data-widget="none"></div>',
+        f'<img class="{classes}" alt="three colours" src="{picture}">',
+    )
+    script = """addEventListener("load", async () => {
+    const asked = () => performance.getEntriesByType("resource")
+      .filter((e) => e.name.endsWith("films/a-film.webp")).length;
+    const image = document.querySelector("img"), box = image.closest(".tg-film-box");
+    const [play, slider] = [box.querySelector("button"), box.querySelector("input")];
+    const outer = box.querySelector(".tg-film-view");
+    const height = () => Math.round(outer.getBoundingClientRect().height);
+    const said = [asked(), slider.value, slider.getAttribute("aria-label"), height()];
+    const there = new Promise((go) => image.addEventListener("load", go, { once: true }));
+    slider.value = 1; slider.dispatchEvent(new Event("input"));
+    await there.then(() => new Promise((go) => setTimeout(go)));
+    const view = outer.getBoundingClientRect();
+    const above = view.top - image.getBoundingClientRect().top;
+    said.push(asked(), height(), Math.round(above / view.height), box.dataset.frame);
+    slider.value = 2; slider.dispatchEvent(new Event("input"));
+    play.click();
+    said.push(play.textContent);
+    while (play.textContent !== "Play" || box.dataset.frame !== "2")
+      await new Promise((go) => setTimeout(go, 50));
+    said.push(box.dataset.frame, document.documentElement.scrollWidth <= innerWidth);
+    answer(JSON.stringify(said));
+    });"""
+    files = {"/films/a-film.webp": strip.getvalue()}
+    said = json.loads(answer_of(content, script, tmp_path / "profile", 390, files))
+    assert said == [0, "2", "three colours", 20, 1, 20, 1, "1", "Pause", "2", True]
 
 
 # --- a kernel over a face, and batch norm line by line ---
