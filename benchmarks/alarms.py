@@ -157,7 +157,7 @@ def alarms_of_cyclegan(options: dict, seed: int) -> list:
     """Return the warnings that a CycleGAN's run gives."""
     system = CycleGAN(resolve(CycleGANOptions, {**CYCLEGAN, **options, "seed": seed}))
     system.start()
-    alarms, warned = Alarms(Variety(1.0, 1.0)), []
+    alarms, warned = Alarms(Variety(1.0, 1.0), sure=CycleGAN.sure), []
     with closing(system.batches(0)) as batches:
         for step in range(system.options.steps):
             metrics = {name: float(v) for name, v in system.train(next(batches), step).items()}

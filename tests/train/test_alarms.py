@@ -44,6 +44,12 @@ def test_a_score_that_hovers_about_the_limit_is_told_once():
     assert len([w for w in told if w]) == 1
 
 
+def test_a_system_says_when_its_d_is_sure():
+    assert CycleGAN.sure == 0.1  # and System.sure is 0.02
+    assert scores(Alarms(DATA, sure=0.1), 1, 300, 0.93, 0.07) == [(WINDOW, "D is winning")]
+    assert scores(Alarms(DATA), 1, 300, 0.93, 0.07) == []
+
+
 def test_a_lost_d():
     assert scores(Alarms(DATA), 1, 1000, 0.5, 0.5) == [(WINDOW, "D has lost")]
     assert scores(Alarms(DATA), 1, 1000, 0.3, 0.9) == [(WINDOW, "D has lost")]

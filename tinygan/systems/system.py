@@ -141,6 +141,8 @@ class System:
         The chart of `score` and `score_references`, for the report.
     advice : dict of str to str
         What to try against the warnings "D is winning", "D has lost" and "mode collapse".
+    sure : float
+        The mean answer to generated images under which D is taken to be winning.
     smaller : str
         Which flags make the networks smaller.
     file : SystemFile or None
@@ -172,6 +174,7 @@ class System:
         ),
     )
     advice: ClassVar[dict[str, str]] = {}
+    sure: ClassVar[float] = 0.02
     smaller: ClassVar[str] = "--width"
     file: ClassVar[SystemFile | None] = None
 

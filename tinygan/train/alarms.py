@@ -22,7 +22,7 @@ WINDOW = 100
 GRACE = 500
 """Steps within which samples may all look alike, as they do at first."""
 
-_WON_FAKE, _WON_GAP = 0.02, 0.8
+_WON_GAP = 0.8
 _LOST_GAP = 0.03
 _COLLAPSED_DIVERSITY, _COLLAPSED_NEAREST = 0.55, 0.06
 _SIDE = 32
@@ -98,6 +98,8 @@ class Alarms:
         Of as many pictures of the data as `look` will be given of the samples'.
     advice : dict of str to str
         What to try, by the kind of warning; see `System.advice`.
+    sure : float
+        The mean score of generated images under which D is winning; see `System.sure`.
 
     Examples
     --------
@@ -107,8 +109,9 @@ class Alarms:
     [(100, 'D is winning')]
     """
 
-    def __init__(self, data: Variety, advice: dict[str, str] | None = None):
+    def __init__(self, data: Variety, advice: dict[str, str] | None = None, sure: float = 0.02):
         self.data = data
+        self._sure = sure
         self._advice = advice or {}
         self._scores: deque = deque()
         self._sums = [0.0, 0.0]
@@ -125,7 +128,7 @@ class Alarms:
         if len(self._scores) < WINDOW:
             return None
         real, fake = (s / WINDOW for s in self._sums)
-        won = fake < _WON_FAKE and real - fake > _WON_GAP
+        won = fake < self._sure and real - fake > _WON_GAP
         lost = real - fake < _LOST_GAP
         seen = ""
         if won or lost:  # seldom, and this is done 200,000 times when a long run is taken up again

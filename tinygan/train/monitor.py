@@ -61,7 +61,7 @@ class Monitor:
         if self._alarms is None:
             real = self.system.real_images(count)
             data = Variety(1.0, 1.0) if real is None else variety(real)
-            self._alarms = Alarms(data, self.system.advice)
+            self._alarms = Alarms(data, self.system.advice, self.system.sure)
         return self._alarms
 
     def _noted(self, warned: Warned | None) -> Warned | None:

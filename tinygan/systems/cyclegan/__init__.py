@@ -49,6 +49,7 @@ class CycleGAN(Translates):
     later_metrics = _ANSWERS
     labels = {name: name for name in ("L_G", "L_GAN", "L_identity", "L_cyc", "L_D")}
     panels, score_panel, advice = _WORDS.panels, _WORDS.score_panel, _WORDS.advice
+    sure = 0.1  # least squares draw answers to 0 and 1 less hard than logarithms do
     domains: Domains
 
     def __init__(self, options: Any):
