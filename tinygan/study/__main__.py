@@ -59,7 +59,9 @@ def write_study(settings: Any) -> str:
     have_inputs = all("left alone" in subject.sets for subject in subjects)
     matching = settings.match or ("input" if have_inputs else "domain")
     if matching == "input" and not have_inputs:
-        raise UserError("--match input: no picture has an input of its size; use --match domain")
+        raise UserError(
+            "--match input: the pictures have no input, or none of their size; use --match domain"
+        )
     pairs = make_pairs(subjects, total, matching, settings.seed)
     content = {
         "name": os.path.basename(os.path.realpath(folder)),
