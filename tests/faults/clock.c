@@ -2,8 +2,10 @@
    backwards by ten seconds at every look. */
 #define _GNU_SOURCE
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static long looks;
 
@@ -27,7 +29,8 @@ int gettimeofday(struct timeval *restrict tv, void *restrict zone) {
 }
 
 int clock_gettime(clockid_t id, struct timespec *ts) {
-    (void)id; /* the monotonic one too, as after a machine was suspended and moved */
+    if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE) /* the monotonic ones never go back */
+        return syscall(SYS_clock_gettime, id, ts);
     ts->tv_sec = now();
     ts->tv_nsec = 0;
     return 0;
