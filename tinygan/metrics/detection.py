@@ -77,7 +77,7 @@ def area_under_roc(negative: Array, positive: Array) -> Interval:
     Examples
     --------
     >>> print(area_under_roc(np.arange(50), np.arange(50) + 25))
-    0.875 (0.797 to 0.927)
+    0.875 (0.785 to 0.928)
     """
     negative, positive = (
         _scores(s, n) for s, n in ((negative, "negative"), (positive, "positive"))
