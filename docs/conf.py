@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -126,6 +127,14 @@ def setup(app):
     parts = ["input/tex", "output/chtml", "a11y/assistive-mml"]
     app.config.mathjax3_config = {"loader": {"load": parts}}
     app.connect("doctree-read", describe_thumbnails)
+    app.connect("html-page-context", nest_lists)
+
+
+def nest_lists(app, name, template, context, doctree):
+    """Put the lists of submodules, in the list of all modules, into the items they belong to."""
+    if name == "_modules/index":
+        body = context["body"].replace("</li>\n<ul>", "\n<ul>")
+        context["body"] = re.sub("</ul>(?=<li|</ul>)", "</ul></li>", body)
 
 
 def describe_thumbnails(app, doctree):
