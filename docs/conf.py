@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import sys
 from pathlib import Path
@@ -127,14 +128,28 @@ def setup(app):
     parts = ["input/tex", "output/chtml", "a11y/assistive-mml"]
     app.config.mathjax3_config = {"loader": {"load": parts}}
     app.connect("doctree-read", describe_thumbnails)
-    app.connect("html-page-context", nest_lists)
+    app.connect("html-page-context", mend_sources)
 
 
-def nest_lists(app, name, template, context, doctree):
-    """Put the lists of submodules, in the list of all modules, into the items they belong to."""
+def mend_sources(app, name, template, context, doctree):
+    """Mend what Sphinx's pages of source code get wrong: a list in a list, and some links back."""
     if name == "_modules/index":
-        body = context["body"].replace("</li>\n<ul>", "\n<ul>")
+        body = context["body"].replace("</li>\n<ul>", "\n<ul>")  # into the item it belongs to
         context["body"] = re.sub("</ul>(?=<li|</ul>)", "</ul></li>", body)
+    elif name.startswith("_modules/"):
+        places = app.env.domaindata["py"]["objects"]
+
+        def link(match):
+            page = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1]))
+            parts = match[2].split(".")
+            for i in range(len(parts)):  # the module is that of another object of the file
+                end = "." + ".".join(parts[i:])
+                for place, entry in places.items():
+                    if entry.docname == page and f".{place}".endswith(end):
+                        return f"{match[1]}.html#{place}"
+            return match[0]
+
+        context["body"] = re.sub(r"(\.\./[\w./]+)\.html#(tinygan[\w.]+)", link, context["body"])
 
 
 def describe_thumbnails(app, doctree):
