@@ -217,7 +217,8 @@ assert misplaced(made, y) < misplaced(mean, y)
 # The bricks are gone and the leaves are soft, as they should be.  But the flower is soft, too: a
 # network that looks at 32 pixels has found it easier to blur everything.  It is nearer to the truth
 # than doing nothing, and no nearer than the five lines of ``blur`` above (0.052 on the same
-# pictures, and 0.180 by structure).  On the way back it invents bricks that were never there.
+# pictures, and 0.180 by structure).  From the large lens to the small one it invents bricks that
+# were never there.
 #
 # Remember
 # --------
@@ -243,7 +244,7 @@ print(f"f/{N:.0f}")
 assert np.isclose(disc(f=50, N=N, sensor=36), telephone)
 
 # %%
-# **2.**  Is the way back, from winter to summer, as good for the recolouring?  What of lenses?
+# **2.**  Is the other direction, winter to summer, as good for the recolouring?  What of lenses?
 #
 # .. dropdown:: Hint
 #

@@ -134,7 +134,7 @@ class FunctionSubject(Subject):
 
 
 def _as_pair(function, arguments, options):
-    """Return a pair if the function's way back gives several gradients, else None."""
+    """Return a pair if the function's backward pass gives several gradients, else None."""
     try:
         y, back = function(*copy.deepcopy(arguments), **copy.deepcopy(options))
         found = back(np.ones(np.shape(y))) if callable(back) else back

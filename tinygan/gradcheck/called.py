@@ -22,7 +22,7 @@ class CalledSubject(Subject):
     _rest = 0
     """How many things forward returns beside its output."""
 
-    def _way_back(self):
+    def _backward_pass(self):
         """Return the backward pass, for its signature."""
         raise NotImplementedError
 
@@ -60,7 +60,7 @@ class CalledSubject(Subject):
     def settle(self, y, dy, rng):
         """Choose the convention: by names, else the one that agrees with differences."""
         possible = conventions(
-            self._way_back(), self._names(), self._rest, y.ndim == 0, self.keeps_cache
+            self._backward_pass(), self._names(), self._rest, y.ndim == 0, self.keeps_cache
         )
         fitting = []
         for convention in possible:

@@ -87,7 +87,7 @@ class ObjectSubject(CalledSubject):
             if after.get(n) is not value or not _equal(value, was)
         }
 
-    def _way_back(self):
+    def _backward_pass(self):
         return getattr(self._thing, self._methods[1])
 
     def _names(self):

@@ -45,7 +45,7 @@ class PairSubject(CalledSubject):
         beyond = set(list(tensors)[due:] if due is not None else ())
         self.optional, self.expected = given | unsure | beyond, unsure - beyond
 
-    def _way_back(self):
+    def _backward_pass(self):
         return self._function_backward
 
     def _names(self):

@@ -145,17 +145,18 @@ def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[Row
     if not path.is_file():
         return rows, end
     due = {"step", "epoch", "seconds", *names} if names else {"step"}
-    most = math.inf if steps is None else steps
     with open(path, "rb") as file:
-        while len(rows) < most:
+        while steps is None or len(rows) < steps:
             *lines, rest = (rest + file.read(_BLOCK)).split(b"\n")
+            if steps is not None:
+                del lines[steps - len(rows) :]
             columns = _columns(lines, due, len(rows) + 1)
-            if len(rows) + len(lines) <= most and columns and rows.extend(columns):
+            if columns and rows.extend(columns):
                 end += sum(map(len, lines)) + len(lines)
                 continue
             for line in lines:  # one by one, up to the first that is damaged
                 columns = _columns([line], due, len(rows) + 1)
-                if len(rows) == most or columns is None:
+                if columns is None:
                     return rows, end
                 rows.append({name: column[0] for name, column in columns.items()})
                 end += len(line) + 1

@@ -11,7 +11,7 @@ import numpy as np
 from tinygan.data import to_float
 from tinygan.errors import UserError
 from tinygan.layer import frozen
-from tinygan.machine.arrays import asarray, asnumpy, get_xp
+from tinygan.machine.arrays import asarray, asnumpy, backend_of, get_xp
 from tinygan.options.base import option
 from tinygan.options.kinds import text
 from tinygan.systems.one_kind import FRESH, OneKind, OneKindOptions, some
@@ -93,10 +93,8 @@ class Detects(OneKind):
         ----------
         Simonyan, Vedaldi, Zisserman, *Deep Inside Convolutional Networks*, 2013, section 3.
         """
-        average = self.averages.get("D")
-        D = self.networks["D"] if average is None else average.network
-        backend = "numpy" if isinstance(D.parameters()[0].data, np.ndarray) else "cupy"
-        found = []
+        D, found = self.at_inference("D"), []
+        backend = backend_of(D.parameters()[0].data)
         for i in range(0, len(images), at_once):
             with frozen(D):
                 score, backward = D(asarray(to_float(images[i : i + at_once]), backend))

@@ -24,7 +24,7 @@ from tinygan.distributed.shared import own_count, own_rows, together
 from tinygan.errors import UserError
 from tinygan.layer import Layer
 from tinygan.machine import memory
-from tinygan.machine.arrays import asarray, asnumpy, resolve_backend
+from tinygan.machine.arrays import asarray, asnumpy, backend_of, resolve_backend
 from tinygan.machine.upload import Uploader
 from tinygan.optim import Optimizer
 from tinygan.options.base import Options
@@ -371,14 +371,18 @@ class System:
 
         Its average does, where there is one.
         """
-        average = self.averages.get(name)
-        network = self.networks[name] if average is None else average.network
+        network = self.at_inference(name)
         some = network.parameters()[0].data
-        backend = "numpy" if isinstance(some, np.ndarray) else "cupy"
+        backend = backend_of(some)
         if x.dtype.kind == "f":
             x = x.astype(some.dtype, copy=False)
         parts = (x[i : i + at_once] for i in range(0, max(len(x), 1), at_once))
         return np.concatenate([asnumpy(network.predict(asarray(part, backend))) for part in parts])
+
+    def at_inference(self, name: str) -> Layer:
+        """Return the network `name` as it is after training: its average, where there is one."""
+        average = self.averages.get(name)
+        return self.networks[name] if average is None else average.network
 
     def updated(self, optimizer: str) -> list[str]:
         """Return the names, ``G.3.weight``, of the parameters that an optimizer updates, in order.
