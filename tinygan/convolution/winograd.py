@@ -34,7 +34,8 @@ The tiles themselves, in and out of the picture, are in `tiles`.
 from __future__ import annotations
 
 import itertools
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -72,15 +73,38 @@ def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, paddi
     """
     if not applies(w_shape[:2], stride):
         return False
-    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
-    rows, columns = (output_size(*axis) for axis in sizes)
-    m, channels, out = OUTPUTS[taps_of_phase(w_shape, stride)], w_shape[2], w_shape[3]
+    m = outputs(x_shape, w_shape, stride, padding)
+    rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
+    patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * w_shape[2]
+    return _cost(m, x_shape, w_shape, stride, padding) < patches * (2 * w_shape[3] + 30)
+
+
+@lru_cache
+def outputs(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
+) -> int:
+    """Return how many outputs a tile should have along each axis."""
+    sizes = OUTPUTS[taps_of_phase(w_shape, stride)]
+    return min(sizes, key=lambda m: _cost(m, x_shape, w_shape, stride, padding))
+
+
+def _cost(
+    m: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
+) -> int:
+    rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
     positions, phases = (m + taps_of_phase(w_shape, stride) - 1) ** 2, stride[0] ** 2
+    channels, out = w_shape[2:]
     tiles = x_shape[0] * -(-rows // m) * -(-columns // m)
     product = phases * channels * out * (2 * tiles + 70)
-    transforms = tiles * (phases * channels + out) * 110
-    patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * channels
-    return positions * (product + transforms) < patches * (2 * out + 30)
+    return positions * (product + tiles * (phases * channels + out) * 110)
+
+
+def _output_sizes(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
+) -> Size:
+    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
+    rows, columns = (output_size(*axis) for axis in sizes)
+    return rows, columns
 
 
 def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
@@ -124,7 +148,7 @@ def _from_input(
     """Return what follows from ``V``: ``y`` and, where `dy` is given, ``dw``."""
     xp = get_xp(x=x, w=w)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
-    t = Tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
+    t = _tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
     chunks = t.chunks()
     U = transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
@@ -150,7 +174,7 @@ def _from_output_gradient(
 ) -> tuple[Array | None, Array | None]:
     """Return what follows from ``dM``: ``dx`` where `w` is given, and ``dw`` where `x` is."""
     xp = get_xp(dy=dy, **{name: a for name, a in (("x", x), ("w", w)) if a is not None})
-    t = Tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
+    t = _tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
     chunks, dx = t.chunks(), None
     if w is not None:
         U = transform_weight(t, w).transpose(0, 1, 3, 2)
@@ -171,6 +195,10 @@ def _from_output_gradient(
             dM = dM[:, :, (t0 - before) * t.TW :]  # chunks of a few rows are of one image
             dU = _add_to_dU(t, V, dM, number, len(chunks))
     return dx, None if x is None else transform_weight_gradient(t, dU, w_shape)
+
+
+def _tiling(xp: Any, dtype: Any, *shapes: Any) -> Tiling:
+    return Tiling(xp, dtype, outputs(*shapes), *shapes)
 
 
 def _add_to_dU(t: Tiling, V: Array, dM: Array, number: int, chunks: int) -> Array:
