@@ -80,9 +80,7 @@ def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, paddi
 
 
 @lru_cache
-def outputs(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
-) -> int:
+def outputs(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size) -> int:
     """Return how many outputs a tile should have along each axis."""
     sizes = OUTPUTS[taps_of_phase(w_shape, stride)]
     return min(sizes, key=lambda m: _cost(m, x_shape, w_shape, stride, padding))
