@@ -210,13 +210,13 @@ def _add_to_dU(t: Tiling, V: Array, dM: Array, number: int, chunks: int) -> Arra
 def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = False) -> None:
     """Set ``out[i, k] = left[i, k] @ right[i, k]``, or add it, for every position of a tile."""
 
-    def product(*at: slice) -> None:  # at: slices of i, k and the rows
-        to = out[at]
+    def product(i: slice, k: slice, rows: slice, columns: slice = slice(None)) -> None:
+        to = out[i, k, rows, columns]
+        factors = left[i, k, rows], right[i, k, :, columns]
         if add:
-            part = scratch(t.xp, "product", to.shape, t.dtype)
-            to += t.xp.matmul(left[at], right[at[:2]], out=part)
+            to += t.xp.matmul(*factors, out=scratch(t.xp, "product", to.shape, t.dtype))
         else:
-            t.xp.matmul(left[at], right[at[:2]], out=to)
+            t.xp.matmul(*factors, out=to)
 
     if t.xp is not np:
         out[...] = t.xp.matmul(left, right) + (out if add else 0)
@@ -229,4 +229,9 @@ def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = Fals
     cuts = [
         [slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)
     ]
-    run([partial(product, *at) for at in itertools.product(*cuts)])
+    tasks = [partial(product, *at) for at in itertools.product(*cuts)]
+    if len(tasks) % 2:  # else one of two cores waits for the last task of the other
+        half = out.shape[3] // 2
+        last = tasks.pop().args
+        tasks += [partial(product, *last, slice(half)), partial(product, *last, slice(half, None))]
+    run(tasks)
