@@ -139,7 +139,7 @@ def deal(record: list, threads: range, start: float = 0.0) -> tuple[list[Span], 
         if item.branches or len(item.tasks) == 1:  # these have `run` called on several threads
             share = max(1, len(threads) // len(item.tasks))
         for i, task in enumerate(item.tasks):
-            if share > 1:
+            if share > 1 and any(isinstance(part, Run) for part in task):
                 mine = threads[i * share : (i + 1) * share]
                 inner, free[mine[0]] = deal(task, mine, now)
                 spans += inner
@@ -169,6 +169,7 @@ def alone(spans: list[Span], start: float, stop: float) -> tuple[float, dict[str
 
 def plot(spans: list[Span], start: float, stop: float, path: Path) -> None:
     """Draw a line a thread, a colour a stage."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     threads = list(dict.fromkeys(s.thread for s in spans))
@@ -179,10 +180,12 @@ def plot(spans: list[Span], start: float, stop: float, path: Path) -> None:
         for row, thread in enumerate(threads):
             mine = [s for s in spans if s.thread == thread and s.stage == stage]
             bars = [(1e3 * (s.start - start), 1e3 * (s.stop - s.start)) for s in mine]
-            label = stage if row == 0 else None
-            axes.broken_barh(bars, (row - 0.4, 0.8), color=f"C{i}", label=label)
+            label = stage.strip("_") if row == 0 else None
+            color = colormaps["tab20"](i % 20)
+            axes.broken_barh(bars, (row - 0.4, 0.8), color=color, label=label)
     axes.set(xlabel="milliseconds of the step", xlim=(0, 1e3 * (stop - start)))
     axes.set_yticks(range(len(threads)), [f"thread {i + 1}" for i in range(len(threads))])
+    axes.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=5, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
