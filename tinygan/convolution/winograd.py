@@ -69,14 +69,14 @@ def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, paddi
     """Say whether this is expected to be faster than `im2col`.
 
     Measured, in units of one multiplication or addition of a long matrix product: an entry of ``U``
-    costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 30.
+    costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 100.
     """
     if not applies(w_shape[:2], stride):
         return False
     m = outputs(x_shape, w_shape, stride, padding)
     rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
     patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * w_shape[2]
-    return _cost(m, x_shape, w_shape, stride, padding) < patches * (2 * w_shape[3] + 30)
+    return _cost(m, x_shape, w_shape, stride, padding) < patches * (2 * w_shape[3] + 100)
 
 
 @lru_cache
