@@ -115,7 +115,9 @@ def plot(stages, peak: float, bandwidth: float, path: Path) -> None:
         size = 20 + 600 * seconds / total
         axes.scatter(*at, size, label=f"{what}, {face}", alpha=0.7, **style)
     axes.set(xlabel="operations a byte", ylabel="10⁹ operations a second")
-    axes.set_title(f"the roof: {peak / 1e9:.0f} · 10⁹ operations or {bandwidth / 1e9:.1f} GB a second")
+    axes.set_title(
+        f"the roof: {peak / 1e9:.0f} · 10⁹ operations or {bandwidth / 1e9:.1f} GB a second"
+    )
     legend = figure.legend(loc="outside right upper", fontsize="small")
     for handle in legend.legend_handles:
         handle.set_sizes([30])

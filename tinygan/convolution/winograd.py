@@ -229,9 +229,8 @@ def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = Fals
     cuts = [
         [slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)
     ]
-    tasks = [partial(product, *at) for at in itertools.product(*cuts)]
-    if len(tasks) % 2:  # else one of two cores waits for the last task of the other
-        half = out.shape[3] // 2
-        last = tasks.pop().args
-        tasks += [partial(product, *last, slice(half)), partial(product, *last, slice(half, None))]
-    run(tasks)
+    places: list[tuple[slice, ...]] = list(itertools.product(*cuts))
+    if len(places) % 2:  # else one of two cores waits for the last product of the other
+        last, half = places.pop(), out.shape[3] // 2
+        places += [(*last, slice(half)), (*last, slice(half, None))]
+    run([partial(product, *at) for at in places])
