@@ -22,12 +22,12 @@ __all__ = ["read_onnx"]
 _USUAL = {"dilations": 1, "group": 1, "auto_pad": b"NOTSET", "ceil_mode": 0, "training_mode": 0}
 
 
-def read_onnx(path: Path, until: str | None = None) -> Sequential:
+def read_onnx(path: str | Path, until: str | None = None) -> Sequential:
     """Return the layers of an ONNX file that lead from its picture to a node.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         A file whose input is pictures, ``(N, C, H, W)``.
     until : str, optional
         The name of a node, or of what it puts out: the last one that is read.  By default the last
@@ -49,7 +49,7 @@ def read_onnx(path: Path, until: str | None = None) -> Sequential:
     Batch normalization by fixed statistics multiplies each channel and adds to it.  So does a
     convolution in front of it, and the two are one.
     """
-    graph, constants = _opened(path)
+    graph, constants = _opened(Path(path))
     at = graph.output[0].name
     if until is not None:
         named = {name: node.output[0] for node in graph.node for name in (node.name, *node.output)}
