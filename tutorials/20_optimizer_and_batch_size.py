@@ -209,11 +209,11 @@ assert all(large[name].mean() > found[name, best[name]].mean() for name in best)
 #      - diverged at step 5
 #
 # In all nine pairs of equal rule, rate and seed batches of 4 are ahead of batches of 16.  Adam is
-# ahead of RMSprop at the best rate of each in six pairs of six, by 0.008 to 0.022, though their means
-# are only about two deviations apart; SGD is behind, and diverges soon above its rate.  So the answer to the paper's question, at
-# this small scale and for as many pictures: adaptive rules, small batches, and above all the right
-# rate.  Not decided: batches of 16 are worked off 2.3 times as fast here, and on a GPU the factor may
-# be larger.
+# ahead of RMSprop at the best rate of each in six pairs of six, by 0.008 to 0.022, though their
+# means are only about two deviations apart; SGD is behind, and diverges soon above its rate.  So
+# the answer to the paper's question, at this small scale and for as many pictures: adaptive rules,
+# small batches, and above all the right rate.  Not decided: batches of 16 are worked off 2.3 times
+# as fast here, and on a GPU the factor may be larger.
 #
 # Remember
 # --------
