@@ -11,10 +11,11 @@ import random
 import shutil
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 
-__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "weight"]
+__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "stat", "weight"]
 
 LINUX = sys.platform == "linux"
 
@@ -147,32 +148,46 @@ def end(leader, user, token, spared=()) -> int:
         for pid in alive:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in alive - {leader}:
-            with contextlib.suppress(OSError):
-                os.waitpid(pid, os.WNOHANG)
         with contextlib.suppress(OSError):
             os.killpg(leader, signal.SIGKILL)
         if not alive - {leader}:
             break
-    for pid in family - {leader}:
-        with contextlib.suppress(OSError):
-            os.waitpid(pid, os.WNOHANG)
+    family |= _bury({leader, *spared})
     return len(family - {leader})
 
 
-def _processes():
-    """Return ``{pid: (user, parent, session, bytes)}`` of everything that runs (Linux)."""
+def _bury(spared, seconds=2.0):
+    """Wait for orphans that have ended and are this process's children now; return which."""
+    buried, until = set(), time.monotonic() + seconds
+    while True:
+        orphans = {
+            pid
+            for pid, (_, parent, session, _) in _processes(ended=True).items()
+            if parent == os.getpid() and session != os.getsid(0) and pid not in spared
+        }
+        for pid in orphans:
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    buried.add(pid)
+        if orphans <= buried or time.monotonic() > until:
+            return buried
+        time.sleep(0.005)
+
+
+def stat(pid) -> list[str]:
+    """Return the fields of /proc/PID/stat behind the name, the state first."""
+    text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    return text.rpartition(")")[2].split()
+
+
+def _processes(ended=False):
+    """Return ``{pid: (user, parent, session, bytes)}`` of what runs, or `ended` and is kept."""
     found = {}
     for entry in os.listdir("/proc") if LINUX else ():
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = (
-                    Path(f"/proc/{entry}/stat")
-                    .read_text("utf-8", "replace")
-                    .rpartition(")")[2]
-                    .split()
-                )
-                if fields[0] != "Z":
+                fields = stat(entry)
+                if (fields[0] == "Z") == ended:
                     size = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                     user = os.stat(f"/proc/{entry}").st_uid
                     found[int(entry)] = user, int(fields[1]), int(fields[3]), size

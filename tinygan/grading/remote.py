@@ -107,6 +107,7 @@ class RemoteModule:
         self._student: Any = None
         self._broken: str | None = None
         self._names: set[str] = set()
+        self._absent: list[str] = []
         self._calls = self._new = 0
         self._arrays: dict[int, weakref.ref] = {}
 
@@ -130,6 +131,7 @@ class RemoteModule:
                     f"{self.path.name} cannot be imported: {kind}: {text}"
                     + (f" ({where})" if where else "")
                 )
+            self._absent = self._student.absent
             self._names = set(self._ask("names"))
         except Stopped as error:
             self._broken = str(error)
@@ -214,6 +216,11 @@ class RemoteModule:
 
     def _printed(self):  # a name that no exercise has
         return "" if self._student is None else self._student.printed()
+
+    def _note(self):
+        if not self._absent:
+            return ""
+        return f"imported, but neither handed in nor installed here: {', '.join(self._absent)}"
 
     def __getattr__(self, name):
         if name.startswith("_"):
