@@ -18,10 +18,10 @@ __all__ = ["Absent", "load_without"]
 
 MOST = 20
 
-COMPUTES = (
-    "add sub mul truediv floordiv mod pow matmul radd rsub rmul rtruediv rmatmul rpow neg abs lt le "
-    "gt ge len iter next float int index complex array contains"
-).split()
+COMPUTES = ["add", "sub", "mul", "truediv", "pow", "matmul", "neg", "abs", "lt", "le", "gt", "ge",
+            "radd", "rsub", "rmul", "rtruediv", "rpow", "rmatmul", "len", "iter", "next", "float",
+            "int", "index", "complex", "array", "contains"]  # fmt: skip
+"""What a number or an array can do, and this cannot."""
 
 
 class Absent(types.ModuleType):
@@ -77,7 +77,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.names: list[str] = []
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self.names:
+        if any(name == n or name.startswith(f"{n}.") for n in self.names):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
@@ -96,9 +96,10 @@ def load_without(path):
         sys.modules.setdefault(name, Absent(name))
     while True:
         try:
-            return load(path), finder.names
+            own = "tinygan_implementation_"
+            return load(path), [n.partition(".")[2] if own in n else n for n in finder.names]
         except ModuleNotFoundError as error:
-            name = str(error.name or "").partition(".")[0]
+            name = str(error.name or "")
             if not name or name in (*sys.modules, *finder.names) or len(finder.names) == MOST:
                 raise
             finder.names.append(name)

@@ -15,7 +15,8 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "stat", "weight"]
+__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "others", "stat",
+           "weight"]  # fmt: skip
 
 LINUX = sys.platform == "linux"
 
@@ -70,6 +71,16 @@ def children() -> set[int]:
 def weight(user) -> int:
     """Return the bytes of memory that all processes of `user` hold together."""
     return sum(entry[3] for entry in _processes().values() if entry[0] == user)
+
+
+def others(leader, user) -> tuple[float, bool]:
+    """Return the processor time of a submission's other processes, and whether all sleep."""
+    found = [
+        (used, sleeps)
+        for pid, (uid, _, session, _, used, sleeps) in _processes().items()
+        if pid != leader and (session == leader or (user is not None and uid == user))
+    ]
+    return sum(used for used, _ in found), all(sleeps for _, sleeps in found)
 
 
 class Guard:
@@ -133,7 +144,7 @@ def end(leader, user, token, spared=()) -> int:
         table = _processes()
         family |= {
             pid
-            for pid, (_, parent, session, _) in table.items()
+            for pid, (_, parent, session, *_) in table.items()
             if session == leader or (parent == me and session != mine and pid not in spared)
         }
         size = 0
@@ -162,7 +173,7 @@ def _bury(spared, seconds=2.0):
     while True:
         orphans = {
             pid
-            for pid, (_, parent, session, _) in _processes(ended=True).items()
+            for pid, (_, parent, session, *_) in _processes(ended=True).items()
             if parent == os.getpid() and session != os.getsid(0) and pid not in spared
         }
         for pid in orphans:
@@ -181,7 +192,10 @@ def stat(pid) -> list[str]:
 
 
 def _processes(ended=False):
-    """Return ``{pid: (user, parent, session, bytes)}`` of what runs, or `ended` and is kept."""
+    """Return ``{pid: (user, parent, session, bytes, processor time, whether it sleeps)}``.
+
+    Of what runs, or has `ended` and was not waited for.
+    """
     found = {}
     for entry in os.listdir("/proc") if LINUX else ():
         if entry.isdigit():
@@ -190,7 +204,9 @@ def _processes(ended=False):
                 if (fields[0] == "Z") == ended:
                     size = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                     user = os.stat(f"/proc/{entry}").st_uid
-                    found[int(entry)] = user, int(fields[1]), int(fields[3]), size
+                    used = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+                    parent, session, sleeps = int(fields[1]), int(fields[3]), fields[0] in "STt"
+                    found[int(entry)] = user, parent, session, size, used, sleeps
     return found
 
 

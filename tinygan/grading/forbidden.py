@@ -44,7 +44,9 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED, called=()) -> list[
         The functions that tests call.  Differences count only in what these reach; all do where
         the file does not define them.
     """
-    found, read, waiting = [], {}, [Path(path)]
+    found: list[str] = []
+    read: dict[Path, list] = {}
+    waiting = [Path(path)]
     while waiting:
         file = waiting.pop()
         if file in read or not file.is_file():
@@ -95,11 +97,7 @@ def _imported(tree):
     """Take out what does not run when a file is imported."""
 
     def trial(node):
-        match node:
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()],
-                                         comparators=[ast.Constant(value="__main__")])):  # fmt: skip
-                return True
-        return False
+        return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
     set_ = any(
         (isinstance(n, ast.Name) and n.id == "__name__" and not isinstance(n.ctx, ast.Load))
@@ -193,18 +191,21 @@ def _differences(name, node, functions):
         return
     stem = name.replace("_backward", "").replace("backward", "forward")
     own = {stem, f"{stem}_forward"} - {name}
-    calls = passed = imaginary = checked = 0
+    calls = direct = named = imaginary = checked = 0
     for part in _reached([node], functions, own):
         for inner in ast.walk(part):
             loop = isinstance(inner, (ast.For, ast.While, ast.ListComp, ast.GeneratorExp))
             for call in ast.walk(inner) if loop else [inner]:
                 if isinstance(call, ast.Call):
                     calls += _last(call.func) in own
-                    passed += any(_last(a) in own for a in call.args)
+            # its own forward pass under another name, or handed on
+            direct += isinstance(inner, ast.Call) and _last(inner.func) in own
+            named += isinstance(inner, ast.Name) and inner.id in own
+            named -= isinstance(inner, ast.Attribute) and _last(inner.value) in own
             imaginary += _last(inner) in ("imag", "complex128", "complex64", "complex")
             imaginary += isinstance(getattr(inner, "value", None), complex)
             checked += _last(inner) in ("check_gradients", "numeric_gradient")
-    if calls >= 2 or passed or (calls and imaginary):
+    if calls >= 2 or named > direct or (calls and imaginary):
         yield f"{name} calls {stem} again and again: a numerical derivative?"
     if checked:
         yield f"{name} takes its gradient from a gradient check"

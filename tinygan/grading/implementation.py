@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import shutil
 import tarfile
 import traceback
 import zipfile
@@ -18,6 +20,10 @@ __all__ = ["LocalModule", "find_file", "unpack"]
 TAR = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 LARGEST, MOST, DEEPEST = 256 << 20, 5000, 4
 """Bytes and files that archives may hold, and how far they may be packed into each other."""
+
+CLOSED = (
+    "cannot be opened here (no zip or tar, damaged, locked or too large): hand in your files alone"
+)
 
 INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules")
 """Folders that hold what others wrote."""
@@ -41,6 +47,8 @@ def find_file(given, named) -> Path:
         return given
     wanted = Path(named)
     for name in (wanted, Path(wanted.name)):
+        if (given / name).is_symlink():
+            pytest.fail(f"{name} is a link: hand in the file itself", pytrace=False)
         if (given / name).is_file():
             return given / name
     there = sorted(p for p in given.rglob("*") if p.is_file() and not _hidden(p, given))
@@ -53,16 +61,20 @@ def find_file(given, named) -> Path:
             pytest.fail(f"{wanted.name} was handed in more than once: {found}", pytrace=False)
     listed = [str(p.relative_to(given)) for p in there]
     near = [p for p in there if _plain(p.name) == _plain(wanted.name)]
+    closed = [p.name for p in there if p.name.lower().endswith((".zip", ".rar", ".7z", *TAR))]
     pytest.fail(
         f"{wanted.name} does not exist: hand it in (handed in: {_some(listed)})"
-        + (f"; rename {near[0].name} to {wanted.name}" if near else ""),
+        + (f"; rename {near[0].name} to {wanted.name}" if near else "")
+        + (f"; {closed[0]} {CLOSED}" if closed else ""),
         pytrace=False,
     )
 
 
 def _hidden(path, folder):
     parts = path.relative_to(folder).parts
-    return any(part.startswith((".", "__")) or part in INSTALLED for part in parts)
+    return path.is_symlink() or any(
+        part.startswith((".", "__")) or part in INSTALLED for part in parts
+    )
 
 
 def _some(names):
@@ -85,6 +97,9 @@ def unpack(given, folder) -> Path:
     that is too large, stays as it is.
     """
     endings = (".ipynb", ".zip", *TAR)
+    if given.suffix == ".ipynb" and given.is_file():
+        shutil.copy(given, folder)
+        return _as_python(folder / given.name) or given
     if not given.is_dir() or not any(p.name.lower().endswith(endings) for p in given.rglob("*")):
         return given
     left = [LARGEST, MOST]
@@ -94,9 +109,29 @@ def unpack(given, folder) -> Path:
             _place(name, path.read_bytes(), folder, left, 0)
     for path in sorted(folder.rglob("*.ipynb")):
         if not path.with_suffix(".py").exists():
-            with contextlib.suppress(Exception):  # it stays, and says why when it is opened
-                path.with_suffix(".py").write_text(notebook_code(path), encoding="utf-8")
+            _as_python(path)
     return folder
+
+
+def _as_python(path):
+    """Write a notebook's code beside it; one that is none stays, and says why when it is opened.
+
+    What the cells do besides defining and importing may fail: data and screens are not here.
+    """
+    with contextlib.suppress(Exception):
+        code, target = notebook_code(path), path.with_suffix(".py")
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+            tree = ast.parse(code)
+            keep = ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom
+            failed = ast.parse("print('a cell failed:', repr(_error))").body
+            handler = ast.ExceptHandler(ast.Name("Exception"), "_error", failed)
+            tree.body = [
+                node if isinstance(node, keep) else ast.Try([node], [handler], [], [])
+                for node in tree.body
+            ]
+            code = ast.unparse(ast.fix_missing_locations(tree))
+        target.write_text(code, encoding="utf-8")
+        return target
 
 
 def _place(name, data, folder, left, depth):

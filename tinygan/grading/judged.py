@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygan.gradcheck import GradientReport, check_gradients
 
-__all__ = ["SINGLE", "graded", "in_float32", "judged"]
+__all__ = ["SINGLE", "graded", "in_float32", "judged", "real"]
 
 SINGLE = 3e-5
 """What is allowed, relative, of a result that was computed in float32."""
@@ -34,6 +34,19 @@ def in_float32(y) -> bool:
             return y.dtype == np.float32 or bool((y == y.astype(np.float32)).all())
     except (TypeError, ValueError):
         return False
+
+
+def real(value):
+    """Return results as real numbers where their imaginary parts are rounding, as of an FFT."""
+    if isinstance(value, (tuple, list)):
+        parts = [real(v) for v in value]
+        return type(value)(parts) if type(value) in (tuple, list) else value
+    if not isinstance(value, (np.ndarray, np.generic, complex)) or not np.iscomplexobj(value):
+        return value
+    small = np.abs(np.imag(value)).max(initial=0) <= 1e-12 * np.abs(value).max(initial=0)
+    if not small:
+        raise TypeError("expected real numbers, got complex ones; is .real missing?")
+    return np.real(value)
 
 
 def graded(subject, *arguments, **options) -> tuple[GradientReport, str]:
@@ -78,7 +91,7 @@ def judged(subject, output, at, compare):
         due = output(*copy.deepcopy(given), **more)
         if pair and known.get("cached") and not _same(given, at):
             return np.asarray(due, np.float64), _Later(forward, copy.deepcopy(given), more)
-        result = forward(*given, **more)
+        result = real(forward(*given, **more))
         several = isinstance(result, (tuple, list)) and len(result) > 0
         y = result[0] if several else result
         if np.isfinite(due).all():  # else a step of the differences has left the domain
@@ -88,7 +101,7 @@ def judged(subject, output, at, compare):
         return (due, *result[1:]) if several else due
 
     def backward(*given, **more):
-        return subject[1](*(g.call() if isinstance(g, _Later) else g for g in given), **more)
+        return real(subject[1](*(g.call() if isinstance(g, _Later) else g for g in given), **more))
 
     for mine, its in ((right, forward), (backward, subject[1] if pair else forward)):
         mine.__name__ = getattr(its, "__name__", "function")

@@ -154,11 +154,14 @@ def outputcheck():
 
     def check(y, due, rtol=1e-6, before=""):
         from tinygan.gradcheck.output import check_output
-        from tinygan.grading.judged import SINGLE, in_float32
+        from tinygan.grading.judged import SINGLE, in_float32, real
 
+        y = real(y)
         wrong = check_output(y, due, max(rtol, SINGLE) if in_float32(y) else rtol)
         if wrong is not None:
-            pytest.fail(f"{before}wrong output: {wrong.text}", pytrace=False)
+            half = getattr(y, "dtype", None) == "float16"
+            hint = "; it is float16: create arrays with dtype=x.dtype" if half else ""
+            pytest.fail(f"{before}wrong output: {wrong.text}{hint}", pytrace=False)
 
     return check
 
@@ -246,6 +249,8 @@ def _message(excinfo) -> str:
         return f"not written yet: {text}"
     if excinfo.errisinstance(AssertionError):
         return text.partition("\nassert ")[0] or "a test's condition does not hold"
+    if name == "MemoryError":
+        text = text or "more memory than a submission may use"
     if name == "TypeError" and "NoneType" in text:
         text += ": a function returned None; is a return missing?"
     where = getattr(excinfo.value, "where", None)

@@ -26,6 +26,8 @@ except ImportError:  # Windows
 
 __all__ = ["Limits", "Stopped", "Student", "isolated"]
 
+STRANGE = "the program sent what it should not"
+
 KEPT = 10_000
 """Bytes of what was printed that are kept, of its beginning and of its end."""
 
@@ -157,7 +159,7 @@ class Student:
         """Wait until the submission is imported; return None, or what was raised."""
         what, value = self._receive(seconds, None)
         if what not in ("ready", "failed"):
-            raise Stopped("the program sent what it should not")
+            raise Stopped(STRANGE)
         if what == "ready" and isinstance(value, list):
             self.absent = [str(name)[:80] for name in value[:20]]
         return value if what == "failed" else None
@@ -181,11 +183,11 @@ class Student:
         watch = _Watch(self, seconds)
         size = int.from_bytes(self._read(8, watch), "big")
         if not 12 <= size <= LIMIT:
-            raise Stopped("the program sent what it should not")
+            raise Stopped(STRANGE)
         try:
             what, value = unpack(self._read(size, watch), incoming)
         except (WireError, TypeError, ValueError):
-            raise Stopped("the program sent what it should not") from None
+            raise Stopped(STRANGE) from None
         self.used += self.cpu()[0] - watch.began
         return what, value
 
@@ -222,6 +224,10 @@ class Student:
             return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), fields[0] in "STt"
         except (OSError, IndexError, ValueError):
             return time.monotonic(), False
+
+    def others(self):
+        """Return what its other processes have used, and whether all of them sleep."""
+        return family.others(self._process.pid, self.user)
 
     def _how_it_ended(self):
         try:
@@ -284,6 +290,7 @@ class _Watch:
         self.student, self.seconds, self.slept = student, seconds, 0.0
         self.began: float = student.cpu()[0]
         self.last: Any = None
+        self.before: float | None = None  # used by its other processes
         self.looked = self.weighed = time.monotonic()
 
     def look(self):
@@ -291,6 +298,10 @@ class _Watch:
         if now - self.looked < 0.05:
             return
         cpu, sleeps = self.student.cpu()
+        if sleeps:  # it may wait for one that it has started
+            more, sleeps = self.student.others()
+            self.before = more if self.before is None else self.before
+            cpu += max(more - self.before, 0)
         done = cpu, self.student.size  # a process that prints waits for the grader to read
         self.slept += min(now - self.looked, 0.2) * (sleeps and done == self.last)
         self.looked, self.last = now, done

@@ -69,8 +69,10 @@ def _encode(value, arrays, other, depth):
         return {"v": value}
     if type(value) is str:
         return {"v": value[:20000]}
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
+    like = None if known is None else known.pop("like", None)
+    if isinstance(value, (np.ndarray, np.generic)) or like is not None:
+        array = np.asarray(value) if like is None else like
+        known = known if like is None else {**(known or {}), "like": True}
         if array.dtype.kind not in "fiubc":
             raise WireError(f"an array of {array.dtype} cannot be handed over")
         file = io.BytesIO()

@@ -13,6 +13,7 @@ import fcntl
 import os
 import sys
 import traceback
+import types
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Worker:
             raise value.missing()
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiubc":
             return {"value": True, "id": self.remember(value)}
+        if (like := _array(value)) is not None:
+            return {"value": True, "id": self.remember(value), "like": like}
         if isinstance(value, (np.generic, bool, int, float, str, tuple, list, type(None))):
             return None
         if isinstance(value, dict) and all(type(k) in (str, int) for k in value):
@@ -103,6 +106,16 @@ class Worker:
         for part in name.split("."):
             thing = getattr(thing, part)
         return thing
+
+
+def _array(value):
+    """Return the array that NumPy would make of what is none: a memoryview, a table, a tensor."""
+    if isinstance(value, (np.ndarray, np.generic, type, types.ModuleType)):
+        return None
+    if isinstance(value, memoryview) or hasattr(value, "__array__"):
+        array = np.asarray(value)
+        return array if array.dtype.kind in "fiubc" else None
+    return None
 
 
 def forbid(names, folder):
