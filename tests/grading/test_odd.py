@@ -212,3 +212,38 @@ def test_waiting_for_a_process_that_works_is_no_sleep(tmp_path):
     with pytest.raises(Stopped, match="of processor time"):
         student.ready(1)
     student.close()
+
+
+@ROOT_ONLY
+def test_whatever_students_and_their_files_are_called(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    names = ["<b>Ada & Bob</b>", "ä/.."[:1] * 120, "a\nb%20#?", os.fsdecode(b"\xff\xfe")]
+    for name in names:
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "relu.py").write_text(odd_submissions.R)
+    os.mkfifo(tmp_path / "class" / "pipe.py")
+    with pytest.raises(ValueError, match="no such folder"):
+        grade(tmp_path / "class", course, tmp_path / "pages", tmp_path / "no" / "grades.csv")
+    found = grade(tmp_path / "class", course, tmp_path / "pages", tmp_path / "grades.csv")
+    assert [student["score"] for student in found] == [4] * 4
+    index = (tmp_path / "pages" / "index.html").read_text()
+    assert "<b>Ada" not in index
+    assert len(list((tmp_path / "pages" / "students").glob("*.html"))) == 4
+    assert len((tmp_path / "grades.csv").read_text().splitlines()) >= 5
+
+
+def test_an_environment_handed_in_with_it_is_left_out(tmp_path):
+    """Thousands of installed files, in a folder and in a zip, before the file that counts."""
+    from tinygan.grading.implementation import find_file, unpack
+
+    files = {f".venv/lib/site-packages/m{i}.py": "x" for i in range(5100)}
+    files |= {"hw/exercises/relu.py": odd_submissions.R, "hw/old/relu.py": "x", "a.ipynb": "{}"}
+    (tmp_path / "zipped").mkdir()
+    (tmp_path / "zipped" / "hw.zip").write_bytes(odd_submissions.z(files))
+    for name, text in files.items():
+        (tmp_path / "plain" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plain" / name).write_text(text)
+    for given in ("zipped", "plain"):
+        (tmp_path / f"{given} copy").mkdir()
+        folder = unpack(tmp_path / given, tmp_path / f"{given} copy")
+        assert find_file(folder, "exercises/relu.py").read_text() == odd_submissions.R

@@ -86,7 +86,7 @@ def class_page(students) -> str:
             got, points = _sum(tests.get(title, []))
             cells.append(f"<td class={_kind(got, points, 'fpz')}>{got:g}</td>")
         name = escape(student["name"])
-        link = escape(quote(f"students/{student['name']}.html"), quote=True)
+        link = escape(quote(student["page"]), quote=True)
         body.append(
             f"<tr><td><a href='{link}'>{name}</a></td><td><b>{student['score']:g}</b></td>"
             f"{''.join(cells)}</tr>"

@@ -25,7 +25,8 @@ CLOSED = (
     "cannot be opened here (no zip or tar, damaged, locked or too large): hand in your files alone"
 )
 
-INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules")
+INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules", "__pycache__",
+             "__MACOSX")  # fmt: skip
 """Folders that hold what others wrote."""
 
 
@@ -54,6 +55,8 @@ def find_file(given, named) -> Path:
     there = sorted(p for p in given.rglob("*") if p.is_file() and not _hidden(p, given))
     for ending in (".py", ".ipynb"):
         exact = [p for p in there if p.name == wanted.stem + ending]
+        folder = [p for p in exact if p.parent.name == wanted.parent.name]
+        exact = folder or exact
         if len({p.read_bytes() for p in exact}) == 1:
             return exact[0]
         if exact:
@@ -70,11 +73,17 @@ def find_file(given, named) -> Path:
     )
 
 
+def installed(parts) -> bool:
+    """Whether a path leads into a folder of what others wrote, or of a computer's own files."""
+    return any(
+        part in INSTALLED or (part.startswith(".") and part not in (".", ".."))
+        for part in parts[:-1]
+    )
+
+
 def _hidden(path, folder):
     parts = path.relative_to(folder).parts
-    return path.is_symlink() or any(
-        part.startswith((".", "__")) or part in INSTALLED for part in parts
-    )
+    return path.is_symlink() or parts[-1].startswith((".", "__")) or installed(parts)
 
 
 def _some(names):
@@ -105,7 +114,9 @@ def unpack(given, folder) -> Path:
     left = [LARGEST, MOST]
     for path in sorted(given.rglob("*")):
         name = PurePosixPath(path.relative_to(given).as_posix())
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
+        if not path.is_file() or path.is_symlink() or installed(name.parts):
+            continue
+        if path.stat().st_size <= LARGEST:
             _place(name, path.read_bytes(), folder, left, 0)
     for path in sorted(folder.rglob("*.ipynb")):
         if not path.with_suffix(".py").exists():
@@ -161,6 +172,8 @@ def _members(data, name, left):
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 for entry in archive.infolist():
+                    if installed(entry.filename.replace("\\", "/").split("/")):
+                        continue
                     size += entry.file_size
                     if size > left[0] or len(found) > left[1]:
                         return None
@@ -169,6 +182,8 @@ def _members(data, name, left):
         elif name.lower().endswith(TAR):
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
                 for member in archive:
+                    if installed(member.name.split("/")):
+                        continue
                     size += member.size
                     if size > left[0] or len(found) > left[1]:
                         return None

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tinygan.grading.implementation import installed
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
@@ -329,4 +330,4 @@ def _unsafe(folder, names):
         plain = not path.is_symlink() and (path.is_dir() or path.is_file())
         if not plain or path.stat().st_size > 256 << 20:
             skipped.append(name)
-    return {*skipped, "__pycache__", ".git"}
+    return {*skipped, *(n for n in names if installed([n, ""]))}
