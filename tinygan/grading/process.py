@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Limits", "Stopped", "Student", "isolated"]
+__all__ = ["Limits", "Stopped", "Student", "guard", "isolated"]
 
 STRANGE = "the program sent what it should not"
 
@@ -59,6 +59,11 @@ def isolated() -> bool:
     return resource is not None and family.isolated()
 
 
+def guard(folder):
+    """Return what removes a folder of this process's, should it be killed."""
+    return family.Guard(None, "", folder)
+
+
 class Student:
     """A process that holds one submission's file.
 
@@ -83,7 +88,7 @@ class Student:
     ):
         self.limits = limits or Limits()
         self.user = family.free_user() if separate and isolated() else None
-        self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-", dir=_reachable()))
         self._process: Any = None
         self._guard: Any = None
         self._token = f"TINYGAN_STUDENT={self._folder.name}"
@@ -320,6 +325,14 @@ class _Watch:
             self.weighed, limit = now, self.student.limits.memory
             if family.weight(self.student.user) > limit:
                 raise Stopped(f"stopped: it needs more than {limit >> 20} MB of memory")
+
+
+def _reachable():
+    """Return a folder for temporary files that another user can reach; TMPDIR may be closed."""
+    for folder in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp")):
+        if all(path.exists() and path.stat().st_mode & 1 for path in (folder, *folder.parents)):
+            return folder
+    return None
 
 
 def _unsafe(folder, names):

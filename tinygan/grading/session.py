@@ -13,7 +13,7 @@ import pytest
 
 from tinygan.grading.forbidden import ALLOWED, DEFAULT, find_forbidden
 from tinygan.grading.implementation import LocalModule, find_file, unpack
-from tinygan.grading.process import Limits, Student, isolated
+from tinygan.grading.process import Limits, Student, guard, isolated
 
 __all__ = ["Session"]
 
@@ -35,6 +35,7 @@ class Session:
         self.extra = [Path(config.invocation_params.dir, f) for f in option("--tinygan-with")]
         self._modules: dict = {}
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-grading-"))  # the grader's alone
+        self._guard = guard(self._folder) if self.separate else None
         self._unpacked: dict[Path, Path] = {}
         self._read: dict[tuple, list[str]] = {}  # what is forbidden in a file
         self._end = time.monotonic() + self.total
@@ -130,6 +131,8 @@ class Session:
     def pytest_unconfigure(self):
         for module in self._modules.values():
             module.close()
+        if self._guard is not None:
+            self._guard.dismiss()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
