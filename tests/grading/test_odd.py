@@ -18,6 +18,7 @@ from odd_submissions import ODD
 
 from tinygan.coursework import create
 from tinygan.coursework.grade import grade
+from tinygan.coursework.pages import class_page
 from tinygan.grading import judged
 from tinygan.grading.family import _bury, _processes, isolated
 from tinygan.grading.forbidden import find_forbidden
@@ -228,6 +229,8 @@ def test_whatever_students_and_their_files_are_called(course, tmp_path, monkeypa
     assert [student["score"] for student in found] == [4] * 4
     index = (tmp_path / "pages" / "index.html").read_text()
     assert "<b>Ada" not in index
+    failed = {"name": "x", "page": "x.html", "score": 0, "tests": [], "output": "failed"}
+    assert "<td class=z>0</td>" in class_page([*found, failed])  # and no full points
     assert len(list((tmp_path / "pages" / "students").glob("*.html"))) == 4
     assert len((tmp_path / "grades.csv").read_text().splitlines()) >= 5
 
