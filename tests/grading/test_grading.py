@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinygan.grading import process
 from tinygan.grading.family import _has, _processes
 from tinygan.grading.forbidden import find_forbidden
 from tinygan.grading.implementation import find_file
@@ -488,3 +489,30 @@ def test_archives_and_odd_files(tmp_path):
     _, results = scores(tmp_path, "--tinygan-impl", "handed")
     assert results["score"] == 5, results
     assert [p.name for p in (tmp_path / "handed").iterdir()] == ["all.zip"]
+
+
+def test_processes_that_spin_side_by_side_share_one_limit(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    class Bomb:
+        """Sixty processes and their parent, all awake, that have two processors."""
+
+        user, size = None, 0
+
+        def cpu(self):
+            return 2 * clock[0] / 61, False
+
+        def others(self):
+            return 2 * clock[0] * 60 / 61, False
+
+    watch = process._Watch(Bomb(), 20)
+
+    def spin():
+        while clock[0] < 60:
+            clock[0] += 0.1
+            watch.look()
+
+    with pytest.raises(process.Stopped, match="20 seconds of processor time"):
+        spin()
+    assert clock[0] < 13

@@ -297,6 +297,7 @@ class _Watch:
         self.began: float = student.cpu()[0]
         self.last: Any = None
         self.before: float | None = None  # used by its other processes
+        self.more = 0.0  # and since
         self.looked = self.weighed = time.monotonic()
 
     def look(self):
@@ -304,10 +305,12 @@ class _Watch:
         if now - self.looked < 0.05:
             return
         cpu, sleeps = self.student.cpu()
-        if sleeps:  # it may wait for one that it has started
-            more, sleeps = self.student.others()
+        second = now - self.weighed > 1
+        if sleeps or second:  # it may wait for those that it has started, or work beside them
+            more, asleep = self.student.others()
             self.before = more if self.before is None else self.before
-            cpu += max(more - self.before, 0)
+            self.more, sleeps = max(more - self.before, 0), sleeps and asleep
+        cpu += self.more
         done = cpu, self.student.size  # a process that prints waits for the grader to read
         self.slept += min(now - self.looked, 0.2) * (sleeps and done == self.last)
         self.looked, self.last = now, done
@@ -321,10 +324,11 @@ class _Watch:
                 f"stopped after {self.slept:.0f} seconds in which it did nothing: does it wait for "
                 "input, sleep, or hold a lock?"
             )
-        if self.student.user is not None and now - self.weighed > 1:
-            self.weighed, limit = now, self.student.limits.memory
-            if family.weight(self.student.user) > limit:
-                raise Stopped(f"stopped: it needs more than {limit >> 20} MB of memory")
+        if second:
+            self.weighed, user = now, self.student.user
+            if user is not None and family.weight(user) > self.student.limits.memory:
+                limit = self.student.limits.memory >> 20
+                raise Stopped(f"stopped: it needs more than {limit} MB of memory")
 
 
 def _reachable():
