@@ -260,6 +260,30 @@ def test_a_damaged_config_is_one_clear_line_and_changes_nothing(change, message,
     assert {p: p.read_bytes() for p in half.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("lr", 0.01), ("width", 8), ("seed", 1), ("batch_size", 4)]
+)
+def test_options_edited_in_the_config_are_refused(option, value, half, capsys):
+    config = half / "config.json"
+    edited = json.loads(config.read_text())
+    then = edited["options"][option]
+    edited["options"][option] = value
+    config.write_text(json.dumps(edited))
+    before = {p: p.read_bytes() for p in half.rglob("*") if p.is_file()}
+    assert resume(half, "--steps", 8) == 2
+    error = capsys.readouterr().err
+    assert f"config.json: --{option.replace('_', '-')} is {value} there" in error
+    assert f"trained with {then}" in error
+    assert {p: p.read_bytes() for p in half.rglob("*") if p.is_file()} == before
+
+
+def test_metrics_that_went_through_windows_are_read(half, undisturbed):
+    metrics = half / "metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes().replace(b"\n", b"\r\n"))
+    assert resume(half, "--steps", 8) == 0
+    assert timeless(half) == timeless(undisturbed)
+
+
 def test_other_data_are_refused(tmp_path, capsys):
     from test_train import pictures
 
