@@ -21,8 +21,9 @@ import os
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tinygan import starting
@@ -31,6 +32,8 @@ from tinygan.errors import DivergedError, UserError
 __all__ = [
     "Careful",
     "Parser",
+    "answer",
+    "check_file",
     "complain",
     "printable",
     "run",
@@ -77,14 +80,47 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
             return 130
 
 
+def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "--out ") -> None:
+    """Raise a UserError, before there is work, if no file is to be written at `out`.
+
+    Parameters
+    ----------
+    out : Path
+    force : bool
+        Replace a file that is there; never a folder, a pipe or a device.
+    kinds : sequence of str
+        How its name may end, any way if none is given.
+    flag : str
+        What the user wrote before it.
+    """
+    where = f"{flag}{printable(str(out))}"
+    if kinds and out.suffix.lower() not in kinds:
+        raise UserError(f"{where}: expected the name of a {' or '.join(kinds)} file")
+    if out.exists() and not out.is_file():
+        kind = "a folder" if out.is_dir() else "no regular file"
+        raise UserError(f"{where}: expected the name of a file, this is {kind}")
+    if os.path.lexists(out) and not force:
+        raise UserError(f"{where}: is there already; --force replaces it")
+
+
 def say(text: str) -> None:
     """Print `text` on standard output."""
     print(printable(text), file=Careful(sys.stdout), flush=True)
 
 
+def answer(text: str) -> None:
+    """Print what was asked for; where it cannot be written, that is an OSError."""
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
 def say_json(value: Any) -> None:
     """Print `value` as JSON on standard output, for a program to read; NaN and infinity as null."""
-    say(json.dumps(_finite(value), indent=2))  # ASCII: any encoding shows it
+    answer(json.dumps(_finite(value), indent=2))  # ASCII: any encoding shows it
 
 
 def _finite(value: Any) -> Any:
@@ -146,6 +182,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message)
+
+    def print_help(self, file: Any = None) -> None:
+        answer(self.format_help().rstrip("\n"))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -226,7 +265,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: Any, *rest: Any, **named: Any) -> None:
         import tinygan
 
-        say(f"tinygan {tinygan.__version__}")
+        answer(f"tinygan {tinygan.__version__}")
         parser.exit()
 
 

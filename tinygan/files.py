@@ -46,6 +46,8 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     An error of the operating system names `path`.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/null is not to be lost
+        raise OSError(errno.EINVAL, "expected a regular file, found a pipe or a device", str(path))
     beside = _fresh(path)
     try:
         with _naming(path, beside):
