@@ -7,7 +7,7 @@ goes wrong into one line and an exit status:
 0            done
 1            it had to stop: a full disk, no memory; or the command's own (`gradcheck`: wrong)
 2            what was asked for is not possible; nothing was changed
-130          interrupted
+128 + n      stopped by signal n: 130 by Ctrl-C, 143 by ``kill``
 ===========  ====================================================================================
 """
 
@@ -18,7 +18,9 @@ import errno
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +61,7 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
     smaller : str
         What to lower when memory does not suffice: "--count or --size".
     """
-    with _streams(), _own_warnings():
+    with _streams(), _own_warnings(), _stopped_by_signals():
         try:
             starting.over()
             return command() or 0
@@ -75,9 +77,9 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
             advice = f"; lower {smaller}" if smaller else ""
             complain(f"{prog}: error: this does not fit into memory{advice}")
             return 1
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             complain(f"{prog}: interrupted")
-            return 130
+            return 128 + (stop.number if isinstance(stop, _Stopped) else signal.SIGINT)
 
 
 def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "--out ") -> None:
@@ -293,6 +295,36 @@ def _streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
             except OSError:  # what is left in the buffer must not fail once more at the exit
                 _discard(stream)
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal other than Ctrl-C's that ends the command in the same way."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let ``kill`` and a closed terminal undo what is half-written before the process ends."""
+    own, before = os.getpid(), []
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork that was told to end: it undoes nothing
+            os._exit(128 + number)
+        raise _Stopped(number)
+
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+        before = [n for n in numbers if n and signal.getsignal(n) is signal.SIG_DFL]
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _open_closed() -> None:

@@ -3,6 +3,7 @@ closed stream or a strange name could break."""
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ import tinygan
 from tinygan.__main__ import COMMANDS, main
 from tinygan.commands import Parser, check_file, complain, printable, run, say
 from tinygan.errors import UserError
+from tinygan.files import replaced
 
 ROOT = os.path.dirname(os.path.dirname(tinygan.__file__))
 
@@ -50,6 +52,22 @@ def test_what_goes_wrong_is_one_line_and_a_status(error, status, message, capsys
     assert told.out == ""
     assert message in told.err
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing_half_written(number, tmp_path, capsys):
+    before = signal.getsignal(number)
+
+    def command():
+        with replaced(tmp_path / "a.png") as beside:
+            beside.write_bytes(b"half")
+            os.kill(os.getpid(), number)
+
+    assert run("prog", command) == 128 + number
+    assert capsys.readouterr().err == "prog: interrupted\n"
+    assert os.listdir(tmp_path) == []
+    assert signal.getsignal(number) is before
 
 
 def test_a_status_is_passed_on_and_none_is_well():
