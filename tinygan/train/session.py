@@ -180,7 +180,7 @@ def taken_up(
         if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
-                f"then {config.get('data')}, now {system.data}"
+                f"{_differ(noted.get('images', '?'), system.data.get('images', '?'))}"
             )
         forecast = _introduce(system, given.get("force", False), say, warn)
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
@@ -328,6 +328,12 @@ def _noted(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("scale", {}), dict):
         raise UserError("config.json is damaged: its data: expected a table")
     return data
+
+
+def _differ(then: object, now: object) -> str:
+    if then != now:
+        return f"it had {then} images, now there are {now}"
+    return f"as many ({now} images), but others, under other names, or read in another way"
 
 
 def _same(system: System, noted: dict[str, Any]) -> bool:
