@@ -31,7 +31,7 @@ __all__ = [
     "stored",
 ]
 
-_PLACES = ("data", "generated")  # options that name files, or a run that comes with tinygan
+_PLACES = ("data", "generated", "content")  # files, or a run that comes with tinygan
 
 
 def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:
