@@ -217,3 +217,20 @@ def test_pipes_and_devices_are_never_read(place, tmp_path):
         assert done.returncode == 2
         [line] = done.stderr.splitlines()
         assert "expected a regular file" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="expected a regular file"), replaced(pipe) as beside:
+        beside.write_bytes(b"x")
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_an_error_inside_a_new_folder_names_the_place_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as error, new_folder(tmp_path / "new") as beside:
+        (beside / "none" / "x").write_bytes(b"x")
+    assert error.value.filename == str(tmp_path / "new" / "none" / "x")
+    assert os.listdir(tmp_path) == []

@@ -23,7 +23,8 @@ def train(*words, tiny: bool = True) -> int:
 
 
 def rows(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    text = (run / "metrics.jsonl").read_text("utf-8-sig")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def timeless(run: Path) -> list[dict]:

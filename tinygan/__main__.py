@@ -10,7 +10,7 @@ from importlib import import_module
 
 import tinygan
 from tinygan import starting
-from tinygan.commands import run, say
+from tinygan.commands import answer, run
 from tinygan.errors import UserError
 from tinygan.machine.allocator import keep_freed_memory
 
@@ -43,11 +43,11 @@ def _main(argv: list[str], own: bool) -> int:
         if not words:
             lines = [f"  {command:<12}{what}" for command, what in COMMANDS.items()]
             usage = ["usage: tinygan COMMAND ...", "", "commands:", *lines, ""]
-            say("\n".join([*usage, "'tinygan COMMAND --help' explains each."]))
+            answer("\n".join([*usage, "'tinygan COMMAND --help' explains each."]))
             return 0
         name, words = words[0], [*words[1:], "--help"]
     if name in ("-V", "--version"):
-        say(f"tinygan {tinygan.__version__}")
+        answer(f"tinygan {tinygan.__version__}")
         return 0
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")

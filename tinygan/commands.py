@@ -7,7 +7,7 @@ goes wrong into one line and an exit status:
 0            done
 1            it had to stop: a full disk, no memory; or the command's own (`gradcheck`: wrong)
 2            what was asked for is not possible; nothing was changed
-130          interrupted
+128 + n      stopped by signal n: 130 by Ctrl-C, 143 by ``kill``
 ===========  ====================================================================================
 """
 
@@ -18,11 +18,14 @@ import errno
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tinygan import starting
@@ -31,6 +34,8 @@ from tinygan.errors import DivergedError, UserError
 __all__ = [
     "Careful",
     "Parser",
+    "answer",
+    "check_file",
     "complain",
     "printable",
     "run",
@@ -56,7 +61,7 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
     smaller : str
         What to lower when memory does not suffice: "--count or --size".
     """
-    with _streams(), _own_warnings():
+    with _streams(), _own_warnings(), _stopped_by_signals():
         try:
             starting.over()
             return command() or 0
@@ -72,9 +77,32 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
             advice = f"; lower {smaller}" if smaller else ""
             complain(f"{prog}: error: this does not fit into memory{advice}")
             return 1
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             complain(f"{prog}: interrupted")
-            return 130
+            return 128 + (stop.number if isinstance(stop, _Stopped) else signal.SIGINT)
+
+
+def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "--out ") -> None:
+    """Raise a UserError, before there is work, if no file is to be written at `out`.
+
+    Parameters
+    ----------
+    out : Path
+    force : bool
+        Replace a file that is there; never a folder, a pipe or a device.
+    kinds : sequence of str
+        How its name may end, any way if none is given.
+    flag : str
+        What the user wrote before it.
+    """
+    where = f"{flag}{printable(str(out))}"
+    if kinds and out.suffix.lower() not in kinds:
+        raise UserError(f"{where}: expected the name of a {' or '.join(kinds)} file")
+    if out.exists() and not out.is_file():
+        kind = "a folder" if out.is_dir() else "no regular file"
+        raise UserError(f"{where}: expected the name of a file, this is {kind}")
+    if os.path.lexists(out) and not force:
+        raise UserError(f"{where}: is there already; --force replaces it")
 
 
 def say(text: str) -> None:
@@ -82,9 +110,19 @@ def say(text: str) -> None:
     print(printable(text), file=Careful(sys.stdout), flush=True)
 
 
+def answer(text: str) -> None:
+    """Print what was asked for; where it cannot be written, that is an OSError."""
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
 def say_json(value: Any) -> None:
     """Print `value` as JSON on standard output, for a program to read; NaN and infinity as null."""
-    say(json.dumps(_finite(value), indent=2))  # ASCII: any encoding shows it
+    answer(json.dumps(_finite(value), indent=2))  # ASCII: any encoding shows it
 
 
 def _finite(value: Any) -> Any:
@@ -146,6 +184,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message)
+
+    def print_help(self, file: Any = None) -> None:
+        answer(self.format_help().rstrip("\n"))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -226,7 +267,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: Any, *rest: Any, **named: Any) -> None:
         import tinygan
 
-        say(f"tinygan {tinygan.__version__}")
+        answer(f"tinygan {tinygan.__version__}")
         parser.exit()
 
 
@@ -254,6 +295,36 @@ def _streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
             except OSError:  # what is left in the buffer must not fail once more at the exit
                 _discard(stream)
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal other than Ctrl-C's that ends the command in the same way."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let ``kill`` and a closed terminal undo what is half-written before the process ends."""
+    own, before = os.getpid(), []
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork that was told to end: it undoes nothing
+            os._exit(128 + number)
+        raise _Stopped(number)
+
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+        before = [n for n in numbers if n and signal.getsignal(n) is signal.SIG_DFL]
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _open_closed() -> None:

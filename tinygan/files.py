@@ -46,6 +46,8 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     An error of the operating system names `path`.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/null is not to be lost
+        raise OSError(errno.EINVAL, "expected a regular file, found a pipe or a device", str(path))
     beside = _fresh(path)
     try:
         with _naming(path, beside):
@@ -80,12 +82,13 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
-    beside.mkdir()
     try:
-        yield beside
-        if path.exists():  # empty, as was checked; rmdir refuses if that has changed
-            path.rmdir()
-        _move(beside, path)
+        with _naming(path, beside):
+            beside.mkdir()
+            yield beside
+            if path.exists():  # empty, as was checked; rmdir refuses if that has changed
+                path.rmdir()
+            _move(beside, path)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -171,8 +174,11 @@ def _naming(path: Path, beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename in (None, beside, str(beside)):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        if error.errno is not None and isinstance(error.filename, str | Path | None):
+            named = Path(error.filename or beside)
+            if named.is_relative_to(beside):
+                named = path / named.relative_to(beside)
+                raise OSError(error.errno, error.strerror, str(named)) from error
         raise
 
 

@@ -3,16 +3,19 @@ closed stream or a strange name could break."""
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import warnings
+from contextlib import nullcontext
 
 import pytest
 
 import tinygan
 from tinygan.__main__ import COMMANDS, main
-from tinygan.commands import Parser, complain, printable, run, say
+from tinygan.commands import Parser, check_file, complain, printable, run, say
 from tinygan.errors import UserError
+from tinygan.files import replaced
 
 ROOT = os.path.dirname(os.path.dirname(tinygan.__file__))
 
@@ -49,6 +52,22 @@ def test_what_goes_wrong_is_one_line_and_a_status(error, status, message, capsys
     assert told.out == ""
     assert message in told.err
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing_half_written(number, tmp_path, capsys):
+    before = signal.getsignal(number)
+
+    def command():
+        with replaced(tmp_path / "a.png") as beside:
+            beside.write_bytes(b"half")
+            os.kill(os.getpid(), number)
+
+    assert run("prog", command) == 128 + number
+    assert capsys.readouterr().err == "prog: interrupted\n"
+    assert os.listdir(tmp_path) == []
+    assert signal.getsignal(number) is before
 
 
 def test_a_status_is_passed_on_and_none_is_well():
@@ -178,3 +197,41 @@ def test_a_name_that_is_too_long_is_one_line(tmp_path, capsys):
     )
     [line] = capsys.readouterr().err.splitlines()
     assert "File name too long" in line
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["train", "--help"], ["train", "--preset"], ["backend", "--json"]],
+)
+def test_an_answer_that_cannot_be_written_is_an_error(words, monkeypatch, capsys):
+    with monkeypatch.context() as patch, open("/dev/full", "w") as full:
+        patch.setattr(sys, "stdout", full)
+        try:
+            assert main(words) == 1
+        finally:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, full.fileno())  # else closing it fails
+            os.close(null)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "standard output: No space left on device" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "force", "message"),
+    [
+        ("new.png", False, None),
+        ("new.gif", True, "expected the name of a .png or .webp file"),
+        ("there.png", False, "is there already; --force replaces it"),
+        ("there.png", True, None),
+        ("link.png", False, "is there already; --force replaces it"),
+        ("link.png", True, None),
+        ("folder.png", True, "expected the name of a file, this is a folder"),
+    ],
+)
+def test_every_command_asks_in_the_same_words_before_it_replaces(name, force, message, tmp_path):
+    (tmp_path / "there.png").write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to("nowhere")
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        check_file(tmp_path / name, force, [".png", ".webp"])

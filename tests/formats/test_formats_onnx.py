@@ -133,7 +133,7 @@ def test_the_command_writes_a_run_with_its_notes(shared_run, tmp_path, capsys):
         assert "is there already; --force replaces it" in capsys.readouterr().err
         assert main([*words, "--force"]) == 0
     assert main([str(shared_run), str(tmp_path / "G.txt")]) == 2
-    assert "expected the name of an .onnx file" in capsys.readouterr().err
+    assert "expected the name of a .onnx file" in capsys.readouterr().err
 
 
 # --- ONNX's own cases -------------------------------------------------------------------------

@@ -323,6 +323,17 @@ def test_a_finished_run_is_made_longer_with_a_schedule_that_is_stated(
     assert json.loads((finished / "config.json").read_text()) == config
 
 
+def test_a_schedule_edited_in_the_config_is_a_change_that_is_said_and_noted(finished, capsys):
+    file = finished / "config.json"
+    config = json.loads(file.read_text())
+    config["options"]["schedule_epochs"] = 4
+    file.write_text(json.dumps(config))
+    assert go_on(finished, "--epochs", 3) == 0
+    assert "the learning rate goes on at 0.0005" in capsys.readouterr().out
+    [changed] = json.loads(file.read_text())["changed"]
+    assert changed["schedule_epochs"] == [2, 4]
+
+
 def test_a_changed_schedule_is_kept_across_a_kill(finished, tmp_path):
     words = ["--epochs", 3, "--schedule-epochs", 4, "--checkpoint-every", 6]
     killed = tmp_path / "killed"

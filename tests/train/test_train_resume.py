@@ -260,6 +260,30 @@ def test_a_damaged_config_is_one_clear_line_and_changes_nothing(change, message,
     assert {p: p.read_bytes() for p in half.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("lr", 0.01), ("width", 8), ("seed", 1), ("batch_size", 4)]
+)
+def test_options_edited_in_the_config_are_refused(option, value, half, capsys):
+    config = half / "config.json"
+    edited = json.loads(config.read_text())
+    then = edited["options"][option]
+    edited["options"][option] = value
+    config.write_text(json.dumps(edited))
+    before = {p: p.read_bytes() for p in half.rglob("*") if p.is_file()}
+    assert resume(half, "--steps", 8) == 2
+    error = capsys.readouterr().err
+    assert f"config.json: --{option.replace('_', '-')} is {value} there" in error
+    assert f"trained with {then}" in error
+    assert {p: p.read_bytes() for p in half.rglob("*") if p.is_file()} == before
+
+
+def test_metrics_that_went_through_windows_are_read(half, undisturbed):
+    metrics = half / "metrics.jsonl"
+    metrics.write_bytes(b"\xef\xbb\xbf" + metrics.read_bytes().replace(b"\n", b"\r\n"))
+    assert resume(half, "--steps", 8) == 0
+    assert timeless(half) == timeless(undisturbed)
+
+
 def test_other_data_are_refused(tmp_path, capsys):
     from test_train import pictures
 
@@ -269,6 +293,22 @@ def test_other_data_are_refused(tmp_path, capsys):
     (data / "0.png").unlink()
     assert resume(tmp_path / "run", "--steps", 3) == 2
     assert "the data are not those of this run" in capsys.readouterr().err
+
+
+def test_what_differs_in_the_data_is_said(tmp_path, capsys):
+    from test_train import pictures
+
+    pictures(tmp_path / "data", 9)
+    run = tmp_path / "run"
+    words = [*TINY[2:], "--data", tmp_path / "data", "--out", run]
+    assert train(*words, "--steps", 1, tiny=False) == 0
+    picture = tmp_path / "data" / "0.png"
+    picture.rename(tmp_path / "data" / "z.png")
+    assert resume(run, "--steps", 2) == 2
+    assert "as many (9 images), but others, under other names" in capsys.readouterr().err
+    (tmp_path / "data" / "z.png").unlink()
+    assert resume(run, "--steps", 2) == 2
+    assert "it had 9 images, now there are 8" in capsys.readouterr().err
 
 
 def test_moved_data_may_be_named_anew(tmp_path):

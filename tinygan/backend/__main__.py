@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tinygan.commands import Parser, run, say, say_json
+from tinygan.commands import Parser, answer, run, say_json
 from tinygan.machine.arrays import CupyStatus, cupy_status
 from tinygan.machine.parallel import get_num_threads
 
@@ -37,8 +37,8 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.backend")
             machine = {"cores": _cores(), "threads": get_num_threads()}
             versions = {"python": platform.python_version(), "numpy": np.__version__}
             return say_json({**versions, **machine, "cupy": asdict(status), "auto": chosen})
-        say("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
-        return say(f"--backend auto computes on {chosen}")
+        answer("\n".join([*_numpy_lines(), "", *_cupy_lines(status), ""]))
+        return answer(f"--backend auto computes on {chosen}")
 
     return run(prog, report)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, run_options, say
+from tinygan.commands import Parser, check_file, run_options, say
 from tinygan.errors import CheckpointError, UserError
 from tinygan.formats import names, torch_file
 from tinygan.formats.published import published_run, read_published
@@ -30,8 +30,7 @@ def convert(arguments: Any) -> None:
         return
     if len(inputs) != 1:
         raise UserError(f"{out}: one weight file holds one network; got {len(inputs)} inputs")
-    if out.exists() and (out.is_dir() or not arguments.force):
-        raise UserError(f"{out}: is there already; --force replaces it")
+    check_file(out, arguments.force, flag="")
     source = Path(inputs[0])
     if source.is_dir() or _is_checkpoint(source):
         run = load(source, **run_options(arguments), backend="numpy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 from collections.abc import Iterable
 from contextlib import closing
@@ -93,17 +94,19 @@ def save_animation(
         return
     pictures = [Image.fromarray(f if f.shape[2] == 3 else f[:, :, 0]) for f in frames]
     kind = ANIMATIONS[path.suffix.lower()]
+    made = io.BytesIO()  # Pillow writes GIFs past Python and minds no short write
+    pictures[0].save(
+        made,
+        kind,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=round(1000 / fps),
+        loop=0,
+        **_QUALITY[kind],
+        **metadata(kind, note),
+    )
     with replaced(path) as beside:
-        pictures[0].save(
-            beside,
-            kind,
-            save_all=True,
-            append_images=pictures[1:],
-            duration=round(1000 / fps),
-            loop=0,
-            **_QUALITY[kind],
-            **metadata(kind, note),
-        )
+        beside.write_bytes(made.getvalue())
 
 
 def _save_video(

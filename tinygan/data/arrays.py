@@ -117,6 +117,8 @@ def _read(opened: IO[bytes], size: int) -> np.ndarray:
     if dtype.hasobject or dtype.kind not in "buif" or dtype.itemsize > 8:
         raise DataError(f"expected an array of numbers, got {dtype}: nothing is unpickled")
     count = int(np.prod(shape, dtype=object)) if all(type(n) is int for n in shape) else 0
+    if 0 in shape:
+        raise DataError(f"its shape is {shape}: there is no picture in it")
     if count < 1 or count * dtype.itemsize > size:
         raise DataError(f"its shape is {shape}, which its {size_text(size)} do not hold")
     if size > _MAPPED and hasattr(opened, "fileno"):

@@ -72,9 +72,8 @@ class _Shuffled:
         self.images = _check_images(images, "images")
         self.batch_size, self.seed, self.flip = _check_batch_size(batch_size), seed, flip
         if batch_size > len(images):
-            raise DataError(
-                f"batch size {batch_size} is larger than the data: there are {len(images)} images"
-            )
+            held = "is 1 image" if len(images) == 1 else f"are {len(images)} images"
+            raise DataError(f"batch size {batch_size} is larger than the data: there {held}")
         self.steps_per_epoch = len(images) // batch_size
         self._order = _Order(len(images), (seed, _ORDER))
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, run_options, say
-from tinygan.errors import UserError
+from tinygan.commands import Parser, check_file, run_options, say
 from tinygan.files import write_text
 from tinygan.formats.demo import page
 from tinygan.machine.memory import size_text
@@ -22,10 +21,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.demo") ->
 
 def write(arguments: Any) -> None:
     out = Path(arguments.out)
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--out {out}: expected the name of an .html file")
-    if out.exists() and (out.is_dir() or not arguments.force):
-        raise UserError(f"--out {out}: is there already; --force replaces it")
+    check_file(out, arguments.force, [".html", ".htm"])
     run = load(arguments.run, **run_options(arguments), backend="numpy")
     html = page(run, arguments.direction, arguments.half)
     write_text(out, html)

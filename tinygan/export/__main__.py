@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygan import commands
-from tinygan.commands import Parser, run_options, say
-from tinygan.errors import UserError
+from tinygan.commands import Parser, check_file, run_options, say
 from tinygan.formats.onnx_file import to_onnx, write_onnx
 from tinygan.formats.run import input_shape, network_of
 from tinygan.machine.memory import size_text
@@ -24,10 +23,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m tinygan.export") 
 
 def export(arguments: Any) -> None:
     out, name = Path(arguments.out), arguments.network
-    if out.suffix.lower() != ".onnx":
-        raise UserError(f"{out}: expected the name of an .onnx file")
-    if out.exists() and (out.is_dir() or not arguments.force):
-        raise UserError(f"{out}: is there already; --force replaces it")
+    check_file(out, arguments.force, [".onnx"], flag="")
     run = load(arguments.run, **run_options(arguments), backend="numpy")
     network = network_of(run, name)
     said = {key: value for key, value in stored(run.options).items() if key != "data"}  # a path

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tinygan.errors import UserError
+from tinygan.files import new_folder, write_json
 from tinygan.layer import Layer
 from tinygan.options.resolving import checked, stored
 from tinygan.runs.checkpoint import save_checkpoint
 from tinygan.runs.config import describe_run
-from tinygan.runs.folder import RunFolder
+from tinygan.runs.folder import FORMAT, check_free
 from tinygan.runs.run import Run
 from tinygan.systems import find
 from tinygan.systems.translates import Translates
@@ -61,13 +62,10 @@ def write_run(
     made.data = {"converted": source, "untrained": untrained}
     made.optimizers, made.steps_per_epoch = made.build_optimizers(), 1
     made.start_averages()
-    run = RunFolder.create(out, describe_run(made, 0))
-    try:
+    check_free(out)
+    with new_folder(out) as beside:
+        write_json(beside / "config.json", {"format": FORMAT, **describe_run(made, 0)})
+        (beside / "checkpoints").mkdir()
         info = {"options": stored(made.options), "data": made.data}
-        return save_checkpoint(run.checkpoints, made, 0, info)
-    except BaseException:
-        run.close()
-        run.remove_if_unused()
-        raise
-    finally:
-        run.close()
+        path = save_checkpoint(beside / "checkpoints", made, 0, info)
+    return out / path.relative_to(beside)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from tinygan.commands import check_file
 from tinygan.data.animation import MOVING, VIDEOS, check_ffmpeg, save_animation
 from tinygan.data.images import enlarge, load_image, save_grid, save_pictures, tile
 from tinygan.errors import UserError
@@ -44,8 +44,7 @@ def check_out(out: Path, force: bool) -> str:
         )
     if kind in VIDEOS:
         check_ffmpeg()
-    if os.path.lexists(out) and (out.is_dir() or not force):
-        raise UserError(f"--out {out}: is there already; --force replaces it")
+    check_file(out, force)
     return "sheet" if kind == ".png" else "animation"
 
 

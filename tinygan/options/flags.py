@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from tinygan.commands import Parser, say
+from tinygan.commands import Parser, answer
 from tinygan.options.base import GROUPS, Options, fields_of, flag_of
 from tinygan.options.presets import describe_presets
 
@@ -25,7 +25,7 @@ def parse_flags(cls: type[Options], title: str, argv: list[str], prog: str) -> d
     """
     given = vars(_parser(cls, title, prog).parse_args(argv))
     if given.get("preset") is True:
-        say(describe_presets(cls.presets))
+        answer(describe_presets(cls.presets))
         raise SystemExit(0)
     return given
 

@@ -20,7 +20,16 @@ from tinygan.files import read_regular
 from tinygan.options.base import REQUIRED, Options, fields_of, flag_of
 from tinygan.options.kinds import Kind
 
-__all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
+__all__ = [
+    "changed",
+    "check_unedited",
+    "checked",
+    "load_options",
+    "read_toml",
+    "resolve",
+    "resumed",
+    "stored",
+]
 
 _PLACES = ("data", "generated", "content")  # files, or a run that comes with tinygan
 
@@ -182,6 +191,17 @@ def resumed(options: Options, given: dict[str, Any], path: Path) -> Options:
     options = dataclasses.replace(options, **_over({}, changes))
     options.check()
     return options
+
+
+def check_unedited(options: Options, trained: Options, file: Path) -> None:
+    """Raise a UserError if what a run's file says is not what its checkpoint was `trained` with."""
+    for field in fields_of(type(options)):
+        now, then = (getattr(each, field.name) for each in (options, trained))
+        if field.metadata["change"] == "fixed" and now != then:
+            raise UserError(
+                f"{file}: {flag_of(field)} is {now} there, but the checkpoint was trained with "
+                f"{then}: put that back, or start a new run"
+            )
 
 
 def changed(before: Options, now: Options) -> dict[str, list]:

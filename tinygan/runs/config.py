@@ -34,8 +34,8 @@ def describe_run(
         The options that are others from now on, and ``"after_step"``.
     """
     kept = {name: before[name] for name in _KEPT if name in before} if before else {}
-    if changed:
-        kept["changed"] = [*_list(kept.get("changed")), changed]
+    if changed and changed not in (noted := _list(kept.get("changed"))):
+        kept["changed"] = [*noted, changed]
     return {
         "system": system.name,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

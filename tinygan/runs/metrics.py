@@ -167,6 +167,8 @@ def _read(path: Path, steps: int | None, names: Sequence[str] = ()) -> tuple[Row
 
 def _columns(lines: list[bytes], due: set[str], step: int) -> dict[str, array] | None:
     """Return the numbers of `lines` by name, if all are whole and hold the same names."""
+    # it may have been through Windows
+    lines = [line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r") for line in lines]
     if not all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
         return None
     try:

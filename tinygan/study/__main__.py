@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tinygan import commands
-from tinygan.commands import Parser, run_options, say, say_json
+from tinygan.commands import Parser, answer, check_file, run_options, say, say_json
 from tinygan.data import DRAWN_SETS
 from tinygan.errors import UserError
 from tinygan.evaluate.__main__ import folder_of
@@ -35,7 +35,7 @@ def _study(settings: Any) -> None:
         if settings.run:
             raise UserError("--score: takes files of answers alone, no run")
         result = score([Path(path) for path in settings.score])
-        say_json(result) if settings.json else say(score_text(result))
+        say_json(result) if settings.json else answer(score_text(result))
         return
     if settings.json:
         raise UserError("--json: goes with --score")
@@ -49,8 +49,7 @@ def write_study(settings: Any) -> str:
     run = load(settings.run, **run_options(settings))
     folder = folder_of(run)
     out = Path(settings.out) if settings.out else folder / "study.html"
-    if out.exists() and not settings.force:
-        raise UserError(f"--out {out}: is there already; --force replaces it")
+    check_file(out, settings.force, [".html", ".htm"])
     total = settings.pairs + settings.practice
     count = max(_LEAST, total)
     values = count * run.options.image_size**2 * run.options.channels

@@ -9,18 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinygan.errors import UserError
+from tinygan.errors import CheckpointError, UserError
 from tinygan.files import replaced
 from tinygan.layers import BatchNorm2d
 from tinygan.machine import parallel
 from tinygan.machine.arrays import BackendError, resolve_backend
 from tinygan.machine.gpu import allow_tf32, describe_gpu, limit_memory
 from tinygan.options.base import Options
-from tinygan.options.resolving import changed, load_options, read_toml, resolve, resumed, stored
+from tinygan.options.resolving import (
+    changed,
+    check_unedited,
+    load_options,
+    read_toml,
+    resolve,
+    resumed,
+    stored,
+)
 from tinygan.runs.checkpoint import info, load_system, save_checkpoint
 from tinygan.runs.config import describe_run
 from tinygan.runs.folder import RunFolder, check_free, default_path, read_config
-from tinygan.runs.header import Best
+from tinygan.runs.header import Best, read_checkpoint
 from tinygan.runs.load import use_newest
 from tinygan.runs.made import made_by, options_of
 from tinygan.runs.transfer import network_options, take_weights
@@ -164,14 +172,15 @@ def taken_up(
     try:
         config = read_config(path)  # nobody else changes it now
         options = load_options(cls.Options, config.get("options"), path / "config.json")
+        trained = use_newest(path, partial(_trained, options, path / "config.json"))[1] or options
         noted = _noted(config)
         asked = resumed(options, given, path)
-        others = changed(options, asked)
+        others = changed(trained, asked)
         system = build(cls, asked, noted)
         if not _same(system, noted):
             raise UserError(
                 f"--resume {path}: the data are not those of this run: "
-                f"then {config.get('data')}, now {system.data}"
+                f"{_differ(noted.get('images', '?'), system.data.get('images', '?'))}"
             )
         forecast = _introduce(system, given.get("force", False), say, warn)
         _, checkpoint, errors = use_newest(path, partial(load_system, system=system))
@@ -304,11 +313,27 @@ def _keep_file(system: System, run: RunFolder) -> Path | None:
     return copy
 
 
+def _trained(options: Options, config: Path, checkpoint: Path) -> Options:
+    """Return a checkpoint's options, if those that `config` says go with them."""
+    try:
+        trained = load_options(type(options), read_checkpoint(checkpoint).options, checkpoint)
+        check_unedited(options, trained, config)
+    except UserError as error:
+        raise CheckpointError(str(error)) from None
+    return trained
+
+
 def _noted(config: dict[str, Any]) -> dict[str, Any]:
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("scale", {}), dict):
         raise UserError("config.json is damaged: its data: expected a table")
     return data
+
+
+def _differ(then: object, now: object) -> str:
+    if then != now:
+        return f"it had {then} images, now there are {now}"
+    return f"as many ({now} images), but others, under other names, or read in another way"
 
 
 def _same(system: System, noted: dict[str, Any]) -> bool:

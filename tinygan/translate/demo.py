@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygan.commands import say
+from tinygan.commands import check_file, say
 from tinygan.data import bags, save_grid, to_float
 from tinygan.data.mark import made_with
-from tinygan.errors import UserError
 from tinygan.metrics import translation_error
 from tinygan.runs.run import load
 from tinygan.systems.draws import FRESH
@@ -25,10 +23,7 @@ _DOMAINS = {"AtoB": ("handbag", "backpack"), "BtoA": ("backpack", "handbag")}
 def show_demo(arguments: Any) -> int:
     """Write a sheet of bags that were not trained on, their translations, and the true ones."""
     out = Path(arguments.out or "translated.png")
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: expected the name of a .png file; --input takes a folder")
-    if os.path.lexists(out) and (out.is_dir() or not arguments.force):
-        raise UserError(f"--out {out}: is there already; --force replaces it")
+    check_file(out, arguments.force, [".png"])
     run = load(arguments.run, raw=arguments.raw, backend=arguments.backend)
     direction = run.direction(arguments.direction)
     size = run.options.image_size

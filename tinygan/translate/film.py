@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tinygan.commands import check_file
 from tinygan.data import to_float, to_uint8
 from tinygan.data.animation import MOVING, VIDEOS, check_ffmpeg, save_animation
 from tinygan.data.film import Film, open_film
@@ -36,8 +37,7 @@ def check_film(source: Path, out: Path, force: bool) -> None:
         raise UserError(f"--out {shown(out)}: this is --input itself; give another name")
     if out.suffix.lower() in VIDEOS:
         check_ffmpeg()
-    if os.path.lexists(out) and not force:
-        raise UserError(f"--out {shown(out)}: is there already; --force replaces it")
+    check_file(out, force)
 
 
 def translate_film(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -111,5 +112,7 @@ def save_picture(pixels: np.ndarray, path: Path, note: str | None = None) -> Non
             f"{_MOST[format_]} a side; give a smaller --size"
         )
     how = {**(_LOSSY if format_ in ("JPEG", "WEBP") else {}), **metadata(format_, note)}
+    made = io.BytesIO()  # Pillow writes JPEGs and others past Python and minds no short write
+    image.save(made, format_, **how)
     with replaced(path) as beside:
-        image.save(beside, format_, **how)
+        beside.write_bytes(made.getvalue())
