@@ -18,7 +18,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam, Conv2d, LeakyReLU, Reshape, Sequential, check_gradients, frozen
+from tinygan import Adam, LeakyReLU, Linear, Sequential, check_gradients, frozen
 from tinygan.metrics import sliced_wasserstein_points
 
 # %%
@@ -67,12 +67,12 @@ print("three gradients agree with differences")
 
 
 def network(sizes, rng):
-    layers = [Reshape(1, 1, sizes[0])]
+    layers = []
     for ins, outs in pairwise(sizes):
-        affine = Conv2d(ins, outs, 1)  # on a picture of one pixel: an affine layer
-        affine.weight.data[...] = np.sqrt(2 / ins) * rng.standard_normal(affine.weight.shape)
+        affine = Linear(ins, outs)
+        affine.weight.data[...] = np.sqrt(2 / ins) * rng.standard_normal((ins, outs))
         layers += [affine, LeakyReLU(0.2)]
-    return Sequential(*layers[:-1], Reshape(sizes[-1]))
+    return Sequential(*layers[:-1])  # no activation at the end
 
 
 centres = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
@@ -201,7 +201,8 @@ assert np.abs(free[:, 0]).max() > 2 * np.abs(limited[:, 0]).max()
 #
 # .. dropdown:: Hint
 #
-#    The slope is −1 where the hinge is open and 0 where it is closed.
+#    Where the maximum is 0 its slope is 0.  Where it is not, the slope is −1 or 1; divide by the
+#    number of scores, as the loss is a mean.
 #
 # .. solution::
 #

@@ -53,7 +53,7 @@
     const state = { x: [1, 2, 4, 7], dy: [0.5, -1, 0.25, 1], gamma: 1.5, beta: 0.5, at: 0 };
     host.innerHTML = "";
     const controls = document.createElement("div");
-    controls.className = "tg-controls";
+    controls.className = "tg-controls tg-lines";
     for (const name of ["x", "dy"]) {
       const label = document.createElement("label");
       label.append(name + " ");
