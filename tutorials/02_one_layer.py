@@ -11,9 +11,9 @@ r"""
 
 A layer is a function :math:`y = f(x; w)`.  Somewhere behind it stands a loss :math:`L`, one number.
 To make :math:`L` smaller we need :math:`dw = \partial L / \partial w`, and so that the layers
-*before* this one can learn too, :math:`dx = \partial L / \partial x`.  The layer behind it hands back
-:math:`dy = \partial L / \partial y`.  A layer that turns :math:`dy` into :math:`dw` and :math:`dx`
-needs to know nothing about the rest of the network.
+*before* this one can learn too, :math:`dx = \partial L / \partial x`.  The layer behind it hands
+back :math:`dy = \partial L / \partial y`.  A layer that turns :math:`dy` into :math:`dw` and
+:math:`dx` needs to know nothing about the rest of the network.
 
 .. plot:: figures/layer.py
    :alt: x goes into a layer with its weights w, and y comes out.  Below, dy comes in from behind,

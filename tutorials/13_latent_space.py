@@ -11,9 +11,9 @@ them?**
 :Time: 30 minutes.
 
 The vector :math:`z` that goes into a generator is called *latent*, which means hidden: what is
-observed are pictures, never the numbers behind them.  Nobody tells :math:`G` what its 200 numbers are for.  With drawn faces, every
-picture's hair, glasses and beard are known, and a probe can read them from a picture.  So here the
-famous claims about latent spaces can be tested by counting.
+observed are pictures, never the numbers behind them.  Nobody tells :math:`G` what its 200 numbers
+are for.  With drawn faces, every picture's hair, glasses and beard are known, and a probe can read
+them from a picture.  So here the famous claims about latent spaces can be tested by counting.
 """
 
 import matplotlib.pyplot as plt
@@ -187,8 +187,8 @@ assert passing[1] < passing[0] - 0.1
 
 # %%
 # Hair and skin have become darker, and fewer of the results pass as faces.  :math:`G` has
-# *entangled* glasses with darkness; in the drawings that it learnt from the two are independent.  So
-# look at what else a direction changes: at the pictures, by a second measure, beside a control.
+# *entangled* glasses with darkness; in the drawings that it learnt from the two are independent.
+# So look at what else a direction changes: at the pictures, by a second measure, beside a control.
 #
 # What has D learnt?
 # ------------------

@@ -168,8 +168,8 @@ assert result["averaged"][1] > result["as it is"][1]
 # Averaging without regard to motion takes away only a fifth of the flicker, and the film, blurred
 # along its motion, is farther from the truth than before.  The median of three frames does little.
 # Moved along, about three quarters of the flicker are gone, *and* the film is nearer to the truth
-# than it was: errors that are made anew in each frame average out.  So this one is ``--smooth``; the
-# other two stay on this page.
+# than it was: errors that are made anew in each frame average out.  So this one is ``--smooth``;
+# the other two stay on this page.
 #
 # What moves by itself, in front of a camera that stands still, differs from what was there before:
 # :math:`w` is nearly 0 there, and it leaves no ghost.  Touch the slider:
