@@ -157,6 +157,7 @@ plt.show()
 # pictures: it says what differs from other GANs, and nothing else.
 #
 # .. literalinclude:: ../../tutorials/my_gan.py
+#    :language: python
 #    :start-at: @dataclass
 #
 # :download:`Download it <../../tutorials/my_gan.py>`, and every command takes it:

@@ -172,16 +172,17 @@ assert result["averaged"][1] > result["as it is"][1]
 # the other two stay on this page.
 #
 # What moves by itself, in front of a camera that stands still, differs from what was there before:
-# :math:`w` is nearly 0 there, and it leaves no ghost.  Touch the slider:
+# :math:`w` is nearly 0 there, and it leaves no ghost.  Drag the slider:
 
 s = moved_along(x, y)
 flat = averaged(y)
-figure, axes = plt.subplots(1, 4, figsize=(8, 2.4), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(4.6, 5), layout="constrained")
 figure.set_label("A film, its translation, and two ways to smooth it; the title says which")
 names = ["x", "G(x)", "averaged", "moved along"]
-shown = [axis.imshow(np.zeros((size, size, 3))) for axis in axes]
-for axis, name in zip(axes, names, strict=True):
-    axis.set(xticks=[], yticks=[], title=name)
+shown = [axis.imshow(np.zeros((size, size, 3))) for axis in axes.flat]
+for axis, name in zip(axes.flat, names, strict=True):
+    axis.set(xticks=[], yticks=[])
+    axis.set_title(name, fontsize=14)
 
 
 def draw(k):

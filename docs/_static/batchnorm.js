@@ -62,7 +62,8 @@
         Object.assign(e, { type: "number", step: 0.5, value });
         e.setAttribute("aria-label", `${name}, number ${k + 1}`);
         e.addEventListener("input", () => {
-          if (Number.isFinite(Number(e.value))) { state[name][k] = Number(e.value); draw(); }
+          state[name][k] = Math.max(-999, Math.min(999, Number(e.value) || 0));
+          draw();
         });
         label.append(e);
       });
