@@ -206,8 +206,9 @@ assert 1 / (1 + np.exp(-D.predict(np.zeros((1, 2), np.float32)))) < 0.2
 #
 # Things to try: a D rate ten times that of G; the same the other way round; β₁ of 0.9; ``minimax``
 # from a fresh start; the eight places instead of the ring, which :doc:`tutorial 11
-# <11_mode_collapse>` takes up; points of your own.  The *distance* is how far the fakes would have
-# to be moved to become the real points, on average over directions.
+# <11_mode_collapse>` takes up; points of your own.  The *distance*, whose curve is drawn below the
+# buttons, is how far the fakes would have to be moved to become the real points, on average over
+# directions.
 #
 # Remember
 # --------

@@ -127,7 +127,7 @@ for seed, (left, right) in enumerate(axes.T):
     left.set(title=f"seed {seed}", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal")
     right.plot(history[:, 0] / history[:, 0].max(), label="what D says")
     right.plot(history[:, 1] / history[:, 1].max(), label="true distance")
-    right.set(xlabel="steps of G / 25", title="each of its largest")
+    right.set(xlabel="steps of G / 25", title="scaled to at most 1")
     agreement = np.corrcoef(history.T)[0, 1]
     distance = np.linalg.norm(points[:, None] - centres, axis=-1)
     near = distance.min(axis=1) < 0.25

@@ -6,8 +6,8 @@ r"""
 have taken?**
 
 :You need: :doc:`batch norm <06_batch_norm>` and :doc:`a DCGAN <09_dcgan>`.  One machine is enough.
-:Afterwards: you can say why averaging gradients is exact, why batch norm is not local, and from
-   which number of machines on the network eats what they bring.
+:Afterwards: you can say why averaging gradients is exact, why batch norm is not local, and how many
+   machines pay off over a given network.
 :Time: 30 minutes.
 
 A step is a function of a batch, and most of it treats each picture alone.  So the batch can be

@@ -87,7 +87,7 @@ assert noise[0] > 4 * noise[2]
 # So four times the batch halves the noise.  It also costs four times the arithmetic, and the same
 # pictures give a quarter of the steps.  What is fair?  *As many pictures for each* is what the
 # work is measured in; on a machine that computes larger batches faster, *as many seconds* favours
-# these a little.  As many steps would hand the larger batch more of everything.
+# these a little.  With as many *steps* the larger batch would get more pictures and more time.
 #
 # A small grid
 # ------------
@@ -212,9 +212,9 @@ assert all(large[name].mean() > found[name, best[name]].mean() for name in best)
 #      - diverged at step 6
 #      - diverged at step 5
 #
-# With seed 0 batches of 4 are ahead of batches of 16 in all five pairs, which coins would do once
-# in 32 times.  Adam is ahead of RMSprop at the best rate of each, by less than anyone could tell
-# from so few seeds; SGD is behind, and diverges soon above its rate.  So the answer to the paper's
+# With seed 0 batches of 4 are ahead of batches of 16 in all five pairs, which chance would give
+# once in 32 times.  Adam is ahead of RMSprop at the best rate of each, by too little to be sure from so
+# few seeds; SGD is behind, and diverges soon above its rate.  So the answer to the paper's
 # question, at this small scale and for as many pictures: adaptive rules, small batches, and above
 # all the right rate.  Not decided: batches of 16 are worked off 2.3 times as fast here, and on a
 # GPU the factor may be larger.

@@ -199,8 +199,8 @@ for name, pictures in (("G(x)", made), ("colours only", recoloured), ("one for a
 assert misplaced(made, y) < misplaced(mean, y)
 
 # %%
-# By the distance G has learnt little more than what all winters have in common, and the number says
-# so where pictures alone might impress.  A second number asks whether shapes are in their places:
+# By the distance G has learnt little more than what all winters have in common, which the pictures
+# alone would not have told.  A second number asks whether shapes are in their places:
 # structural similarity, which one winter for all cannot have.  The default run takes minutes:
 #
 # .. recorded:: seasons
