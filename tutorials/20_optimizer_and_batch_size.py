@@ -213,8 +213,8 @@ assert all(large[name].mean() > found[name, best[name]].mean() for name in best)
 #      - diverged at step 5
 #
 # With seed 0 batches of 4 are ahead of batches of 16 in all five pairs, which chance would give
-# once in 32 times.  Adam is ahead of RMSprop at the best rate of each, by too little to be sure from so
-# few seeds; SGD is behind, and diverges soon above its rate.  So the answer to the paper's
+# once in 32 times.  Adam is ahead of RMSprop at the best rate of each, by too little to be sure
+# from so few seeds; SGD is behind, and diverges soon above its rate.  So the answer to the paper's
 # question, at this small scale and for as many pictures: adaptive rules, small batches, and above
 # all the right rate.  Not decided: batches of 16 are worked off 2.3 times as fast here, and on a
 # GPU the factor may be larger.
