@@ -146,7 +146,7 @@ def test_pages_lead_to_pages_that_exist():
             base = DOCS if target.startswith("/") else path.parent
             page = (base / target.lstrip("/")).relative_to(DOCS)
             source = ROOT / page if page.parts[0] == "tutorials" else DOCS / page
-            names = (source.with_suffix(".rst"), source.with_suffix(".py"))
+            names = [source.with_suffix(end) for end in (".rst", ".md", ".py")]
             if page.name != "index" and not any(name.exists() for name in names):
                 missing.append((path.name, target))
     assert missing == []
