@@ -144,9 +144,13 @@ def mend_sources(app, name, template, context, doctree):
             parts = match[2].split(".")
             for i in range(len(parts)):  # the module is that of another object of the file
                 end = "." + ".".join(parts[i:])
-                for place, entry in places.items():
-                    if entry.docname == page and f".{place}".endswith(end):
-                        return f"{match[1]}.html#{place}"
+                found = [
+                    place
+                    for place, entry in places.items()
+                    if entry.docname == page and f".{place}".endswith(end)
+                ]
+                if found:  # `Options`, rather than `System.Options`
+                    return f"{match[1]}.html#{min(found, key=lambda place: place.count('.'))}"
             return match[0]
 
         context["body"] = re.sub(r"(\.\./[\w./]+)\.html#(tinygan[\w.]+)", link, context["body"])

@@ -23,8 +23,7 @@ from PIL import Image
 
 from tinygan.data import DRAWN_SETS, faces
 from tinygan.metrics import AttributeProbe, diversity, sliced_wasserstein, translation_error
-from tinygan.models import dcgan as dcgan_model
-from tinygan.runs.checkpoint import checkpoint_path, load_network
+from tinygan.runs.checkpoint import checkpoint_path
 from tinygan.runs.report import write_report
 from tinygan.runs.run import load
 from tinygan.train.__main__ import main as train
@@ -66,12 +65,6 @@ def note(name, **facts):
     (OUT / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def network_at(run, step, network, name):
-    """Load a network's weights from the checkpoint of a step."""
-    load_network(run / "checkpoints" / f"step-{step:06d}.safetensors", network, name)
-    return network
-
-
 def dcgan(run: Path):
     """The default run: the same noise at 19 moments, and how good it is."""
     if not run.exists():
@@ -80,12 +73,7 @@ def dcgan(run: Path):
     frames = [np.asarray(Image.open(path).convert("RGB")) for path in samples]
     frames = [frame[:138].repeat(2, 0).repeat(2, 1) for frame in frames]
     last = int(samples[-1].stem[5:])
-    options = json.loads((run / "config.json").read_text(encoding="utf-8"))["options"]
-    G = dcgan_model.generator(
-        32, noise_size=options["noise_size"], width=options["width"], activation="leaky_relu"
-    )
-    G = network_at(run, last, G, "G")
-    made = to_bytes(G.predict(dcgan_model.draw_noise(500, options["noise_size"], 5)))
+    made = to_bytes(load(run).generate(500, seed=5))
     held_out = faces(500, 32, seed=0, start=20000)
     probe = AttributeProbe(faces(2000, 32, seed=1), held_out)
     coverage = probe.coverage(made)

@@ -15,7 +15,8 @@ window.siteLooks = (() => {
   // The smallest letters of a figure have 9 points, 12 pixels as it was drawn, those of a diagram that
   // is 480 pixels wide 12 points, 16 pixels; 11 are needed.
   function letters() {
-    const small = all("img.sphx-glr-single-img, img.sphx-glr-multi-img, img.plot-directive, .plot-directive img")
+    const small = all('article :is(img.plot-directive, .plot-directive img, img[src*="_images/"])')
+      .filter((e) => !e.matches(".tg-recorded, .tg-film, .sphx-glr-thumbcontainer img"))
       .filter((e) => {
         const drawn = e.matches(".plot-directive") && e.naturalWidth <= 490 ? 16 : 12;
         return seen(e) && e.naturalWidth && (e.getBoundingClientRect().width / e.naturalWidth) * drawn < 10.98;

@@ -162,9 +162,9 @@ plt.show()
 
 # %%
 # Drag the slider, or press play.  At first the fakes lie in one heap, and :math:`D` finds out
-# within a few steps where that is; the arrows lead away from there, the heap follows, :math:`D`
-# answers, and so on.  At the end the fakes lie on the ring, where :math:`D` is undecided now; it is
-# sure only of the middle, where nobody is any more.
+# within a few steps where that is.  The arrows lead away from there, the heap follows, :math:`D`
+# learns where it has moved to, and so on.  At the end the fakes lie on the ring, where :math:`D` is
+# undecided; in the middle, where hardly any are left, it still says *fake*.
 #
 # Is it one?
 # ----------
@@ -201,19 +201,22 @@ assert 1 / (1 + np.exp(-D.predict(np.zeros((1, 2), np.float32)))) < 0.2
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="gan2d"></div>
+#    <div class="tg-widget" data-widget="gan2d">
+#    <noscript>This figure needs JavaScript.</noscript></div>
 #
 # Things to try: a D rate ten times that of G; the same the other way round; β₁ of 0.9; ``minimax``
 # from a fresh start; the eight places instead of the ring, which :doc:`tutorial 11
-# <11_mode_collapse>` takes up; points of your own.  The *distance* is how far the fakes would have
-# to be moved to become the real points, on average over directions.
+# <11_mode_collapse>` takes up; points of your own.  The *distance*, whose curve is drawn below the
+# buttons, is how far the fakes would have to be moved to become the real points, on average over
+# directions.
 #
 # Remember
 # --------
 # * A generator turns noise into examples, a discriminator scores them, and each is trained against
 #   the other.
 # * The generator never sees real data: all it gets is the gradient of the discriminator's score.
-# * Nothing is minimised as a whole; it is a game, and its losses say little about its pictures.
+# * It is a game with two losses, not the minimisation of one; the losses say little about how good
+#   the examples are.
 #
 # Exercises
 # ---------
@@ -225,8 +228,8 @@ assert 1 / (1 + np.exp(-D.predict(np.zeros((1, 2), np.float32)))) < 0.2
 #
 # .. solution::
 #
-#    Everything runs to where the untrained D happens to score highest, which is far outside: there
-#    is no opponent who would notice.  That place has nothing to do with the ring.
+#    All fakes run to where the untrained D happens to score highest, which is far outside: D does
+#    not learn, so it never lowers that score.  The place has nothing to do with the ring.
 
 G, D = network(2, 2), network(2, 1)
 opt_G = Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.999))

@@ -11,9 +11,15 @@ r"""
 
 A layer is a function :math:`y = f(x; w)`.  Somewhere behind it stands a loss :math:`L`, one number.
 To make :math:`L` smaller we need :math:`dw = \partial L / \partial w`, and so that the layers
-*before* this one can learn too, :math:`dx = \partial L / \partial x`.  What comes back from behind
-is :math:`dy = \partial L / \partial y`.  A layer that turns :math:`dy` into :math:`dw` and
-:math:`dx` knows everything it needs, and nothing about the rest of the network.
+*before* this one can learn too, :math:`dx = \partial L / \partial x`.  The layer behind it hands
+back :math:`dy = \partial L / \partial y`.  A layer that turns :math:`dy` into :math:`dw` and
+:math:`dx` needs to know nothing about the rest of the network.
+
+.. plot:: figures/layer.py
+   :alt: x goes into a layer with its weights w, and y comes out.  Below, dy comes in from behind,
+      and the layer gives dx to the layer before it and dw to the optimizer; the cache joins the
+      two.
+   :class: no-scaled-link
 
 In this tutorial you write such a layer, check it, break it, and train with it.
 """
@@ -159,7 +165,7 @@ assert right_side > 0.95
 # --------
 # * A layer turns dy into dx and dw, and needs to know nothing about the rest of the network.
 # * Gradients *add up* where a value is used twice; forgetting that is the commonest mistake.
-# * A gradient that was not compared with differences is a guess.
+# * Compare every hand-written gradient with differences before you use it.
 #
 # Exercises
 # ---------

@@ -2,7 +2,7 @@ r"""
 3. Activations and initial weights
 ==================================
 
-**What bends a network, and how large must its first weights be for it to learn at all?**
+**What makes a network more than one affine map, and how large must its first weights be?**
 
 :You need: :doc:`one layer <02_one_layer>`.
 :Afterwards: you can write the backward pass of ReLU, leaky ReLU, tanh and sigmoid, and choose the
@@ -11,14 +11,7 @@ r"""
 
 Two affine layers in sequence are one affine layer: :math:`(x w_1) w_2 = x (w_1 w_2)`.  What makes a
 network more than that stands between them: an *activation*, a function applied to each number
-alone,
-:math:`y_i = a(x_i)`.
-
-.. plot:: figures/layer.py
-   :alt: x goes into a layer with its weights w, and y comes out.  Below, dy comes in from behind,
-      and the layer gives dx to the layer before it and dw to the optimizer; the cache joins the
-      two.
-   :class: no-scaled-link
+alone, :math:`y_i = a(x_i)`.
 """
 
 import matplotlib.pyplot as plt
@@ -194,8 +187,8 @@ assert report.ok
 #
 # .. solution::
 #
-#    At best a factor of :math:`4^{-20}` from the activations alone.  This kept deep networks from
-#    learning for two decades.
+#    At best a factor of :math:`4^{-20}` from the activations alone.  This is one reason why deep
+#    networks of sigmoids were so hard to train.
 
 print(f"4 to the power of -20 is {0.25**20:.0e}")
 assert 0.25**20 < 1e-12

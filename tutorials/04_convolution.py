@@ -65,7 +65,8 @@ plt.show()
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="convolution"></div>
+#    <div class="tg-widget" data-widget="convolution">
+#    <noscript>This figure needs JavaScript.</noscript></div>
 #
 # The definition, as loops
 # ------------------------

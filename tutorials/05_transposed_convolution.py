@@ -11,8 +11,8 @@ checkerboard in its pictures come from?**
 :Time: 25 minutes.
 
 The first paper's generator makes its picture "using the inverse of convolution, called transposed
-convolution".  It is not an inverse: a convolution forgets, and what is forgotten cannot be had
-back.  It is the *transpose*, and you have already met it, as a gradient.
+convolution".  It is not an inverse: a convolution that shrinks loses information, and nothing can
+bring that back.  It is the *transpose*, and you have already met it, as a gradient.
 """
 
 import matplotlib.pyplot as plt
@@ -98,7 +98,8 @@ assert set(np.unique(even[2:-2, 2:-2])) == {4}
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="convolution" data-mode="transposed convolution"></div>
+#    <div class="tg-widget" data-widget="convolution" data-mode="transposed convolution">
+#    <noscript>This figure needs JavaScript.</noscript></div>
 #
 # A network starts with random weights of variance :math:`\sigma^2`.  A pixel that is the sum of
 # :math:`k` independent products has :math:`k` times the variance of one, so the pattern of the
@@ -161,7 +162,7 @@ assert ripple["transposed, kernel 4, stride 2"] < 1.3
 # Remember
 # --------
 # * A transposed convolution is a convolution's gradient, used as a forward pass.
-# * It is the transpose, not the inverse: what was forgotten stays forgotten.
+# * It is the transpose, not the inverse: what a convolution has lost stays lost.
 # * Where the stride does not divide the kernel, pixels are painted unevenly from the first step on.
 #
 # Exercises

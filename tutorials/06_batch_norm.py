@@ -97,7 +97,8 @@ dx = dcentred + dmu / M  # mu = mean(x)
 #
 # .. raw:: html
 #
-#    <div class="tg-widget" data-widget="batchnorm"></div>
+#    <div class="tg-widget" data-widget="batchnorm">
+#    <noscript>This figure needs JavaScript.</noscript></div>
 #
 # Put the lines into one another and most of it cancels:
 #

@@ -159,8 +159,8 @@ assert reach[0.9] > 2 > 1.3 > reach[0.5] > 0.7 > reach[0.0]
 # The learning rate over the epochs
 # ---------------------------------
 # The second paper's Algorithm 1 lets the rate fall in a straight line after :math:`E_0` of
-# :math:`E` epochs.  Its lines can be read in more than one way, and the three readings differ where
-# it matters least to most people and most to those who compare results: at the end.
+# :math:`E` epochs.  It can be read in three ways, which differ in how low the rate is in the last
+# epoch.  That rarely matters, except to those who compare results with the paper's.
 
 E, E_0 = 10, 5
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
@@ -178,8 +178,8 @@ plt.show()
 # Remember
 # --------
 # * Adam divides each step by the usual size of that gradient, so all weights move at one pace.
-# * Dividing by :math:`1 - \beta^t` makes averages of sums that have only begun.
-# * In a game the long memory of :math:`\beta_1 = 0.9` pushes towards where the opponent *was*.
+# * Both averages start at zero; dividing them by :math:`1 - \beta^t` corrects the first steps.
+# * In a game the opponent moves: with :math:`\beta_1 = 0.9` a player answers to where it *was*.
 #
 # Exercises
 # ---------
@@ -192,7 +192,7 @@ plt.show()
 #
 # .. solution::
 #
-#    Too long: about 16 times the rate, just when the least is known.
+#    Too long: about 16 times the rate, at the step that knows least about the gradient.
 
 factor = (1 - 0.5) / np.sqrt(1 - 0.999)
 print(f"{factor:.1f} times the rate")

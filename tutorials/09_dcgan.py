@@ -62,7 +62,7 @@ def show(axis, pictures, columns):
     axis.set_axis_off()
 
 
-figure, axis = plt.subplots(figsize=(9, 1.7), layout="constrained")
+figure, axis = plt.subplots(figsize=(9, 2.2), layout="constrained")
 show(axis, drawn[:20], 10)
 axis.set_title("Drawn faces of 32 by 32 pixels")
 plt.show()
@@ -197,7 +197,7 @@ for step in range(1, steps + 1):
 
 batches.close()
 
-figure, axes = plt.subplots(len(watched), 1, figsize=(9, 6.2), layout="constrained")
+figure, axes = plt.subplots(len(watched), 1, figsize=(9, 7.4), layout="constrained")
 for axis, step in zip(axes, watched, strict=True):
     show(axis, pictures[step][:10], 10)
     axis.set_title(f"after {step} steps", fontsize=9, loc="left")
@@ -280,7 +280,7 @@ assert distance(pictures[steps]) < 0.5 * distance(pictures[0])
 made = np.clip(pictures[steps] * 127.5 + 127.5, 0, 255).astype(np.uint8)
 near = nearest_neighbours(made, drawn)
 usual = nearest_neighbours(held_out, drawn)
-figure, axis = plt.subplots(figsize=(9, 1.9), layout="constrained")
+figure, axis = plt.subplots(figsize=(9, 2.2), layout="constrained")
 show(axis, np.concatenate([made[:10], drawn[near.indices[:10, 0]]]), 10)
 axis.set_title("generated, and below each the nearest training picture")
 plt.show()
@@ -295,7 +295,7 @@ print(f"new real faces {np.median(usual.distances):.3f}")
 
 t = np.linspace(0, 1, 10, dtype=np.float32)[:, None]
 way = np.concatenate([(1 - t) * z_watched[a] + t * z_watched[a + 1] for a in (0, 2, 4)])
-figure, axis = plt.subplots(figsize=(9, 2.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(9, 3.1), layout="constrained")
 show(axis, G.predict(way), 10)
 axis.set_title("Each row walks from one noise to another")
 plt.show()

@@ -211,8 +211,7 @@ assert min(single.values()) > 0.9
 #
 # .. solution::
 #
-#    More than 8 grey levels out of 255 and fewer than 16: about where the eye begins to see it,
-#    too.
+#    More than 8 grey levels out of 255 and fewer than 16.
 
 for spread in (4, 8, 16):
     d = frechet(features_of(noisy(new, spread)), real)

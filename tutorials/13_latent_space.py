@@ -10,10 +10,10 @@ them?**
    Radford's arithmetic and *measure* whether it worked, and use D as a feature extractor.
 :Time: 30 minutes.
 
-The vector :math:`z` that goes into a generator is called *latent*: hidden, never observed, only its
-consequences are.  Nobody tells :math:`G` what its 200 numbers are for.  With drawn faces, every
-picture's hair, glasses and beard are known, and a probe can read them from a picture.  So here the
-famous claims about latent spaces can be tested by counting.
+The vector :math:`z` that goes into a generator is called *latent*, which means hidden: what is
+observed are pictures, never the numbers behind them.  Nobody tells :math:`G` what its 200 numbers
+are for.  With drawn faces, every picture's hair, glasses and beard are known, and a probe can read
+them from a picture.  So here the famous claims about latent spaces can be tested by counting.
 """
 
 import matplotlib.pyplot as plt
@@ -187,9 +187,8 @@ assert passing[1] < passing[0] - 0.1
 
 # %%
 # Hair and skin have become darker, and fewer of the results pass as faces.  :math:`G` has
-# *entangled* glasses with darkness; the drawings it learnt from have not.  So look at what a
-# direction changes besides: at the pictures, at a second measure, at a control.  A larger
-# generator, trained for longer, separates such properties better.
+# *entangled* glasses with darkness; in the drawings that it learnt from the two are independent.
+# So look at what else a direction changes: at the pictures, by a second measure, beside a control.
 #
 # What has D learnt?
 # ------------------
@@ -239,11 +238,12 @@ assert after > before + 0.03
 assert after > pixel + 0.03
 beaten = [row[2] > row[1] for row in table.values()]
 assert sum(beaten) == 4
+assert not beaten[list(table).index("hair_colour")]
 
 # %%
 # The middle column is the control that a claim like this needs: a network with *random* weights.
-# It is not bad at all, and for colours the best.  The trained D beats it in four of five
-# attributes: what it learnt in order to unmask :math:`G` helps to tell hair and glasses apart.
+# It is not bad at all, and for the colour of hair the best.  The trained D beats it in the other
+# four attributes: what it learnt in order to unmask :math:`G` helps to tell hair and glasses apart.
 # Radford's comparison lacked the middle column.
 #
 # Remember

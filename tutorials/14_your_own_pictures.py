@@ -261,4 +261,4 @@ print(sorted(path.name for path in both.iterdir()))
 #   `arXiv:2006.10738 <https://arxiv.org/abs/2006.10738>`__.
 #
 # **Next:** :doc:`your own GAN <15_your_own_gan>`.  Before you show pictures of people to anybody,
-# read :doc:`what to think of <../responsibly>`.
+# read about :doc:`consent, likeness and licences <../responsibly>`.

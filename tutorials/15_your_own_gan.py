@@ -18,7 +18,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinygan import Adam, Conv2d, LeakyReLU, Reshape, Sequential, check_gradients, frozen
+from tinygan import Adam, LeakyReLU, Linear, Sequential, check_gradients, frozen
 from tinygan.metrics import sliced_wasserstein_points
 
 # %%
@@ -67,12 +67,12 @@ print("three gradients agree with differences")
 
 
 def network(sizes, rng):
-    layers = [Reshape(1, 1, sizes[0])]
+    layers = []
     for ins, outs in pairwise(sizes):
-        affine = Conv2d(ins, outs, 1)  # on a picture of one pixel: an affine layer
-        affine.weight.data[...] = np.sqrt(2 / ins) * rng.standard_normal(affine.weight.shape)
+        affine = Linear(ins, outs)
+        affine.weight.data[...] = np.sqrt(2 / ins) * rng.standard_normal((ins, outs))
         layers += [affine, LeakyReLU(0.2)]
-    return Sequential(*layers[:-1], Reshape(sizes[-1]))
+    return Sequential(*layers[:-1])  # no activation at the end
 
 
 centres = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
@@ -127,7 +127,7 @@ for seed, (left, right) in enumerate(axes.T):
     left.set(title=f"seed {seed}", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal")
     right.plot(history[:, 0] / history[:, 0].max(), label="what D says")
     right.plot(history[:, 1] / history[:, 1].max(), label="true distance")
-    right.set(xlabel="steps of G / 25", title="each of its largest")
+    right.set(xlabel="steps of G / 25", title="scaled to at most 1")
     agreement = np.corrcoef(history.T)[0, 1]
     distance = np.linalg.norm(points[:, None] - centres, axis=-1)
     near = distance.min(axis=1) < 0.25
@@ -157,6 +157,7 @@ plt.show()
 # pictures: it says what differs from other GANs, and nothing else.
 #
 # .. literalinclude:: ../../tutorials/my_gan.py
+#    :language: python
 #    :start-at: @dataclass
 #
 # :download:`Download it <../../tutorials/my_gan.py>`, and every command takes it:
@@ -201,7 +202,8 @@ assert np.abs(free[:, 0]).max() > 2 * np.abs(limited[:, 0]).max()
 #
 # .. dropdown:: Hint
 #
-#    The slope is −1 where the hinge is open and 0 where it is closed.
+#    Where the maximum is 0 its slope is 0.  Where it is not, the slope is −1 or 1; divide by the
+#    number of scores, as the loss is a mean.
 #
 # .. solution::
 #

@@ -6,8 +6,8 @@ r"""
 have taken?**
 
 :You need: :doc:`batch norm <06_batch_norm>` and :doc:`a DCGAN <09_dcgan>`.  One machine is enough.
-:Afterwards: you can say why averaging gradients is exact, why batch norm is not local, and from
-   which number of machines on the network eats what they bring.
+:Afterwards: you can say why averaging gradients is exact, why batch norm is not local, and how many
+   machines pay off over a given network.
 :Time: 30 minutes.
 
 A step is a function of a batch, and most of it treats each picture alone.  So the batch can be
@@ -275,8 +275,8 @@ for draw in (own_noise, whole_noise):
     assert np.array_equal(*noise) == (draw is whole_noise)
 
 # %%
-# **3.**  How many ranks are worth their while over 10 Gbit/s if half of each rank's time may be
-# lost?  And if the gradient were sent in 16 bits?
+# **3.**  How many ranks can be used over 10 Gbit/s if at most half of each rank's time may be lost?
+# And if the gradient were sent in 16 bits?
 #
 # .. dropdown:: Hint
 #
@@ -284,8 +284,8 @@ for draw in (own_noise, whole_noise):
 #
 # .. solution::
 #
-#    In 16 bits the bytes are half.  It helps less than half: at this bandwidth :math:`a` is what
-#    ends it.
+#    Half as many bytes are sent, but the gain is small: at this bandwidth the part :math:`a` of a
+#    step, which does not shrink, is what limits it.
 
 for size in (29e6, 14.5e6):
     line = networks["Ethernet, 10 Gbit/s"]

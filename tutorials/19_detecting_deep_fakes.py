@@ -31,8 +31,9 @@ from tinygan.metrics import RandomFeatures, area_under_roc, roc, two_sample_test
 # %%
 # What it learns
 # --------------
-# Let :math:`s(x)` be the network's score and :math:`\sigma(s)` its odds that x was generated.  It
-# minimises the cross-entropy, which is D's half of the game with nobody playing against it:
+# Let :math:`s(x)` be the network's score and :math:`\sigma(s)` the probability that x was
+# generated, as it says.  It minimises the cross-entropy, which is D's loss with the two labels
+# exchanged:
 #
 # .. math:: L = -\tfrac12\, \mathbb{E}_{x}\, \log\big(1 - \sigma(s(x))\big)
 #               -\tfrac12\, \mathbb{E}_{z}\, \log \sigma\big(s(G(z))\big) .
@@ -75,8 +76,8 @@ print("area under the ROC:", auc)
 assert auc.low > 0.95
 
 # %%
-# The brackets hold a 95 % confidence interval.  It needs a formula that still works where no
-# mistake was made: 400 rights in 400 do not mean that it is never wrong.
+# The brackets hold a 95 % confidence interval, by a formula that still works where no mistake was
+# made: 400 right answers out of 400 do not mean that it is never wrong.
 #
 # A generator that it never saw
 # -----------------------------
@@ -170,13 +171,15 @@ for (name, label), (found, area) in table.items():
 
 assert table["plain", "as it is"][0] > 0.9
 assert table["plain", "JPEG 70"][0] < 0.5
-assert table["hardened", "JPEG 70"][0] > table["plain", "JPEG 70"][0] + 0.2
+assert table["hardened", "JPEG 70"][0] > max(0.5, table["plain", "JPEG 70"][0] + 0.2)
+assert table["hardened", "as it is"][0] <= table["plain", "as it is"][0]
 
 # %%
 # Look at both columns.  After JPEG the plain detector still *ranks* most fakes above most real
 # pictures, but most of them have slipped below its threshold: it calls almost everything real.
-# That is the third failure: a score is no probability outside of what was trained on.  The
-# hardened one pays for its calm with a few mistakes on pictures that nobody touched.
+# That is the third failure: on pictures unlike those of the training a score is no longer a
+# probability.  The second detector finds most fakes after JPEG, too, and makes a few more mistakes
+# on pictures that were not changed.
 #
 # The same number as a measure
 # ----------------------------
@@ -201,10 +204,10 @@ assert found["other real faces"].auc.low < 0.5 < found["other real faces"].auc.h
 assert found["demo-faces"].auc.low > 0.9
 
 # %%
-# The honest result, then: a generator as small as this one is found without an error, by a network
-# that learns for some seconds.  But the number belongs to this generator, to these pictures and to
-# files that nobody touched.  And who has the detector can train the next generator against it,
-# which is where this course began.
+# The result: pictures of a generator as small as this one are found almost without an error, by a
+# network that learns for some seconds.  But the number holds for this generator, for these pictures
+# and for files that were not changed.  And anyone who has the detector can train the next generator
+# against it, which is where this course began.
 #
 # .. code-block:: console
 #

@@ -53,7 +53,7 @@
     const state = { x: [1, 2, 4, 7], dy: [0.5, -1, 0.25, 1], gamma: 1.5, beta: 0.5, at: 0 };
     host.innerHTML = "";
     const controls = document.createElement("div");
-    controls.className = "tg-controls";
+    controls.className = "tg-controls tg-lines";
     for (const name of ["x", "dy"]) {
       const label = document.createElement("label");
       label.append(name + " ");
@@ -62,7 +62,8 @@
         Object.assign(e, { type: "number", step: 0.5, value });
         e.setAttribute("aria-label", `${name}, number ${k + 1}`);
         e.addEventListener("input", () => {
-          if (Number.isFinite(Number(e.value))) { state[name][k] = Number(e.value); draw(); }
+          state[name][k] = Math.max(-999, Math.min(999, Number(e.value) || 0));
+          draw();
         });
         label.append(e);
       });

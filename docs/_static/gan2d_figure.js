@@ -35,7 +35,10 @@
     slide(controls, "β₁ of Adam", [0, 0.1, 0.3, 0.5, 0.7, 0.9], 3, (v) => { state.settings.beta1 = v; });
     slide(controls, "D's steps a round", [1, 2, 3, 5, 10], 0, (v) => { state.settings.stepsD = v; });
     const legend = element("p", "tg-legend");
-    host.append(canvas, bar, controls, legend);
+    const curve = document.createElement("canvas");
+    Object.assign(curve, { width: 480, height: 72 });
+    curve.setAttribute("role", "img");
+    host.append(canvas, bar, curve, controls, legend);
     const small = document.createElement("canvas");
     small.width = small.height = GRID;
 
@@ -69,6 +72,7 @@
       state.random = generatorOf(state.seed++);
       state.game = newGame(state.random);
       state.step = 0;
+      state.past = [];
       state.real = points(real, 250, state.random);
       state.watched = noise(250, state.random);
       const mine = state.data === OWN;
@@ -147,13 +151,36 @@
         context.fillText("+", at(state.pen[0]), at(-state.pen[1]));
       }
       const far = distance(fake, state.real).toFixed(2);
+      plot(Number(far));
       info.textContent = `step ${state.step}, distance ${far}`;
       Object.assign(host.dataset, { step: state.step, far, own: state.own.length });
       canvas.setAttribute("aria-label", `A GAN in the plane after ${state.step} steps: ` +
         `the scores of D as colours, real points and generated points, which are ${far} apart.`);
     }
+    // The distance over the steps, from 0 to the largest.
+    function plot(far) {
+      if (!state.past.length || state.past[state.past.length - 1][0] < state.step) state.past.push([state.step, far]);
+      if (state.past.length > 600) state.past = state.past.filter((_, k) => k % 2 === 0);
+      const context = curve.getContext("2d"), { width, height } = curve;
+      const known = state.past.filter(([, v]) => Number.isFinite(v));
+      const most = Math.max(0.1, ...known.map(([, v]) => v));
+      context.clearRect(0, 0, width, height);
+      context.strokeStyle = context.fillStyle = getComputedStyle(host).color;
+      context.globalAlpha = 0.4;
+      context.strokeRect(0.5, 0.5, width - 1, height - 1);
+      context.globalAlpha = 1;
+      context.beginPath();
+      for (const [step, v] of known) context.lineTo(width * step / Math.max(1, state.step), height - 2 - (height - 4) * v / most);
+      context.lineWidth = 2;
+      context.stroke();
+      context.font = "16px sans-serif";
+      context.textAlign = "right";
+      context.fillText(`distance, at most ${most.toFixed(2)}`, width - 8, 20);
+      curve.setAttribute("aria-label", `The distance over the steps: ${far} now, at most ${most.toFixed(2)}.`);
+    }
     restart();
     draw();
+    new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     host.tinygan = { state, advance, draw };
   }
 

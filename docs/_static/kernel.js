@@ -53,8 +53,8 @@
       Object.assign(e, { type: "number", step: 0.25, value });
       e.setAttribute("aria-label", `kernel, row ${Math.floor(k / 3) + 1}, column ${(k % 3) + 1}`);
       e.addEventListener("input", () => {
-        const typed = Number(e.value);
-        if (Number.isFinite(typed)) { kernel[k] = typed; draw(); }
+        kernel[k] = Math.max(-999, Math.min(999, Number(e.value) || 0));
+        draw();
       });
       grid.append(e);
       return e;

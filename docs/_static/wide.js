@@ -25,7 +25,7 @@
   }
 
   async function start() {
-    const plain = "article img.sphx-glr-single-img, article img.sphx-glr-multi-img, article img.plot-directive";
+    const plain = 'article :is(img.plot-directive, img[src*="_images/"]):not(.tg-recorded, .tg-film, .sphx-glr-thumbcontainer img)';
     for (const image of document.querySelectorAll(plain)) {
       if (image.complete && image.naturalWidth) widen(image);
       else image.addEventListener("load", () => { widen(image); reach(); }, { once: true });

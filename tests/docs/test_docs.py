@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import code
+import importlib
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -146,7 +148,7 @@ def test_pages_lead_to_pages_that_exist():
             base = DOCS if target.startswith("/") else path.parent
             page = (base / target.lstrip("/")).relative_to(DOCS)
             source = ROOT / page if page.parts[0] == "tutorials" else DOCS / page
-            names = (source.with_suffix(".rst"), source.with_suffix(".py"))
+            names = [source.with_suffix(end) for end in (".rst", ".md", ".py")]
             if page.name != "index" and not any(name.exists() for name in names):
                 missing.append((path.name, target))
     assert missing == []
@@ -156,3 +158,16 @@ def test_every_picture_that_is_drawn_is_described():
     for path, text in pages().items():
         pictures = text.count(".. plot::") + text.count(".. image::")
         assert pictures == text.count("   :alt: "), path
+
+
+def test_a_page_of_source_leads_back_to_a_class_and_not_to_an_attribute_of_its_name(monkeypatch):
+    pytest.importorskip("docutils")
+    monkeypatch.syspath_prepend(str(DOCS))
+    monkeypatch.delitem(sys.modules, "conf", raising=False)
+    conf = importlib.import_module("conf")
+    page = SimpleNamespace(docname="api/systems")
+    places = {"tinygan.systems.system.System.Options": page, "tinygan.options.base.Options": page}
+    app = SimpleNamespace(env=SimpleNamespace(domaindata={"py": {"objects": places}}))
+    context = {"body": '<a href="../../../api/systems.html#tinygan.systems.system.Options">'}
+    conf.mend_sources(app, "_modules/tinygan/options/base", "page.html", context, None)
+    assert 'api/systems.html#tinygan.options.base.Options"' in context["body"]

@@ -168,6 +168,8 @@ def test_the_gan_of_the_page_trains_by_button_and_keyboard(tmp_path):
       train.click();
       const step = Number(host.dataset.step);
       said.push(step > 2, train.textContent);
+      const curve = host.querySelectorAll("canvas")[1].getAttribute("aria-label");
+      said.push(curve.includes(`${host.dataset.far} now`), host.tinygan.state.past.length > 2);
       restart.click();
       const canvas = host.querySelector("canvas"), box = canvas.getBoundingClientRect();
       const words = canvas.getAttribute("aria-label");
@@ -187,7 +189,7 @@ def test_the_gan_of_the_page_trains_by_button_and_keyboard(tmp_path):
     """
     said = touch(page("gan2d", "gan2d.js", "gan2d_figure.js"), script, tmp_path)
     points = [[-1.6, 0], [1.6, 0], [0, 0.2]]
-    assert said == ["2", 0.0001, True, "Train", points, True, "0", True, True]
+    assert said == ["2", 0.0001, True, "Train", True, True, points, True, "0", True, True]
 
 
 # --- kernel, stride and padding ---
@@ -338,7 +340,9 @@ def test_batch_norm_is_stepped_through_and_a_kernel_typed(tmp_path):
     const middle = host.querySelectorAll("input")[4];
     middle.value = 2; middle.dispatchEvent(new Event("input"));
     said.push(Number(host.dataset.high));
+    middle.value = "1e308"; middle.dispatchEvent(new Event("input"));
+    said.push(Number(host.dataset.high));
     answer(JSON.stringify(said));
     """
     (tmp_path / "second").mkdir()
-    assert touch(content, script, tmp_path / "second") == [-1, 1, 2]
+    assert touch(content, script, tmp_path / "second") == [-1, 1, 2, 999]
