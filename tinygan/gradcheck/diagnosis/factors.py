@@ -7,8 +7,6 @@ ones: x, y, 1 − y, σ(x), another tensor.  Where no c fits, the two terms of a
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess
@@ -191,83 +189,6 @@ def _equal(a, b, tolerance):
     return bool(np.abs(a - b).max(initial=0) <= 10 * tolerance * np.max(np.abs(b)))
 
 
-def one_of_two_terms(evidence: Evidence, name):
-    """Right = p + q with p well known, and one of the two is missing, or off by a factor."""
-    found, right = evidence.found(name), evidence.right(name)
-    for label, p in _terms(evidence, name).items():
-        basis = np.stack(
-            [np.concatenate([g.ravel() for g in part])
-             for part in (p, [r - v for r, v in zip(right, p, strict=True)])], axis=1)  # fmt: skip
-        size = np.abs(basis).max(axis=0)
-        if not size.min() > 1e-4 * size.max():
-            continue
-        target = np.concatenate([g.ravel() for g in found])
-        got, _, rank, _ = np.linalg.lstsq(basis / size, target, rcond=1e-6)
-        got /= size
-        rest = np.abs(basis @ got - target).max()
-        if rank < 2 or rest > evidence.tolerance * np.abs(target).max():
-            continue
-        gone, kept = np.abs(got) < 1e-5, np.abs(got - 1) < 1e-4
-        if gone.any() and kept.any():
-            text = f"only the term {label} arrives" if gone[1] else f"the term {label} is missing"
-            yield Guess("missing term", text, 2)
-        elif kept.any():
-            k, which = (got[0], label) if kept[1] else (got[1], f"that stands beside {label}")
-            yield Guess("constant factor", f"the term {which} is {k:.4g} times too large", 3)
-
-
-def _terms(evidence, name):
-    """Return known parts of gradients, for every dy: dy itself, and y/v of every factor v of y."""
-    x, y, dys = evidence.tensors[name], evidence.y, evidence.dys
-    if y.shape != x.shape:
-        return {}
-    slopes = np.diag(evidence.jacobian(name))
-    terms = {} if np.any(np.abs(slopes - 1) < 1e-4) else {"dy, as of a skip connection,": dys}
-    if np.all(x):
-        terms["(y/x)·dy"] = [dy * y / x for dy in dys]
-    terms["y·dy"] = [dy * y for dy in dys]
-    terms["the mean of dy"] = [np.full(dy.shape, dy.mean()) for dy in dys]
-    for n, v in evidence.tensors.items():
-        if n != name and v.shape == x.shape:
-            terms[f"{n}·dy"] = [dy * v for dy in dys]
-    return terms
-
-
-def sum_of_terms(evidence: Evidence, name):
-    """The derivative of one number as a sum of simple functions of x, y and t, term by term."""
-    right, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
-    if found is None or found.shape != right.shape:
-        return
-    diagonal = [np.eye(*right.shape) * m if right.shape[1] > 1 else m for m in (right, found)]
-    if not evidence.close(diagonal, [right, found]) or right.shape[1] not in (1, len(right)):
-        return
-    right, found = (m.sum(axis=1) for m in diagonal)
-    terms, tolerance = _simple(evidence, name), evidence.tolerance
-    fit = _fit(right, terms, tolerance)
-    if fit is None:
-        return
-    names, coefficients = fit
-    for old, new in (("y", "x"), ("x", "y"), ("σ(x)", "x"), ("x", "σ(x)")):
-        renamed = [n.replace(old, new) for n in names]
-        if renamed != list(names) and all(n in terms for n in renamed):
-            predicted = sum(c * terms[n] for c, n in zip(coefficients, renamed, strict=True))
-            if _equal(predicted, found, tolerance):
-                text = f"the derivative is taken at {new} where it should be at {old}"
-                yield Guess("wrong tensor", text, 2)
-    basis = np.stack([terms[n] for n in names], axis=1)
-    got, *_ = np.linalg.lstsq(basis, found, rcond=None)
-    if len(names) < 2 or not _equal(basis @ got, found, tolerance):
-        return
-    ratio = got / coefficients
-    ok = np.abs(ratio - 1) < 1e-3
-    wrong = [n for n, fine in zip(names, ok, strict=True) if not fine]
-    if ok.any() and wrong and (np.abs(ratio[~ok]) < 1e-6).all():
-        yield Guess("missing term", f"missing: {', '.join(wrong)}", 2)
-    elif ok.any() and wrong:
-        text = f"the term {wrong[0]} is {ratio[~ok][0]:.3g} times too large"
-        yield Guess("constant factor", text, 3)
-
-
 def constant_in_part(evidence: Evidence, name):
     """Of a loss: a number that only some elements have, as −1 at the label, is missing or twice."""
     right, found = evidence.right(name)[0].ravel(), evidence.found(name)[0].ravel()
@@ -285,32 +206,3 @@ def constant_in_part(evidence: Evidence, name):
         yield Guess("missing term", "a number is not subtracted where it is due, as at a label", 3)
     elif (found[bad] / right[bad] > 1).all():
         yield Guess("extra term", "a number is subtracted twice, as at a label", 3)
-
-
-def _simple(evidence, name):
-    """Return what derivatives of one number are often made of, by name."""
-    x, y = evidence.tensors[name].ravel(), evidence.y
-    values = {"x": x} | ({"y": y.ravel()} if y.size == x.size > 1 else {})
-    others = {n: v for n, v in {**evidence.tensors, **evidence.subject.extras}.items() if n != name}
-    other = [np.asarray(v, np.float64).ravel() for v in others.values() if v.size in (x.size, 1)]
-    values |= {"t": other[0] + 0 * x} if other else {}
-    t, s, h = values.get("t", 0 * x), 0.5 * (np.tanh(x / 2) + 1), np.tanh(x)
-    terms = {"1": np.ones_like(x), **values, **{f"{a}²": v * v for a, v in values.items()}}
-    terms |= {f"{a}·{b}": values[a] * values[b] for a, b in combinations(values, 2)}
-    terms |= {"σ(x)": s, "σ(x)²": s**2, "x·σ(x)": x * s, "x·σ'(x)": x * s * (1 - s)}
-    with np.errstate(all="ignore"):
-        terms |= {"1/x": 1 / x, "1/(1−x)": 1 / (1 - x), "exp(x)": np.exp(x), "tanh(x)": h}
-        terms |= {"t/x": t / x, "(1−t)/(1−x)": (1 - t) / (1 - x), "t/(1−x)": t / (1 - x)}
-        terms |= {"exp(−x)": np.exp(-x), "sign(x−t)": np.sign(x - t), "tanh(x)²": h * h}
-    return {n: v for n, v in terms.items() if np.isfinite(v).all() and np.any(v)}
-
-
-def _fit(right, terms, tolerance):
-    """Return the fewest terms that add up to `right` exactly, with their coefficients."""
-    for count in (1, 2):
-        for names in combinations(terms, count):
-            basis = np.stack([terms[n] for n in names], axis=1)
-            got, *_ = np.linalg.lstsq(basis, right, rcond=None)
-            if np.abs(basis @ got - right).max() <= tolerance * np.abs(right).max() and got.all():
-                return names, got
-    return None

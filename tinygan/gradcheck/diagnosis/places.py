@@ -62,11 +62,6 @@ def _orders(shape):
         kind = "flipped kernel" if len(shape) == 4 and chosen == (1, 2) else "transposed"
         text = f"dy is read in reverse along axes {chosen}"
         yield kind, text, 2, lambda dy, c=chosen: np.flip(dy, c)
-    space = axes[1:3] if len(shape) > 2 else []
-    for by in product((0, -1, 1, -2, 2), repeat=len(space)):
-        for move in (_shift, np.roll) if any(by) else ():
-            text = f"dy is read {by} pixels off"
-            yield "stride or padding", text, 2, lambda dy, b=by, f=move: f(dy, b, space)
 
 
 def _only(dy, axes, index):
@@ -76,13 +71,60 @@ def _only(dy, axes, index):
     return kept
 
 
-def _shift(a, by, axes):
-    """Return `a` moved by so many pixels, zeros where nothing comes from."""
-    out = np.roll(a, by, axes)
-    for k, axis in zip(by, axes, strict=True):
-        gone = slice(0, k) if k > 0 else slice(a.shape[axis] + k, None)
-        out[(slice(None),) * axis + (gone if k else slice(0, 0),)] = 0
-    return out
+def moved(evidence: Evidence, name):
+    """What each output sends to the gradient lands some elements off: stride, padding or offset.
+
+    Along an axis of the tensor and one of the output, A[i, o] = J[i + d·o + e, o], or
+    A[i, o] = J[i, o + d·i + e].
+    """
+    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
+    if found is None or found.shape != right.shape:
+        return
+    shape, of_y = evidence.tensors[name].shape, evidence.y.shape
+    right, found = (m.reshape(shape + of_y) for m in (right, found))
+    size = np.abs(right).max()
+    if (np.abs(found * (found - right)) <= evidence.tolerance * size**2).all():
+        return  # what arrives is right
+    for ours, theirs in product(_space(len(shape)), _space(len(of_y))):
+        if len(ours) != len(theirs):
+            continue
+        pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=True)]
+        pairs = pairs, [(b, a) for a, b in pairs]
+        for (d, e), chosen in product(MOVES, (c for p in pairs for c in (p, p[:1], p[1:]))):
+            other = right
+            for a, b in chosen:
+                other = _moved(other, a, b, d, e)
+            there = np.isfinite(other)
+            sent = np.abs(found[there]).sum()
+            if (
+                sent > 0.25 * np.abs(found).sum()
+                and np.abs(found - other)[there].max(initial=0) <= evidence.tolerance * size
+                and np.abs(right - other)[there].max(initial=0) > 1e-3 * size
+            ):
+                step = f"{d}·o{e:+d}" if d else f"{e:+d}"
+                text = f"what flows from output o to {name} is taken {step} off along axes "
+                text += f"{ours}: a stride, a padding or an index is off"
+                yield Guess("stride or padding", text, 3)
+                return
+
+
+MOVES = sorted(product((0, 1, -1), range(-2, 3)), key=lambda c: abs(c[0]) + abs(c[1]))[1:]
+
+
+def _space(dimensions):
+    """Return which axes may be those of space: two neighbours of four, else any one."""
+    return [(0, 1), (1, 2), (2, 3)] if dimensions == 4 else [(i,) for i in range(dimensions)]
+
+
+def _moved(array, a, b, d, e):
+    """Return the array moved along axis `a` by d times the index of axis `b` and e, else NaN."""
+    array = np.moveaxis(array, (a, b), (0, 1))
+    place, output = np.indices(array.shape[:2])
+    source = place + d * output + e
+    there = (source >= 0) & (source < len(array))
+    values = array[np.where(there, source, 0), output]
+    values[~there] = np.nan
+    return np.moveaxis(values, (0, 1), (a, b))
 
 
 def gradient_reordered(evidence: Evidence, name):
@@ -153,7 +195,7 @@ def sorted_alike(evidence: Evidence, name):
     ordered = [[np.sort(a.ravel()) for a in arrays] for arrays in (right, found)]
     if right[0].size >= 4 and evidence.close(*ordered) and evidence.forward_is_linear(name):
         text = f"the gradient of {name} holds the right numbers in another order of axes"
-        yield Guess("transposed", text, 3)
+        yield Guess("transposed", text, 4)
 
 
 def tensor_replaced(evidence: Evidence, name):
