@@ -29,6 +29,11 @@ def subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
         yield from combinations(axes, count)
 
 
+def is_diagonal(matrix) -> bool:
+    """Whether each element has a slope of its own, and no other's."""
+    return matrix.shape[0] == matrix.shape[1] and not np.any(matrix - np.diag(np.diag(matrix)))
+
+
 @dataclass(frozen=True)
 class Guess:
     """A mistake that might have been made; the smaller `rank` the simpler.

@@ -2,14 +2,14 @@ r"""Slopes: what the analytic Jacobian A is times the numeric one J, row by row,
 
 Where A = J diag(c), c belongs to the outputs: dy went through a wrong factor or mask.  Where
 A = diag(c) J, it belongs to the elements.  c is then one number, a mask, or a factor of the usual
-ones: x, y, 1 − y, σ(x), another tensor.  Where no c fits, the two terms of a product are tried.
+ones: x, y, 1 − y, σ(x), another tensor.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, is_diagonal
 from tinygan.gradcheck.diagnosis.scale import factor_in_words
 
 
@@ -34,8 +34,19 @@ def wrong_factor(evidence: Evidence, name):
         return
     for axis, shape in ((0, evidence.y.shape), (1, evidence.tensors[name].shape)):
         profile = _profile(right, found, axis, evidence.tolerance)
-        if profile is not None:
-            yield from _named(evidence, name, axis, shape, *profile)
+        if profile is None:
+            continue
+        c, there, extra = profile
+        bad, part = there & (np.abs(c - 1) > 1e-5), there & (np.abs(c - 1) <= 1e-5)
+        if (len(c) < 4 and evidence.y.size > 1) or not (bad.any() or extra.any()):
+            continue
+        slopes, used = (np.abs(m).max(axis) * np.sign(m.sum(axis)) for m in (right, found))
+        if _is_mask(evidence, name, slopes, used, bad, extra, shape):
+            yield Guess("wrong mask", _mask_in_words(used, bad | extra), 2)
+        elif part.any() and not extra.any() and _tells(evidence, name, slopes):
+            yield from _in_part(c[bad], "outputs" if axis == 0 else "elements")
+        if not extra.any() and (bad.sum() >= 4 or not part.any()):
+            yield from _named(evidence, name, shape, c, bad, used, 3 if part.any() else 2)
 
 
 def _profile(right, found, axis, tolerance):
@@ -51,107 +62,74 @@ def _profile(right, found, axis, tolerance):
     return None if far.any() else (c, there, extra)
 
 
-def _named(evidence, name, axis, shape, c, there, extra):
-    right, found = evidence.jacobian(name), evidence.analytic_jacobian(name)
-    slopes, used = (np.abs(m).max(axis) * np.sign(m.sum(axis)) for m in (right, found))
-    bad = there & (np.abs(c - 1) > 1e-5)
-    part = bad.sum() < there.sum() or extra.any() or _few(slopes, shape) is not None
-    whose = "outputs" if axis == 0 else "elements"
-    if not (bad.any() or extra.any()) or (len(c) < 4 and (evidence.y.size > 1)):
+def _is_mask(evidence, name, slopes, used, bad, extra, shape):
+    """Whether the slopes are those of a mask, and what is used is right elsewhere."""
+    x = evidence.tensors[name]
+    if x.shape == shape and not extra.any() and not evidence.locally_linear(name):
+        # a curve with another slope on each side of zero: the other side's is used
+        side = any(np.array_equal(bad, s) for s in (x.ravel() < 0, x.ravel() > 0))
+        return side and np.allclose(used[bad], slopes.max(), rtol=1e-4)
+    drawn = extra.any() and bad.any() and is_diagonal(evidence.jacobian(name))  # by dropout
+    if not drawn and evidence.forward_is_linear(evidence.input_name):
+        return False  # which element is picked is a matter of an index
+    levels = [_levels(part) for part in (slopes, slopes.reshape(-1, *shape[-1:]))]
+    at = used / np.abs(slopes).max()
+    for table in levels:
+        if table is not None:
+            close = np.abs(at.reshape(-1, len(table))[:, :, None] - table) < 1e-4
+            return bool(close.any(2).ravel()[bad | extra].all())
+    return bool(extra.any())
+
+
+def _tells(evidence, name, slopes):
+    """Whether a factor that all wrong ones share is no matter of course, as with few slopes."""
+    return _levels(slopes) is None or evidence.locally_linear(name)
+
+
+def _levels(slopes):
+    """Return the two or three slopes of each column, ``(columns, 3)``, or None for more."""
+    rounded = np.round(slopes / np.abs(slopes).max(), 4)
+    table = rounded.reshape(len(rounded), -1)
+    found = [np.unique(column) for column in table.T]
+    if not 2 <= max(map(len, found)) <= min(3, len(table) - 2):
+        return None
+    return np.array([np.pad(column, (0, 3 - len(column)), "edge") for column in found])
+
+
+def _mask_in_words(used, wrong):
+    if np.ptp(used) < 1e-4 * np.abs(used).max():
+        return f"the same slope {used[0]:.4g} is used everywhere: no mask is applied"
+    if wrong.all():
+        return "the mask is inverted"
+    return "the slopes are the right numbers at wrong places: the mask is not that of x"
+
+
+def _in_part(wrong, whose):
+    """Right for some, off by one factor for the others."""
+    if np.ptp(wrong) > 1e-4 * max(1, np.abs(wrong).max()):
         return
-    if part:
-        yield from _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose)
-    else:
-        yield from _whole(evidence, name, axis, shape, c, bad, used)
-    if part and bad.sum() >= 4 and not extra.any():
-        yield from _whole(evidence, name, axis, shape, c, bad, used, 3)
-
-
-def _in_part(evidence, name, c, bad, there, extra, slopes, used, shape, whose):
-    """Right for some, wrong for others: a mask, a branch, or a term that only some have."""
-    size, few, wrong = np.abs(slopes).max(), _few(slopes, shape), bad | extra
-    at, top = np.round(used / size, 4), np.round(slopes.max() / size, 4)
-    other_level = few is not None and (at == few).any(0)[wrong].all()
-    branch = few is None and bad.any() and not extra.any() and (at[bad] == top).all()
-    values = np.unique(np.round(c[bad], 4))
-    if extra.any() or other_level or (branch and _whose_branch(evidence, name, bad, shape)):
-        if extra.any() and not bad.any() and evidence.forward_is_linear(evidence.input_name):
-            return
-        picked = extra.any() and not _elementwise(evidence.jacobian(name))
-        if picked and evidence.forward_is_linear(evidence.input_name):
-            return  # which element is picked is a matter of an index, not of a mask
-        if other_level and not branch and not evidence.locally_linear(name):
-            return  # slopes behind a mask do not change nearby
-        if not extra.any() and not np.any(c[bad]) and not _scattered(bad.reshape(shape)):
-            yield Guess("missing term", f"some {whose} are left out", 3)
-            return
-        text = "the slopes are the right numbers at wrong places: the mask is not that of x"
-        if few is not None and np.ptp(used) < 1e-4 * size:
-            text = f"the same slope {used[0]:.4g} is used everywhere: no mask is applied"
-        elif wrong.all():
-            text = "the mask is inverted"
-        yield Guess("wrong mask", text, 2)
-    elif len(values) == 1 and not values[0]:
+    if abs(wrong[0]) < 1e-5:
         text = f"right for some {whose}, 0 for the others: theirs is forgotten"
         yield Guess("missing term", text, 3)
-    elif len(values) == 1 and bad.sum() >= 2:
-        text = f"right for some {whose}, {values[0]:.4g} times the right one for the others"
+    elif len(wrong) > 1:
+        text = f"right for some {whose}, {wrong[0]:.4g} times the right one for the others"
         yield Guess("constant factor", text, 2)
 
 
-def _elementwise(jacobian):
-    return jacobian.shape[0] == jacobian.shape[1] and not np.any(
-        jacobian[~np.eye(len(jacobian), dtype=bool)]
-    )
-
-
-def _few(slopes, shape):
-    """Return the levels of piecewise linear functions' slopes, as ``(levels, elements)``, or None.
-
-    Each channel, along the last axis, may have its own two or three.
-    """
-    rounded = np.round(slopes / np.abs(slopes).max(), 4)
-    for channels in (1, *shape[-1:]):
-        table = rounded.reshape(-1, channels)
-        levels = [np.unique(column) for column in table.T]
-        if 2 <= max(map(len, levels)) <= min(3, len(table) - 2):
-            padded = np.array([np.pad(found, (0, 3 - len(found)), "edge") for found in levels])
-            return np.tile(padded.T, (1, len(table)))
-    return None
-
-
-def _whose_branch(evidence, name, bad, shape):
-    """Whether the wrong ones are those on one side of zero of the tensor."""
-    x = evidence.tensors[name]
-    return x.shape == shape and any(np.array_equal(bad, s) for s in (x.ravel() < 0, x.ravel() > 0))
-
-
-def _scattered(mask):
-    """Whether it is no block: some but not all of every axis' slices that have any."""
-    for axis in range(mask.ndim):
-        counts = mask.sum(axis=tuple(i for i in range(mask.ndim) if i != axis))
-        if np.isin(counts, (0, mask.size // mask.shape[axis])).all():
-            return False
-    return True
-
-
-def _whole(evidence, name, axis, shape, c, bad, used, rank=2):
+def _named(evidence, name, shape, c, bad, used, rank):
     """Say which of the usual factors c is, or 1/c."""
-    names = library(evidence, name, shape)
     constant = np.ptp(used[bad]) <= 1e-5 * np.abs(used).max()
-    with np.errstate(all="ignore"):
-        for label, values in names.items():
-            v = np.broadcast_to(values, shape).ravel()[bad]
-            if np.ptp(v) == 0 or not np.isfinite(v).all():
-                continue
-            if _equal(c[bad] * v, 1, evidence.tolerance):
-                yield Guess("missing term", f"the factor {label} is missing", rank)
-            elif _equal(c[bad] / v, 1, evidence.tolerance):
-                reciprocal = {f"{n}(1 − {n})" for n in evidence.tensors} | {f"y/{name}"}
-                if label in reciprocal or (constant and label in evidence.tensors):
-                    yield Guess("missing term", f"the factor 1/({label}) is missing", rank)
-                else:
-                    yield Guess("extra term", f"there is a factor {label} too many", rank)
+    for label, values in library(evidence, name, shape).items():
+        v = np.broadcast_to(values, shape).ravel()[bad]
+        if np.ptp(v) == 0 or not np.isfinite(v).all():
+            continue
+        if _equal(c[bad] * v, 1, evidence.tolerance):
+            yield Guess("missing term", f"the factor {label} is missing", rank)
+        elif _equal(c[bad] / v, 1, evidence.tolerance):
+            if constant or label in (f"{name}(1 − {name})", f"y/{name}"):
+                yield Guess("missing term", f"the factor 1/({label}) is missing", rank)
+            else:
+                yield Guess("extra term", f"there is a factor {label} too many", rank)
 
 
 def library(evidence, name, shape):

@@ -25,7 +25,6 @@ HYPOTHESES = [
     (3, factors.constant_in_part),
     (3, places.moved),
     (3, sums.wrong_group),
-    (4, places.sorted_alike),
 ]
 """Each with the rank of the simplest guess that it makes; the cheap and simple ones first."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
+from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, is_diagonal, subsets
 from tinygan.gradcheck.diagnosis.factors import library
 from tinygan.gradcheck.diagnosis.paths import paths
 
@@ -79,7 +79,7 @@ def _compare(evidence, name, split):
     elif not gone.any():
         off = [f"{n} is {c:.4g} times too large" for n, c, ok in
                zip(split.labels, ratio, kept, strict=True) if not ok]  # fmt: skip
-        yield Guess("constant factor", "; ".join(off), split.rank)
+        yield Guess("constant factor", "; ".join(off), 3 if split.rank > 1 else 1)
 
 
 def fit(basis, target, tolerance):
@@ -281,10 +281,6 @@ WAYS = (
     "the way through the variance, −x̂·mean(dy·x̂)",
 )
 SPLITS = (normalisation, through_weights, one_and_the_rest, direct_and_sum, functions, rows)
-
-
-def is_diagonal(matrix) -> bool:
-    return matrix.shape[0] == matrix.shape[1] and not np.any(matrix - np.diag(np.diag(matrix)))
 
 
 def groups(matrix):
