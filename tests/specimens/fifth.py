@@ -1,6 +1,8 @@
 """The fifth set: exercises of a course, with the mistakes that students make in them.
 
-Written before it was measured, and scored by the rule of ``third.py``.
+Written before it was measured, by another hand than the diagnosis, and scored by the rule of
+``third.py``.  In the first run, before anything was mended: 0 missed, 0 accused, of 456 wrong ones
+336 right (73.7 %), 18 wrong (3.9 %), 102 silent (22.4 %).
 """
 
 # ruff: noqa: E501 (a row a line)
