@@ -7,6 +7,8 @@ ones: x, y, 1 − y, σ(x), another tensor.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, is_diagonal
@@ -44,7 +46,8 @@ def wrong_factor(evidence: Evidence, name):
         if _is_mask(evidence, name, slopes, used, bad, extra, shape):
             yield Guess("wrong mask", _mask_in_words(used, bad | extra), 2)
         elif part.any() and not extra.any() and _tells(evidence, name, slopes):
-            yield from _in_part(c[bad], "outputs" if axis == 0 else "elements")
+            block = not _scattered(bad.reshape(shape)) or _one_side(evidence.tensors[name], bad)
+            yield from _in_part(c[bad], "outputs" if axis == 0 else "elements", block)
         if not extra.any() and (bad.sum() >= 4 or not part.any()):
             yield from _named(evidence, name, shape, c, bad, used, 3 if part.any() else 2)
 
@@ -67,29 +70,49 @@ def _is_mask(evidence, name, slopes, used, bad, extra, shape):
     x = evidence.tensors[name]
     if x.shape == shape and not extra.any() and not evidence.locally_linear(name):
         # a curve with another slope on each side of zero: the other side's is used
-        side = any(np.array_equal(bad, s) for s in (x.ravel() < 0, x.ravel() > 0))
-        return side and np.allclose(used[bad], slopes.max(), rtol=1e-4)
+        return _one_side(x, bad) and np.allclose(used[bad], slopes.max(), rtol=1e-4)
     drawn = extra.any() and bad.any() and is_diagonal(evidence.jacobian(name))  # by dropout
     if not drawn and evidence.forward_is_linear(evidence.input_name):
         return False  # which element is picked is a matter of an index
-    levels = [_levels(part) for part in (slopes, slopes.reshape(-1, *shape[-1:]))]
-    at = used / np.abs(slopes).max()
-    for table in levels:
+    wrong, size = (bad | extra).reshape(shape), np.abs(slopes).max()
+    for axis in (None, *range(len(shape))):  # each channel may have slopes of its own
+        s, u, w = ((a.reshape(-1, 1) if axis is None else np.moveaxis(a.reshape(shape), axis, -1))
+                   for a in (slopes / size, used / size, wrong))  # fmt: skip
+        table = _levels(s)
+        if table is not None and axis is None and not extra.any() and _steady(s[w], u[w]):
+            lost = np.array_equal(w, np.abs(s - s[w][0]) < 1e-4)  # all of one slope
+            return not lost or (np.any(u[w]) and not (np.abs(s) < 1e-4).any())
         if table is not None:
-            close = np.abs(at.reshape(-1, len(table))[:, :, None] - table) < 1e-4
-            return bool(close.any(2).ravel()[bad | extra].all())
-    return bool(extra.any())
+            return bool((np.abs(u[..., None] - table) < 1e-4).any(-1)[w].all())
+    return bool(extra.any()) or (not used[bad].any() and _scattered(bad.reshape(shape)))
+
+
+def _steady(*arrays):
+    return all(np.ptp(a) < 1e-4 for a in arrays)
+
+
+def _one_side(x, bad):
+    """Whether the wrong ones are those on one side of zero."""
+    return x.size == bad.size and any(np.array_equal(bad, s.ravel()) for s in (x < 0, x > 0))
+
+
+def _scattered(mask):
+    """Whether it is no block: some but not all of every axis' slices that have any."""
+    for axis in range(mask.ndim):
+        counts = mask.sum(axis=tuple(i for i in range(mask.ndim) if i != axis))
+        if np.isin(counts, (0, mask.size // mask.shape[axis])).all():
+            return False
+    return True
 
 
 def _tells(evidence, name, slopes):
     """Whether a factor that all wrong ones share is no matter of course, as with few slopes."""
-    return _levels(slopes) is None or evidence.locally_linear(name)
+    return _levels(slopes[:, None] / np.abs(slopes).max()) is None or evidence.locally_linear(name)
 
 
 def _levels(slopes):
-    """Return the two or three slopes of each column, ``(columns, 3)``, or None for more."""
-    rounded = np.round(slopes / np.abs(slopes).max(), 4)
-    table = rounded.reshape(len(rounded), -1)
+    """Return the two or three slopes of each channel, ``(channels, 3)``, or None for more."""
+    table = np.round(slopes, 4).reshape(-1, slopes.shape[-1])
     found = [np.unique(column) for column in table.T]
     if not 2 <= max(map(len, found)) <= min(3, len(table) - 2):
         return None
@@ -104,14 +127,14 @@ def _mask_in_words(used, wrong):
     return "the slopes are the right numbers at wrong places: the mask is not that of x"
 
 
-def _in_part(wrong, whose):
+def _in_part(wrong, whose, block):
     """Right for some, off by one factor for the others."""
     if np.ptp(wrong) > 1e-4 * max(1, np.abs(wrong).max()):
         return
     if abs(wrong[0]) < 1e-5:
         text = f"right for some {whose}, 0 for the others: theirs is forgotten"
         yield Guess("missing term", text, 3)
-    elif len(wrong) > 1:
+    elif len(wrong) > 1 and block:
         text = f"right for some {whose}, {wrong[0]:.4g} times the right one for the others"
         yield Guess("constant factor", text, 2)
 
@@ -141,9 +164,7 @@ def library(evidence, name, shape):
     values |= {"y": y} if y.size > 1 else {}
     found: dict[str, np.ndarray] = {}
     quotients = {}
-    for n, v in values.items():
-        if not _fits(v, shape):
-            continue
+    for n, v in ((n, fitted) for n, value in values.items() for fitted in spread(value, shape)):
         s = 0.5 * (np.tanh(v / 2) + 1)
         found |= {n: v, f"{n}²": v * v, f"(1 − {n})": 1 - v, f"{n}(1 − {n})": v * (1 - v)}
         found |= {f"(1 − {n}²)": 1 - v * v, f"(1 + {n})": 1 + v}
@@ -151,16 +172,21 @@ def library(evidence, name, shape):
         found[f"tanh'({n})"] = 1 - np.tanh(v) ** 2
         if v.ndim and v.shape[-1] % 2 == 0 and n == name:
             found["the other half"] = np.roll(v, v.shape[-1] // 2, -1)
-        if n != "y" and y.size > 1 and _fits(y, shape) and np.all(v):
+        if n != "y" and y.size > 1 and y.shape == tuple(shape) and np.all(v):
             quotients[f"y/{n}"] = y / v
     return found | quotients
 
 
-def _fits(value, shape):
-    try:
-        return np.broadcast_shapes(value.shape, shape) == tuple(shape)
-    except ValueError:
-        return False
+def spread(value, shape):
+    """Yield the value in each way that it broadcasts to `shape`: a vector along any axis."""
+    if value.ndim == 1:
+        for axis in range(len(shape) - 1, -1, -1):
+            if len(value) == shape[axis]:
+                yield value.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+        return
+    with suppress(ValueError):
+        if np.broadcast_shapes(value.shape, shape) == tuple(shape):
+            yield value
 
 
 def _equal(a, b, tolerance):

@@ -122,8 +122,8 @@ MOVES = sorted(product((0, 1, -1), range(-2, 3)), key=lambda c: abs(c[0]) + abs(
 
 
 def _space(dimensions):
-    """Return which axes may be those of space: two neighbours of four, else any one."""
-    return [(0, 1), (1, 2), (2, 3)] if dimensions == 4 else [(i,) for i in range(dimensions)]
+    """Return which axes may be those of space: two neighbours of four, any one of three."""
+    return {3: [(0,), (1,), (2,)], 4: [(0, 1), (1, 2), (2, 3)]}.get(dimensions, [])
 
 
 def _moved(array, a, b, d, e):

@@ -44,7 +44,7 @@ def summed_wrongly(evidence: Evidence, name):
             if v.shape == y.shape and holds([(dy * v).sum(axes) for dy in dys], found):
                 same = np.abs((slope - v)[slope != 0]).max(initial=0) < 1e-6
                 kind = "wrong mask" if same else "wrong tensor"
-                if not same and np.all(v) and _steady_along_an_axis(slope / v):
+                if not same and n != "y" and np.all(v) and _steady_along_an_axis(slope / v):
                     kind = "missing term"
                 yield Guess(kind, f"dy·{n} is summed instead of {label}", 1)
         unsummed = found[0].shape != shape and found[0].size > np.prod(shape)

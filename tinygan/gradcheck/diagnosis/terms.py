@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, is_diagonal, subsets
-from tinygan.gradcheck.diagnosis.factors import library
+from tinygan.gradcheck.diagnosis.factors import library, spread
 from tinygan.gradcheck.diagnosis.paths import paths
 
 
@@ -66,9 +66,6 @@ def _compare(evidence, name, split):
     ratios = np.where(there, got / np.where(there, true, 1), np.nan)
     ratio = np.nanmean(ratios, axis=0)
     if np.nanmax(np.abs(ratios - ratio)) > 1e-4 * max(1, np.abs(ratio).max()):
-        if np.allclose(ratios, ratios[:, :1], rtol=1e-3):
-            text = "each group is off by a factor of its own: γ or 1/σ is missing or there twice"
-            yield Guess("missing term", text, split.rank)
         return
     kept, gone = np.abs(ratio - 1) < 1e-4, np.abs(ratio) < 1e-4
     if kept.all() or not kept.any():
@@ -239,13 +236,17 @@ def normalisation(evidence, name) -> Iterator[Split | Guess]:
 
     centred, right, found = x - mean(x), evidence.right(name), evidence.found(name)
     weights = [v for n, v in evidence.tensors.items() if n != name and v.ndim]
-    for weight in (np.ones(1), *(v for v in weights if v.shape == x.shape[x.ndim - v.ndim :])):
+    for weight in (np.ones(1), *(w for v in weights for w in spread(v, x.shape))):
         dys = [dy * weight for dy in evidence.dys]
         true = fitted(ways(dys, centred, centred), right)
         if true is None or not (np.abs(true[:, 1:]) > 1e-6 * np.abs(true[:, 0]).max()).all():
             continue
         scale = np.sqrt(np.abs(true[:, 2:] / true[:, :1])) + np.zeros(places.shape)
-        xhat = centred * whole(scale)
+        xhat, sigma = centred * whole(scale), 1 / whole(scale)
+
+        for kind, what, by in (("missing", "is missing", sigma), ("extra", "is twice", 1 / sigma)):
+            text = f"in dx, the factor 1/σ {what}"
+            yield Guess(f"{kind} term", text, 1, lambda dy, s=by: evidence.pull(name, dy) * s)
         yield Split(WAYS, ways(dys, xhat, xhat), arrange, 1)
         if fitted(ways(dys, xhat, xhat), found) is not None:
             return
@@ -286,9 +287,10 @@ SPLITS = (normalisation, through_weights, one_and_the_rest, direct_and_sum, func
 def groups(matrix):
     """Return a group's number for each element of a square matrix, or None: a block is not full."""
     near = np.abs(matrix) > 1e-6 * np.abs(matrix).max()
-    near = near | near.T | np.eye(len(near), dtype=bool)
+    near |= np.eye(len(near), dtype=bool)
     labels = np.argmax(near, axis=1)
     for _ in range(3):
         labels = np.array([labels[row].min() for row in near])
     same = labels[:, None] == labels
-    return labels if near[same].mean() > 0.5 and not near[~same].any() else None
+    full = near[same].mean() > 0.5 and not near[~same].any() and (near == near.T).all()
+    return labels if full else None
