@@ -10,6 +10,7 @@ from tinygan.gradcheck.called import CalledSubject
 from tinygan.gradcheck.conventions import positional
 from tinygan.gradcheck.returned import by_name
 from tinygan.gradcheck.subject import is_real
+from tinygan.machine.arrays import asnumpy
 
 __all__ = ["PairSubject", "argument_names", "given_only"]
 
@@ -21,7 +22,8 @@ NOT_DIFFERENTIATED = ("target", "label", "mask", "running_", "y_true", "ytrue", 
 class PairSubject(CalledSubject):
     """``foo(x, …) -> (y, cache)`` with ``foo_backward(dy, cache) -> gradients``.
 
-    `due` is of how many arguments a gradient is due, of all arrays if it is None.
+    `due` is of how many arguments a gradient is due, of all arrays if it is None; if it is 0,
+    the first alone has one.
     """
 
     def __init__(self, forward, backward, arguments, options, xp, due=None):
@@ -30,9 +32,16 @@ class PairSubject(CalledSubject):
         self._argument_names = argument_names(forward, len(arguments))
         found = dict(zip(self._argument_names, arguments, strict=True)) | self._options
         self._places = _places(found, self._argument_names[0])
+        if due == 0:
+            self._places = {self._argument_names[0]: (self._argument_names[0], None)}
         tensors = {n: found[a] if k is None else found[a][k] for n, (a, k) in self._places.items()}
         name = getattr(forward, "__name__", None) or repr(forward)
         super().__init__(getattr(getattr(forward, "func", None), "__name__", name), tensors, xp)
+        self.extras = {
+            n: np.asarray(asnumpy(v))
+            for n, v in found.items()
+            if hasattr(v, "dtype") and n not in tensors
+        }
         given = {n for n in tensors if given_only(n)}
         given = given if len(given) < len(tensors) else given - {next(iter(tensors))}
         # numbers, options, what stands in dictionaries: it is said where they have no gradient
