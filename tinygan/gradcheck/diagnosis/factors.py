@@ -71,6 +71,9 @@ def _is_mask(evidence, name, slopes, used, bad, extra, shape):
     if x.shape == shape and not extra.any() and not evidence.locally_linear(name):
         # a curve with another slope on each side of zero: the other side's is used
         return _one_side(x, bad) and np.allclose(used[bad], slopes.max(), rtol=1e-4)
+    picked = np.abs(evidence.jacobian(name)) > 1e-6 * np.abs(slopes).max()
+    if (picked.sum(0) <= 1).all() and (picked.sum(1) > 1).any() and not extra.any():
+        return False  # windows that overlap: something is overwritten
     drawn = extra.any() and bad.any() and is_diagonal(evidence.jacobian(name))  # by dropout
     if not drawn and evidence.forward_is_linear(evidence.input_name):
         return False  # which element is picked is a matter of an index
@@ -98,9 +101,9 @@ def _one_side(x, bad):
 
 def _scattered(mask):
     """Whether it is no block: some but not all of every axis' slices that have any."""
-    for axis in range(mask.ndim):
+    for axis, n in enumerate(mask.shape):
         counts = mask.sum(axis=tuple(i for i in range(mask.ndim) if i != axis))
-        if np.isin(counts, (0, mask.size // mask.shape[axis])).all():
+        if 1 < n < mask.size and np.isin(counts, (0, mask.size // n)).all():
             return False
     return True
 
@@ -205,7 +208,7 @@ def constant_in_part(evidence: Evidence, name):
         return
     if np.ptp(rest[bad]) > 1e-5 * np.abs(rest).max():
         return
-    small = np.abs(found[bad]).min() < 0.5 * np.abs(rest[bad]).max()
+    small = np.abs(found[bad]).min() < 0.49 * np.abs(rest[bad]).max()
     if ((found[bad] * right[bad] < 0).all() and small) or not np.any(found[bad]):
         yield Guess("missing term", "a number is not subtracted where it is due, as at a label", 3)
     elif (found[bad] / right[bad] > 1).all():

@@ -106,10 +106,12 @@ def moved(evidence: Evidence, name):
         return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
 
     for ours, theirs in product(_space(len(shape)), _space(len(of_y))):
-        pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=False)]
+        if len(ours) != len(theirs) or min(shape[a] for a in ours) < 3:
+            continue  # of two numbers nothing is told
+        pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=True)]
         few = tuple(slice(None if i in sum(pairs, ()) else 2) for i in range(right.ndim))
         for turned, (d, e) in product((pairs, [(b, a) for a, b in pairs]), MOVES):
-            for chosen in (turned, turned[:1], turned[1:]) if len(ours) == len(theirs) else ():
+            for chosen in (turned, turned[:1], turned[1:]):
                 if all(fits(right[p], found[p], chosen, d, e) for p in (few, ...)):
                     step = f"{d}·o{e:+d}" if d else f"{e:+d}"
                     text = f"what flows from output o to {name} is taken {step} off along axes "
