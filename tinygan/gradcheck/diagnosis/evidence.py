@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Evidence:
     dys : list of ndarray
     given : list of dict
         For each of them the analytic gradients by name.
+    known : dict
+        What hypotheses found out and need again.
     """
 
     def __init__(self, numeric: Numeric, dy, rng, count=3):
@@ -69,6 +72,7 @@ class Evidence:
         noise = np.max(numeric.noise, initial=0) / (np.abs(self.y).max(initial=0) or 1.0)
         self.tolerance = 1e-5 if noise < 1e-10 else 3e-2
         self.input_name = next(iter(self.tensors))
+        self.known: dict[str, Any] = {}
 
     def walk(self, dy, tensors=None):
         """Return the analytic gradients for `dy`."""

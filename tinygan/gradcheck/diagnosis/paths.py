@@ -45,9 +45,9 @@ class Path:
 
 def paths(evidence: Evidence) -> list[Path]:
     """Return all products of a batch and a matrix among the tensors that the output depends on."""
-    if not hasattr(evidence, "paths"):
-        evidence.paths = list(_search(evidence))
-    return evidence.paths
+    if "paths" not in evidence.known:
+        evidence.known["paths"] = list(_search(evidence))
+    return evidence.known["paths"]
 
 
 def _search(evidence):

@@ -206,7 +206,9 @@ def normalisation(evidence, name) -> Iterator[Split | Guess]:
     """
     x, tolerance = evidence.tensors[name], evidence.tolerance
     labels = groups(evidence.jacobian(name)) if x.shape == evidence.y.shape else None
-    counts = np.unique(labels, return_counts=True)[1] if labels is not None else [0]
+    if labels is None:
+        return
+    counts = np.unique(labels, return_counts=True)[1]
     if np.ptp(counts) or counts[0] < 4:
         return
     places = np.argsort(labels, kind="stable").reshape(-1, counts[0])
