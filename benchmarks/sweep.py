@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.trained import Record, trained
+from tinygan import commands
+from tinygan.commands import Parser
 from tinygan.errors import DivergedError, UserError
 from tinygan.options.base import Options, fields_of
 from tinygan.options.kinds import number, whole
@@ -170,7 +172,11 @@ def read(cls: type[Options], words: list[str], many: bool) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    return commands.run("python -m benchmarks.sweep", lambda: _main(argv), "batch_size or width")
+
+
+def _main(argv: list[str] | None) -> None:
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("system")
     parser.add_argument("--vary", nargs="+", required=True, metavar="NAME=A,B")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
@@ -181,12 +187,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "sweep.json")
     chosen = parser.parse_args(argv)
     end = time.monotonic() + 60 * chosen.minutes
+    cls = find(chosen.system).Options
+    vary, common = read(cls, chosen.vary, many=True), read(cls, chosen.set, many=False)
+    if chosen.pictures is None and not (common.get("steps") or vary.get("steps")):
+        raise UserError("say how long each run is: --pictures N, or --set steps=N")
+    record = Record(chosen.out)
     try:
-        cls = find(chosen.system).Options
-        vary, common = read(cls, chosen.vary, many=True), read(cls, chosen.set, many=False)
-        if chosen.pictures is None and not common.get("steps"):
-            raise UserError("say how long each run is: --pictures N, or --set steps=N")
-        record = Record(chosen.out)
         sweep(
             chosen.system,
             cells(vary),
@@ -197,12 +203,9 @@ def main(argv: list[str] | None = None) -> int:
             chosen.pictures,
             lambda: time.monotonic() > end,
         )
-    except UserError as error:
-        parser.error(str(error))
     except BudgetSpentError:
         print(f"the {chosen.minutes:g} minutes are over; the same command goes on")
     print(table(record.rows.values()))
-    return 0
 
 
 if __name__ == "__main__":

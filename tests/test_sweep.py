@@ -113,8 +113,12 @@ def test_the_table_has_means_and_spreads_the_best_first():
     ],
 )
 def test_senseless_grids_are_one_clear_line(words, message, tmp_path, capsys):
-    with pytest.raises(SystemExit) as ended:
-        swept(tmp_path, *words)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert swept(tmp_path, *words) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_number_of_steps_may_be_what_varies(tmp_path):
+    assert swept(tmp_path, "--vary", "steps=1,2", "--seeds", "1") == 0
+    assert sorted(row["steps"] for row in rows(tmp_path).values()) == [1, 2]

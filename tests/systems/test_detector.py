@@ -265,7 +265,8 @@ def test_evaluate_takes_real_pictures_from_elsewhere(kind, trace, tmp_path):
     ("words", "message"),
     [
         (["--data", "{tmp}"], "--generated: name a run that draws, or a folder"),
-        (["--generated", "{tmp}/gone"], "no run is there, so name the real pictures"),
+        (["--generated", "{tmp}/gone"], "gone: nothing is there; name a run that draws"),
+        (["--generated", "{tmp}"], "no run is there; name a run that draws, or a folder of"),
         (["--generated", "{tmp}/gone", "--dataset", "faces"], "--generated {tmp}/gone: "),
         (["--generated", "{run}", "--image-size", "32"], "it draws 16 × 16 and 3: give --image"),
         (["--generated", "{run}", "--channels", "1"], "and 1 channels, it draws 16 × 16 and 3"),

@@ -8,9 +8,11 @@ from PIL import Image
 from training import rows, timeless
 from training import train as train_dcgan
 
+from tinygan import Conv2d, MaxPool2d, ReLU, Sequential, Tanh
 from tinygan.data import faces, load_image
 from tinygan.data.images import bicubic, save_pictures
 from tinygan.evaluate.__main__ import main as evaluate
+from tinygan.formats.onnx_file import to_onnx
 from tinygan.generate.__main__ import main as generate
 from tinygan.metrics import RandomFeatures, psnr
 from tinygan.runs.run import load
@@ -169,9 +171,75 @@ def test_a_run_without_a_game_is_where_one_with_it_begins(tmp_path):
     assert rows(tmp_path / "gan")[0]["L_D"] > 0
 
 
+def test_an_onnx_network_can_take_the_place_of_the_random_filters(tmp_path, capsys, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    layers = [Sequential(Conv2d(3, 5, 3, rng=seed), ReLU(), MaxPool2d(2)) for seed in (0, 1)]
+    for i, network in enumerate(layers):
+        onnx.save(to_onnx(network, (None, None, 3)), tmp_path / f"{i}.onnx")
+    monkeypatch.chdir(tmp_path)
+    every = ["--sample-every", 1, "--checkpoint-every", 1, "--lambda-gan", 0, "--content"]
+    for i in (0, 1):
+        assert train(*DRAWN, "--steps", 2, *every, f"{i}.onnx", "--out", f"run{i}") == 0
+    losses = [[row["L_features"] for row in rows(tmp_path / f"run{i}")] for i in (0, 1)]
+    assert losses[0] != losses[1]
+    assert train(*DRAWN, "--steps", 1, *every, "0.onnx", "--out", "half") == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["srgan", "--resume", "../half", "--steps", "2"]) == 0
+    assert timeless(tmp_path / "half") == timeless(tmp_path / "run0")
+    capsys.readouterr()
+    assert main(["srgan", "--resume", "../half", "--steps", "3", "--content", "../1.onnx"]) == 2
+    assert "is not the network of this run any more" in capsys.readouterr().err
+    (tmp_path / "0.onnx").unlink()  # only training needs it
+    assert load(tmp_path / "half").translate(faces(1, 16).images).shape == (1, 64, 64, 3)
+
+
+def test_what_a_content_network_takes_is_told_by_its_colors(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    identity = Conv2d(3, 3, 1)
+    identity.weight.data = np.eye(3, dtype=np.float32)[None, None]
+    onnx.save(to_onnx(identity, (None, None, 3)), tmp_path / "a.onnx")
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 3)).astype(np.float32)
+    known = {"content": str(tmp_path / "a.onnx"), "image_size": 16, "width": 2}
+    plain, imagenet = (
+        SRGAN(SRGANOptions(**known, content_colors=name))._content().predict(x)
+        for name in ("plain", "imagenet")
+    )
+    np.testing.assert_allclose(plain, x, atol=1e-6)
+    expected = ((x + 1) / 2 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(imagenet, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_content_network_that_cannot_be_is_one_clear_line(tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    for name, network, shape in (
+        ("deep", Sequential(Conv2d(3, 4, 3), *(MaxPool2d(4) for _ in range(3))), (None, None, 3)),
+        ("grey", Conv2d(1, 4, 3), (None, None, 1)),
+        ("tanh", Sequential(Conv2d(3, 4, 3), Tanh(), Conv2d(4, 4, 3)), (None, None, 3)),
+    ):
+        onnx.save(to_onnx(network, shape), tmp_path / f"{name}.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    for words, message in (
+        (["deep.onnx"], "deep.onnx: MaxPool2d(4): the window does not fit into x of shape"),
+        (["grey.onnx"], "grey.onnx: Conv2d(1, 4, kernel_size=3): expected x of shape (N, H, W, 1)"),
+        (["tanh.onnx"], "(Tanh): its kind is not supported; supported are, one after the other"),
+        (["text.onnx"], "text.onnx: cannot be read as an ONNX network"),
+        (["gone.onnx"], "gone.onnx: cannot be read as an ONNX network: No such file"),
+        (["grey.onnx", "--content-until", "x9"], "has no node x9; expected one of"),
+        (["grey.onnx", "--lambda-features", 0], "--content goes with --lambda-features above 0"),
+        (["grey.onnx", "--content-colors", "cmyk"], "--content-colors: invalid choice: 'cmyk'"),
+    ):
+        words = ["--content", tmp_path / words[0], *words[1:], "--out", tmp_path / "run"]
+        assert train(*DRAWN, "--steps", 1, *words) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--content-until", "relu5_4"], "--content-until goes with --content FILE"),
         (["--image-size", 18], "--image-size 18: expected a multiple of --factor 4"),
         (["--image-size", 12], "--image-size: expected a whole number of 16"),
         (["--factor", 3], "--factor: invalid choice: 3"),

@@ -22,7 +22,7 @@ from tinygan.options.kinds import Kind
 
 __all__ = ["changed", "checked", "load_options", "read_toml", "resolve", "resumed", "stored"]
 
-_PLACES = ("data", "generated")  # options that name files, or a run that comes with tinygan
+_PLACES = ("data", "generated", "content")  # files, or a run that comes with tinygan
 
 
 def checked(cls: type[Options], values: Any, where: str) -> dict[str, Any]:

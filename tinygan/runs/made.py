@@ -87,9 +87,10 @@ def options_of(cls: type[Options], given: dict[str, Any]) -> dict[str, Any]:
         known = {field.name for field in fields_of(cls)}
         return {name: getattr(run.options, name) for name in _SHARED if name in known}
     if not given.get("data") and not given.get("dataset"):
+        there = "no run is" if os.path.exists(place) else "nothing is"
         raise UserError(
-            f"--generated {shown(place)}: no run is there, so name the real pictures, too: "
-            "--data or --dataset"
+            f"--generated {shown(place)}: {there} there; name a run that draws, or a folder of "
+            "generated pictures together with real ones: --data or --dataset"
         )
     return {}
 

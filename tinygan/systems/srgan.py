@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.data import to_float, to_uint8
+from tinygan.data import checksum, to_float, to_uint8
 from tinygan.data.images import bicubic, enlarge
 from tinygan.data.sheet import save_translation_sheet
 from tinygan.errors import UserError
 from tinygan.layer import Layer
-from tinygan.layers import Sequential
+from tinygan.layers import Conv2d, Sequential
 from tinygan.models import srgan
 from tinygan.optim import Adam, Optimizer
 from tinygan.options.base import Options, inherit, option
-from tinygan.options.kinds import choice, number, whole
+from tinygan.options.kinds import choice, number, text, whole
 from tinygan.options.presets import Preset
 from tinygan.systems.augmenting import augment_option, augmentations, lr_d_option
 from tinygan.systems.one_kind import OneKind, OneKindOptions, some
@@ -54,6 +54,8 @@ PRESETS = {
 _networks = partial(option, group="networks")
 _objective = partial(option, group="objective")
 _lambda = partial(_objective, kind=number(0, metavar="L"))
+_content = partial(_objective, before=None)
+_IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
 
 
 @dataclass
@@ -77,11 +79,28 @@ class SRGANOptions(OneKindOptions):
     lambda_pixel: float = _lambda(1.0, help="of the squared error of the pixels")
     lambda_features: float = _lambda(
         0.1,
-        help="of the squared error of the responses of fixed random filters; 0 saves their time",
+        help="of the squared error of the responses of fixed filters; 0 saves their time",
     )
     lambda_gan: float = _lambda(1e-3, help="of the adversarial loss; 0: no game, D does not learn")
     feature_seed: int = _objective(
         1, whole(1), "what the random filters are drawn from; those of evaluate are of seed 0"
+    )
+    content: str | None = _content(
+        None,
+        text("FILE"),
+        "an ONNX network in place of the random filters: convolutions, activations and pools in "
+        "one row, as VGG's features are (pip install 'tinygan[onnx]')",
+        change="on resume",
+    )
+    content_until: str | None = _content(
+        None, text(), "the node of --content whose output is compared (default: the last one)"
+    )
+    content_colors: str = _content(
+        "plain",
+        choice("plain", "imagenet"),
+        "what --content takes: plain: pictures in [-1, 1]; imagenet: in [0, 1], less the colours' "
+        "mean in ImageNet and divided by their deviation, as PyTorch's published networks do",
+        before="plain",
     )
     augment: str | None = augment_option()
     batch_size: int = inherit(Options, "batch_size", 16)
@@ -98,6 +117,10 @@ class SRGANOptions(OneKindOptions):
             raise UserError(
                 "expected one of --lambda-pixel, --lambda-features, --lambda-gan above 0, got none"
             )
+        if self.content and not self.lambda_features:
+            raise UserError("--content goes with --lambda-features above 0")
+        if self.content_until and not self.content:
+            raise UserError("--content-until goes with --content FILE")
 
 
 _WORDS = read_words(Path(__file__).with_name("srgan.toml"))
@@ -134,10 +157,36 @@ class SRGAN(OneKind, Translates):
         }
 
     def start(self) -> None:
+        o, noted = self.options, self.data.get("content")
+        if o.content:
+            network = self._content()
+            mark = checksum(*(parameter.data for parameter in network.parameters()))
+            if noted not in (None, mark):
+                raise UserError(f"--content {o.content}: is not the network of this run any more")
+            self.stages = [network.to(backend=o.backend)]
         super().start()
-        o = self.options
-        if o.lambda_features:
+        if o.content:
+            self.data = {**self.data, "content": mark}
+        elif o.lambda_features:
             self.stages = self._features(o.feature_seed).stages
+
+    def _content(self) -> Sequential:
+        """Return the network of ``--content``, from pictures in [−1, 1] on."""
+        from tinygan.formats.onnx_layers import read_onnx
+
+        o = self.options
+        network = read_onnx(Path(str(o.content)), o.content_until)
+        if o.content_colors == "imagenet":
+            mean, deviation = _IMAGENET
+            colors = Conv2d(3, 3, 1)
+            colors.weight.data = np.diag(0.5 / deviation)[None, None]
+            colors.bias.data = (0.5 - mean) / deviation
+            network = Sequential(colors, network)
+        try:
+            network.predict(np.zeros((1, o.image_size, o.image_size, 3), np.float32))
+        except ValueError as error:
+            raise UserError(f"--content {o.content}: {error}") from None
+        return network
 
     def _features(self, seed: int) -> Any:
         from tinygan.metrics import RandomFeatures  # it draws and learns nothing
