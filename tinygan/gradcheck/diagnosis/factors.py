@@ -82,11 +82,12 @@ def _is_mask(evidence, name, slopes, used, bad, extra, shape):
         s, u, w = ((a.reshape(-1, 1) if axis is None else np.moveaxis(a.reshape(shape), axis, -1))
                    for a in (slopes / size, used / size, wrong))  # fmt: skip
         table = _levels(s)
-        if table is not None and axis is None and not extra.any() and _steady(s[w], u[w]):
-            lost = np.array_equal(w, np.abs(s - s[w][0]) < 1e-4)  # all of one slope
-            return not lost or (np.any(u[w]) and not (np.abs(s) < 1e-4).any())
         if table is not None:
-            return bool((np.abs(u[..., None] - table) < 1e-4).any(-1)[w].all())
+            known = (np.abs(u[..., None] - table) < 1e-4).any(-1)[w].all()
+            # all of one slope are lost: a term is, not a mask, if zero is one of the slopes
+            lost = axis is None and not extra.any() and _steady(s[w], u[w])
+            lost = lost and np.array_equal(w, np.abs(s - s[w][0]) < 1e-4)
+            return bool(known and not (lost and (np.abs(table) < 1e-4).any()))
     return bool(extra.any()) or (not used[bad].any() and _scattered(bad.reshape(shape)))
 
 

@@ -106,7 +106,7 @@ def moved(evidence: Evidence, name):
         return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
 
     for ours, theirs in product(_space(len(shape)), _space(len(of_y))):
-        if len(ours) != len(theirs) or min(shape[a] for a in ours) < 3:
+        if len(ours) != len(theirs) or max(shape[a] for a in ours) < 3:
             continue  # of two numbers nothing is told
         pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=True)]
         few = tuple(slice(None if i in sum(pairs, ()) else 2) for i in range(right.ndim))
