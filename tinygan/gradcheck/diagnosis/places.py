@@ -105,27 +105,28 @@ def moved(evidence: Evidence, name):
         same = np.abs(np.where(there, right - other, 0)).max() <= 100 * near
         return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
 
-    for ours, theirs in product(_space(len(shape)), _space(len(of_y))):
-        if len(ours) != len(theirs) or max(shape[a] for a in ours) < 3:
-            continue  # of two numbers nothing is told
+    space = (IMAGE if name == evidence.input_name else KERNEL).get(len(shape), [])
+    for ours, theirs in product(space, IMAGE.get(len(of_y), [])):
+        if len(ours) != len(theirs):
+            continue
         pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=True)]
         few = tuple(slice(None if i in sum(pairs, ()) else 2) for i in range(right.ndim))
         for turned, (d, e) in product((pairs, [(b, a) for a, b in pairs]), MOVES):
             for chosen in (turned, turned[:1], turned[1:]):
                 if all(fits(right[p], found[p], chosen, d, e) for p in (few, ...)):
                     step = f"{d}·o{e:+d}" if d else f"{e:+d}"
+                    axes = tuple(min(pair) for pair in chosen)
                     text = f"what flows from output o to {name} is taken {step} off along axes "
-                    text += f"{ours}: a stride, a padding or an index is off"
+                    text += f"{axes}: a stride, a padding or an index is off"
                     yield Guess("stride or padding", text, 3)
                     return
 
 
+IMAGE = {3: [(1,), (2,)], 4: [(1, 2), (2, 3)]}
+KERNEL = {3: [(0,), (1,), (2,)], 4: [(0, 1), (2, 3)]}
+"""Which axes may be those of space, by the number of dimensions."""
+
 MOVES = sorted(product((0, 1, -1), range(-2, 3)), key=lambda c: abs(c[0]) + abs(c[1]))[1:]
-
-
-def _space(dimensions):
-    """Return which axes may be those of space: two neighbours of four, any one of three."""
-    return {3: [(0,), (1,), (2,)], 4: [(0, 1), (1, 2), (2, 3)]}.get(dimensions, [])
 
 
 def _moved(array, a, b, d, e):
