@@ -105,7 +105,9 @@ def moved(evidence: Evidence, name):
         same = np.abs(np.where(there, right - other, 0)).max() <= 100 * near
         return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
 
-    space = (IMAGE if name == evidence.input_name else KERNEL).get(len(shape), [])
+    space = (IMAGE if name == evidence.input_name else KERNEL).get(
+        len(shape), []
+    )
     for ours, theirs in product(space, IMAGE.get(len(of_y), [])):
         if len(ours) != len(theirs):
             continue
@@ -122,8 +124,8 @@ def moved(evidence: Evidence, name):
                     return
 
 
-IMAGE = {3: [(1,), (2,)], 4: [(1, 2), (2, 3)]}
-KERNEL = {3: [(0,), (1,), (2,)], 4: [(0, 1), (2, 3)]}
+IMAGE: dict[int, list[tuple[int, ...]]] = {3: [(1,), (2,)], 4: [(1, 2), (2, 3)]}
+KERNEL: dict[int, list[tuple[int, ...]]] = {3: [(0,), (1,), (2,)], 4: [(0, 1), (2, 3)]}
 """Which axes may be those of space, by the number of dimensions."""
 
 MOVES = sorted(product((0, 1, -1), range(-2, 3)), key=lambda c: abs(c[0]) + abs(c[1]))[1:]
