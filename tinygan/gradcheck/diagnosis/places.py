@@ -105,9 +105,7 @@ def moved(evidence: Evidence, name):
         same = np.abs(np.where(there, right - other, 0)).max() <= 100 * near
         return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
 
-    space = (IMAGE if name == evidence.input_name else KERNEL).get(
-        len(shape), []
-    )
+    space = (IMAGE if name == evidence.input_name else KERNEL).get(len(shape), [])
     for ours, theirs in product(space, IMAGE.get(len(of_y), [])):
         if len(ours) != len(theirs):
             continue
