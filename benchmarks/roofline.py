@@ -5,12 +5,16 @@ than the bytes that it must move at the speed of a copy; both are measured first
 of the arrays that go in and come out, moved once.  Operations of a convolution are the
 definition's, two a multiply–add, so that one which multiplies less can pass its limit; elsewhere
 one is counted for each number that is moved.  What only calls other stages is left out.
+
+With ``--one-core`` a single thread computes, and all seconds are those it spent on its core: also
+on a machine that others use.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +23,7 @@ from benchmarks.where import Clock, clocked
 from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan.convolution.tally import counting
 from tinygan.machine.allocator import keep_freed_memory
-from tinygan.machine.parallel import for_slices
+from tinygan.machine.parallel import for_slices, one_blas_thread, set_num_threads
 from tinygan.optim import Optimizer
 
 
@@ -57,7 +61,9 @@ def _bytes(value) -> int:
     return value.nbytes if isinstance(value, np.ndarray) else 0
 
 
-def ceilings(size: int = 4096, numbers: int = 1 << 25) -> tuple[float, float]:
+def ceilings(
+    size: int = 4096, numbers: int = 1 << 25, clock: Callable[[], float] = time.perf_counter
+) -> tuple[float, float]:
     """Return the operations a second of a matrix product, the bytes a second of a copy."""
     a, b = np.ones((2, size, size), np.float32)
     x, y = np.ones((2, numbers), np.float32)
@@ -65,26 +71,32 @@ def ceilings(size: int = 4096, numbers: int = 1 << 25) -> tuple[float, float]:
     def copy():
         for_slices(lambda start, stop: np.copyto(y[start:stop], x[start:stop]), numbers, 1 << 18)
 
-    return 2 * size**3 / _least(lambda: np.matmul(a, b)), 2 * x.nbytes / _least(copy)
+    product = 2 * size**3 / _least(lambda: np.matmul(a, b), clock)
+    return product, 2 * x.nbytes / _least(copy, clock)
 
 
-def _least(job) -> float:
+def _least(job, clock) -> float:
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = clock()
         job()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return min(seconds)
 
 
-def measure(task: dict, steps: int) -> dict[tuple[str, str], np.ndarray]:
+def measure(
+    task: dict, steps: int, of_processor: bool = False
+) -> dict[tuple[str, str], np.ndarray]:
     """Return ``[seconds, bytes, operations]`` a step of every stage, the longest first."""
     step = Tinygan("numpy", 0).prepare(task)
     step()
     with clocked(clock=Meter()) as meter:
         for _ in range(steps):
             step()
-    found = {k: np.array([meter.seconds[k][0], *work]) / steps for k, work in meter.work.items()}
+    column = int(of_processor)
+    found = {
+        k: np.array([meter.seconds[k][column], *work]) / steps for k, work in meter.work.items()
+    }
     return dict(sorted(((k, v) for k, v in found.items() if v[1]), key=lambda item: -item[1][0]))
 
 
@@ -103,6 +115,9 @@ def plot(stages, peak: float, bandwidth: float, path: Path) -> None:
         size = 20 + 600 * seconds / total
         axes.scatter(*at, size, label=f"{what}, {face}", alpha=0.7, **style)
     axes.set(xlabel="operations a byte", ylabel="10⁹ operations a second")
+    axes.set_title(
+        f"the roof: {peak / 1e9:.0f} · 10⁹ operations or {bandwidth / 1e9:.1f} GB a second"
+    )
     legend = figure.legend(loc="outside right upper", fontsize="small")
     for handle in legend.legend_handles:
         handle.set_sizes([30])
@@ -113,11 +128,18 @@ def plot(stages, peak: float, bandwidth: float, path: Path) -> None:
 def main(arguments=None) -> None:
     parser = step_parser("roofline", __doc__)
     parser.add_argument("--plot", type=Path, help="PNG: the stages under the roof")
+    parser.add_argument("--one-core", action="store_true", help="one thread, its processor time")
     chosen = parser.parse_args(arguments)
     task = step_task(chosen)
     keep_freed_memory()
-    peak, bandwidth = ceilings()
-    stages = measure(task, chosen.steps)
+    if chosen.one_core:
+        set_num_threads(1)
+        with one_blas_thread():
+            peak, bandwidth = ceilings(clock=time.thread_time)
+            stages = measure(task, chosen.steps, of_processor=True)
+    else:
+        peak, bandwidth = ceilings()
+        stages = measure(task, chosen.steps)
     print(f"matrix product {peak / 1e9:.0f} GFLOP/s, copy {bandwidth / 1e9:.1f} GB/s\n")
     print("| stage | | time | moved | operations | limit / time |\n|---|---|---:|---:|---:|---:|")
     for (what, face), (seconds, moved, operations) in stages.items():

@@ -17,7 +17,7 @@ from benchmarks.roofline import ceilings, measure
 from benchmarks.roofline import plot as plot_roofline
 from benchmarks.sections import SECTIONS, exponent
 from benchmarks.shapes import Shape, cyclegan_shapes, dcgan_shapes
-from benchmarks.trace import Span, alone, plot, traced
+from benchmarks.trace import Run, Span, alone, deal, plot, recorded, seconds_of, traced
 from benchmarks.trained import Record, command, tail, trained
 from benchmarks.where import profile
 from benchmarks.work_tinygan import Tinygan
@@ -402,6 +402,43 @@ def test_a_traced_step_has_tasks_and_leaves_run_as_it_was(tmp_path):
     assert 0 <= alone(spans, start, stop)[0] <= stop - start
     plot(spans, start, stop, tmp_path / "plots" / "trace.png")
     assert (tmp_path / "plots" / "trace.png").stat().st_size > 1000
+
+
+def test_tasks_are_dealt_as_run_deals_them():
+    three = Run("product", False, [[3.0], [1.0], [1.0]])
+    spans, stop = deal([0.5, three, 0.25], range(2))
+    assert stop == 0.5 + 3 + 0.25
+    assert [(s.thread, s.start, s.stop) for s in spans] == [(0, 0.5, 3.5), (1, 0.5, 1.5),
+                                                            (1, 1.5, 2.5)]  # fmt: skip
+    assert seconds_of([0.5, three, 0.25]) == 5.75
+
+
+def test_branches_and_single_tasks_have_several_threads_when_they_are_dealt():
+    four = Run("product", False, [[1.0]] * 4)
+    branches = Run("directions", True, [[four], [four]])
+    for cores, stop in ((1, 8.0), (2, 4.0), (4, 2.0), (8, 1.0)):
+        spans, found = deal([branches], range(cores))
+        assert found == stop
+        assert {s.thread for s in spans} == set(range(cores))
+    assert deal([Run("one", False, [[four]])], range(2))[1] == 2.0
+
+
+def test_a_recorded_step_holds_all_of_its_seconds_and_tasks():
+    task = {"task": "cyclegan_step", "image_size": 32, "residual_blocks": 1, "width": 4}
+    step, before = Tinygan("numpy", 0).prepare(task), parallel.run
+    threads = parallel.get_num_threads()
+    start = time.thread_time()
+    with recorded() as record:
+        step()
+    stop = time.thread_time()
+    assert parallel.run is im2col.run is before
+    assert parallel.get_num_threads() == threads
+    assert 0 < seconds_of(record) <= stop - start
+    for cores in (1, 2, 4):
+        spans, end = deal(record, range(cores))
+        assert {"_multiply_patches", "update_all"} <= {s.stage for s in spans}
+        assert seconds_of(record) / cores <= end * (1 + 1e-9)
+        assert end <= seconds_of(record) * (1 + 1e-9)
 
 
 def test_a_roofline_counts_what_stages_move_and_multiply(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -86,9 +87,17 @@ def notebook_code(path) -> str:
             if not lines[0].startswith(PYTHON_CELLS):
                 continue
             lines = lines[1:]
-        parts.append("\n".join(map(_python, lines)))
+        parts.append("\n".join(lines if _is_python(lines) else map(_python, lines)))
     code = "\n\n".join(parts) + "\n"
     return SHELL + code if "get_ipython" in code or "display(" in code else code
+
+
+def _is_python(lines):
+    """Whether a cell is Python as it stands: in a string, a line may begin with % or !."""
+    try:
+        return bool(compile("\n".join(lines), "", "exec", ast.PyCF_ONLY_AST))
+    except (SyntaxError, ValueError):
+        return False
 
 
 def _python(line):

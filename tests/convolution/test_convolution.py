@@ -207,13 +207,16 @@ INPUTS = {
 
 @pytest.mark.parametrize("values", INPUTS.values(), ids=INPUTS.keys())
 @pytest.mark.parametrize("name", LAYERS)
-def test_float32_is_accurate_for_the_papers_layers(name, values):
+def test_float32_is_accurate_for_the_papers_layers(monkeypatch, name, values):
     x, w, dy, stride, padding = draw(LAYERS[name], np.float32)
     x, dy = values(x), values(dy)
     double = [a.astype(np.float64) for a in (x, w, dy)]
     expected = faces(*double, stride, padding, algorithm="im2col")
-    for algorithm in ("auto", "winograd"):
-        assert_close(faces(x, w, dy, stride, padding, algorithm=algorithm), expected, 2e-5)
+    assert_close(faces(x, w, dy, stride, padding), expected, 2e-5)
+    for choose in (min, max):
+        use_tiles(monkeypatch, choose)
+        results = faces(x, w, dy, stride, padding, algorithm="winograd")
+        assert_close(results, expected, 2e-5)
 
 
 def test_auto_multiplies_less_where_that_pays():
@@ -225,7 +228,7 @@ def test_auto_multiplies_less_where_that_pays():
     assert not winograd.pays((1, 8, 8, 256), (4, 4, 256, 512), (2, 2), (1, 1))  # one tile
 
 
-@pytest.mark.parametrize(("m", "r"), [(4, 2), (4, 3), (3, 4), (2, 3), (2, 5), (1, 1)])
+@pytest.mark.parametrize(("m", "r"), [(4, 2), (2, 2), (4, 3), (2, 3), (3, 4), (2, 5), (1, 1)])
 def test_toom_cook_is_an_identity(m, r):
     """y_i = Σ_p A_pi (Σ_a G_pa w_a) (Σ_j B_jp d_j) for all d and w: coefficient by coefficient."""
     A, G, B = transforms(m, r)
@@ -302,8 +305,26 @@ def test_clear_errors(message, call):
         call(x, w)
 
 
+def use_tiles(monkeypatch, choose):
+    """Choose among the sizes of tiles by `choose`, for every shape."""
+    monkeypatch.setattr(
+        winograd,
+        "outputs",
+        lambda x, w, stride, padding: choose(tiles.OUTPUTS[tiles.taps_of_phase(w, stride)]),
+    )
+
+
+def test_few_pixels_want_small_tiles():
+    for w, stride, small, large in [((3, 3, 256, 256), (1, 1), 18, 34),
+                                    ((4, 4, 128, 256), (2, 2), 8, 64)]:  # fmt: skip
+        sizes = [winograd.outputs((1, n, n, w[2]), w, stride, (0, 0)) for n in (small, large)]
+        assert sizes == [2, 4]
+
+
+@pytest.mark.parametrize("choose", [min, max])
 @pytest.mark.parametrize("name", ["4x4/2, sliced", "3x3, one sliced image", "4x4/2, odd", "4x4"])
-def test_winograd_in_many_chunks_and_pieces(monkeypatch, name):
+def test_winograd_in_many_chunks_and_pieces(monkeypatch, name, choose):
+    use_tiles(monkeypatch, choose)
     monkeypatch.setattr(tiles, "CHUNK_BYTES", 1 << 14)
     monkeypatch.setattr(tiles, "PIECE_BYTES", 1 << 10)
     monkeypatch.setattr(tiles, "BLOCK", 8)

@@ -442,7 +442,8 @@ def test_a_killed_grader_leaves_what_it_had_and_nobody(tmp_path):
     (tmp_path / "handed" / "slow.py").write_text(f"{fork}        time.sleep(99)\nwhile True: pass")
     command = [sys.executable, "-m", "pytest", "-p", "tinygan.grading.plugin"]
     command += ["--tinygan-impl", "handed", "--gradescope-json", "results.json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MARK": str(tmp_path)}
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
     grader = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -458,6 +459,7 @@ def test_a_killed_grader_leaves_what_it_had_and_nobody(tmp_path):
     grader.kill()
     grader.wait()
     wait(lambda: not mine())
+    wait(lambda: not list((tmp_path / "temporary").iterdir()))
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["score"] == 5
     assert [test["output"] for test in results["tests"][2:]] == ["the test was not run"] * 2

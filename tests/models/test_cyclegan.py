@@ -291,30 +291,31 @@ def witnessed_step(x, y, **options):
     return diary
 
 
-@pytest.fixture(params=[True, False], ids=["side by side", "in turn"])
-def small(request, monkeypatch):
-    """Both ways to run the two directions: as small images do, and as large ones do."""
-    monkeypatch.setattr(cyclegan, "_small", lambda x: request.param)
+@pytest.fixture(params=[6, 4, 2], ids=["tiny", "small", "large"])
+def most(request, monkeypatch):
+    """The ways to run a step, by the images' size: how many passes are remembered at most."""
+    monkeypatch.setattr(cyclegan, "_tiny", lambda x: request.param == 6)
+    monkeypatch.setattr(cyclegan, "_small", lambda x: request.param >= 4)
     return request.param
 
 
-def test_the_order_is_algorithm_1s(small):
+def test_the_order_is_algorithm_1s(most):
     names = [name for name, _ in witnessed_step(*pictures())]
     first = names.index("G steps")
     assert not any(name.endswith("steps") for name in names[:first])
     for D in ("D_X", "D_Y"):
         learning = [name for name in names[first:] if name.startswith(D)]
-        assert learning == [D, f"{D} back", D, f"{D} back", f"{D} steps"]
+        assert learning == [D, D, f"{D} back", f"{D} back", f"{D} steps"]
     assert not any(name.startswith(("G ", "F ")) for name in names[first + 1 :])
 
 
-def test_a_step_remembers_two_passes_through_generators_at_most_and_of_small_images_four(small):
-    remembered = most = 0
+def test_a_step_remembers_few_passes_through_generators(most):
+    remembered, found = 0, []
     for name, _ in witnessed_step(*pictures()):
         remembered += {"G": 1, "F": 1, "G back": -1, "F back": -1}.get(name, 0)
-        most = max(most, remembered)
+        found.append(remembered)
     assert remembered == 0
-    assert most <= (4 if small else 2)
+    assert max(found) <= most
 
 
 def stepped(threads=2, **options):
@@ -331,17 +332,25 @@ def stepped(threads=2, **options):
     return losses, [p.data for network in made for p in network.parameters()]
 
 
-def test_side_by_side_and_in_turn_are_the_same_to_rounding(monkeypatch):
-    losses, parameters = stepped()
-    monkeypatch.setattr(cyclegan, "_small", lambda x: False)
-    expected, those = stepped()
+def assert_same_to_rounding(losses, parameters, expected, those):
     assert losses == pytest.approx(expected, rel=1e-12)
     for a, b in zip(parameters, those, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)  # Adam divides by small numbers
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_images_of_every_size_take_the_same_step_to_rounding(norm, monkeypatch):
+    tiny = stepped(norm=norm)
+    monkeypatch.setattr(cyclegan, "_tiny", lambda x: False)
+    small = stepped(norm=norm)
+    monkeypatch.setattr(cyclegan, "_small", lambda x: False)
+    large = stepped(norm=norm)
+    assert_same_to_rounding(*tiny, *large)
+    assert_same_to_rounding(*small, *large)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_step_is_the_same_to_the_bit_at_every_number_of_threads(small, threads):
+def test_a_step_is_the_same_to_the_bit_at_every_number_of_threads(most, threads):
     losses, parameters = stepped(2)
     expected, those = stepped(threads)
     assert losses == expected
@@ -398,7 +407,7 @@ class Darker(Layer):
         return 0.5 * dy
 
 
-def test_all_that_the_discriminators_see_is_augmented(small):
+def test_all_that_the_discriminators_see_is_augmented(most):
     """It is as if the augmentation stood in front of them; each fake passes through it once."""
     x, y = pictures()
     made, others = networks(), networks()
@@ -408,10 +417,8 @@ def test_all_that_the_discriminators_see_is_augmented(small):
     G, F, D_X, D_Y = others
     wrapped = G, F, Sequential(Darker(), D_X), Sequential(Darker(), D_Y)
     expected = cyclegan.train_step(*wrapped, *optimizers(*others), x, y)
-    assert found == expected
-    for a, b in zip(made, others, strict=True):
-        for p, q in zip(a.parameters(), b.parameters(), strict=True):
-            np.testing.assert_array_equal(p.data, q.data)
+    parameters = [[p.data for network in n for p in network.parameters()] for n in (made, others)]
+    assert_same_to_rounding(found, parameters[0], expected, parameters[1])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

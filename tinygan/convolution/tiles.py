@@ -20,8 +20,9 @@ from tinygan.convolution.toom_cook import transforms
 from tinygan.machine.arrays import Array, Size
 from tinygan.machine.parallel import run, split
 
-# taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6
-OUTPUTS = {2: 4, 3: 4, 4: 3, 5: 2}
+# taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6.
+# Few pixels want small tiles: fewer positions, so fewer weights to transform and to read.
+OUTPUTS = {2: (4, 2), 3: (4, 2), 4: (3,), 5: (2,)}
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
 BLOCK = 16384  # entries of a tap of w transformed at a time
@@ -40,6 +41,7 @@ class Tiling:
         self,
         xp: Any,
         dtype: Any,
+        outputs: int,
         x_shape: tuple[int, ...],
         w_shape: tuple[int, ...],
         stride: Size,
@@ -49,7 +51,7 @@ class Tiling:
         self.images, self.H, self.W, self.C = x_shape
         self.O, self.s, self.r = w_shape[3], stride[0], taps_of_phase(w_shape, stride)
         self.K = self.s**2 * self.C
-        self.m = OUTPUTS[self.r]
+        self.m = outputs
         self.n = self.m + self.r - 1
         self.A, self.G, self.B = (xp.asarray(a, dtype) for a in transforms(self.m, self.r))
         # what the tile before and the tile itself add to its own m entries of dx

@@ -34,7 +34,8 @@ The tiles themselves, in and out of the picture, are in `tiles`.
 from __future__ import annotations
 
 import itertools
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -68,19 +69,40 @@ def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, paddi
     """Say whether this is expected to be faster than `im2col`.
 
     Measured, in units of one multiplication or addition of a long matrix product: an entry of ``U``
-    costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 30.
+    costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 100.
     """
     if not applies(w_shape[:2], stride):
         return False
-    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
-    rows, columns = (output_size(*axis) for axis in sizes)
-    m, channels, out = OUTPUTS[taps_of_phase(w_shape, stride)], w_shape[2], w_shape[3]
+    m = outputs(x_shape, w_shape, stride, padding)
+    rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
+    patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * w_shape[2]
+    return _cost(m, x_shape, w_shape, stride, padding) < patches * (2 * w_shape[3] + 100)
+
+
+@lru_cache
+def outputs(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size) -> int:
+    """Return how many outputs a tile should have along each axis."""
+    sizes = OUTPUTS[taps_of_phase(w_shape, stride)]
+    return min(sizes, key=lambda m: _cost(m, x_shape, w_shape, stride, padding))
+
+
+def _cost(
+    m: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
+) -> int:
+    rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
     positions, phases = (m + taps_of_phase(w_shape, stride) - 1) ** 2, stride[0] ** 2
+    channels, out = w_shape[2:]
     tiles = x_shape[0] * -(-rows // m) * -(-columns // m)
     product = phases * channels * out * (2 * tiles + 70)
-    transforms = tiles * (phases * channels + out) * 110
-    patches = x_shape[0] * rows * columns * w_shape[0] * w_shape[1] * channels
-    return positions * (product + transforms) < patches * (2 * out + 30)
+    return positions * (product + tiles * (phases * channels + out) * 110)
+
+
+def _output_sizes(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size
+) -> Size:
+    sizes = zip(x_shape[1:3], w_shape[:2], stride, padding, strict=True)
+    rows, columns = (output_size(*axis) for axis in sizes)
+    return rows, columns
 
 
 def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
@@ -124,7 +146,7 @@ def _from_input(
     """Return what follows from ``V``: ``y`` and, where `dy` is given, ``dw``."""
     xp = get_xp(x=x, w=w)
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
-    t = Tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
+    t = _tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
     chunks = t.chunks()
     U = transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
@@ -150,7 +172,7 @@ def _from_output_gradient(
 ) -> tuple[Array | None, Array | None]:
     """Return what follows from ``dM``: ``dx`` where `w` is given, and ``dw`` where `x` is."""
     xp = get_xp(dy=dy, **{name: a for name, a in (("x", x), ("w", w)) if a is not None})
-    t = Tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
+    t = _tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
     chunks, dx = t.chunks(), None
     if w is not None:
         U = transform_weight(t, w).transpose(0, 1, 3, 2)
@@ -173,6 +195,10 @@ def _from_output_gradient(
     return dx, None if x is None else transform_weight_gradient(t, dU, w_shape)
 
 
+def _tiling(xp: Any, dtype: Any, *shapes: Any) -> Tiling:
+    return Tiling(xp, dtype, outputs(*shapes), *shapes)
+
+
 def _add_to_dU(t: Tiling, V: Array, dM: Array, number: int, chunks: int) -> Array:
     """Set ``dU = Vᵀ dM`` or, after the first chunk, add it."""
     name = "U" if chunks == 1 else "dU"  # with a single chunk U has done its work: reuse its memory
@@ -184,13 +210,13 @@ def _add_to_dU(t: Tiling, V: Array, dM: Array, number: int, chunks: int) -> Arra
 def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = False) -> None:
     """Set ``out[i, k] = left[i, k] @ right[i, k]``, or add it, for every position of a tile."""
 
-    def product(*at: slice) -> None:  # at: slices of i, k and the rows
-        to = out[at]
+    def product(i: slice, k: slice, rows: slice, columns: slice = slice(None)) -> None:
+        to = out[i, k, rows, columns]
+        factors = left[i, k, rows], right[i, k, :, columns]
         if add:
-            part = scratch(t.xp, "product", to.shape, t.dtype)
-            to += t.xp.matmul(left[at], right[at[:2]], out=part)
+            to += t.xp.matmul(*factors, out=scratch(t.xp, "product", to.shape, t.dtype))
         else:
-            t.xp.matmul(left[at], right[at[:2]], out=to)
+            t.xp.matmul(*factors, out=to)
 
     if t.xp is not np:
         out[...] = t.xp.matmul(left, right) + (out if add else 0)
@@ -203,4 +229,8 @@ def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = Fals
     cuts = [
         [slice(*cut) for cut in cuts] for cuts in (split(t.n, lines), split(t.n, columns), parts)
     ]
-    run([partial(product, *at) for at in itertools.product(*cuts)])
+    places: list[tuple[slice, ...]] = list(itertools.product(*cuts))
+    if len(places) % 2:  # else one of two cores waits for the last product of the other
+        last, half = places.pop(), out.shape[3] // 2
+        places += [(*last, slice(half)), (*last, slice(half, None))]
+    run([partial(product, *at) for at in places])

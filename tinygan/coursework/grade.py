@@ -18,6 +18,7 @@ from tinygan.files import replaced, write_text
 
 __all__ = ["grade"]
 
+FAILED = ": the grading itself failed"
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
 
@@ -56,12 +57,15 @@ def grade(submissions, course, out, table, jobs=None, options=(), report=print) 
     if not tests:
         raise ValueError(f"{course}: expected student/tests or teacher/tests in it")
     (out / "students").mkdir(parents=True, exist_ok=True)
+    if not Path(table).absolute().parent.is_dir():  # said before hours of grading
+        raise ValueError(f"{table}: there is no such folder")
 
     def one(item):
         name, path = item
-        results = {"name": name, **_run(name, path, tests, course, out, options)}
-        write_text(out / "students" / f"{name}.html", student_page(results))
-        report(f"{name}: {results['score']}")
+        results = {"name": _shown(name), "page": f"students/{_file(name)}.html"}
+        results |= _graded(name, path, tests, course, out, options)
+        write_text(out / results["page"], student_page(results))
+        report(f"{results['name']}: {results['score']}" + ("" if results["tests"] else FAILED))
         return results
 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
@@ -74,7 +78,8 @@ def grade(submissions, course, out, table, jobs=None, options=(), report=print) 
 def _students(folder):
     """Return ``{name: path}``; two that differ by their ending alone keep it."""
     there = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "__")))
-    there = [p for p in there if p.is_dir() or p.suffix in (".py", ".ipynb", *ARCHIVES)]
+    endings = (".py", ".ipynb", *ARCHIVES)
+    there = [p for p in there if p.is_dir() or (p.is_file() and p.suffix.lower() in endings)]
     stems = [p.name if p.is_dir() else p.name.partition(".")[0] or p.name for p in there]
     return {
         stem if stems.count(stem) == 1 else path.name: path
@@ -82,8 +87,30 @@ def _students(folder):
     }
 
 
+def _file(name):
+    """Return a name that every file system takes."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|%#' else "_" for c in name)
+    return plain if plain == name and len(name.encode()) < 200 else f"{plain[:40]}-{_number(name)}"
+
+
+def _shown(name):
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+
+
+def _number(name):
+    return zlib.crc32(name.encode("utf-8", "surrogateescape"))
+
+
+def _graded(*given):
+    """Return a student's results; what goes wrong in grading one is not to stop the class."""
+    try:
+        return _run(*given)
+    except Exception as error:
+        return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}: {error!r}"}
+
+
 def _run(name, given, tests, course, out, options):
-    target = out / "students" / f"{name}.json"
+    target = out / "students" / f"{_file(name)}.json"
     target.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="tinygan-class-") as alone:
         if not given.is_dir():  # so that nobody's process sees the files of others
@@ -93,7 +120,7 @@ def _run(name, given, tests, course, out, options):
         command += ["-p", "tinygan.grading.plugin", *map(str, tests), "--rootdir", str(course)]
         command += ["--tinygan-impl", str(given.resolve())]
         command += ["--gradescope-json", str(target.resolve())]
-        command += ["--tinygan-seed", str(zlib.crc32(name.encode("utf-8", "surrogateescape")))]
+        command += ["--tinygan-seed", str(_number(name))]
         command += ["--tinygan-total", "7200"]  # no autograder waits here
         extra = course / "student" / "exercises" / "my_layers.py"
         command += ["--tinygan-with", str(extra.resolve())] if extra.is_file() else []
@@ -115,7 +142,7 @@ def _run(name, given, tests, course, out, options):
         return json.loads(target.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         tail = (finished.stdout + finished.stderr)[-2000:]
-        return {"score": 0, "tests": [], "output": f"the grading itself failed:\n{tail}"}
+        return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}:\n{tail}"}
 
 
 def _table(path, found):

@@ -17,6 +17,7 @@ th{font-weight:600;border-bottom:2px solid #bbb}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;padding:.6em;margin:.4em 0;
 font:13px/1.45 ui-monospace,monospace;border-left:3px solid #c9455a}
+pre.full{border-color:#1a7f37}
 .no{color:#b00020}.some{color:#8a5a00}.yes{color:#1a7f37}.note{background:#fff6dc;padding:.6em}
 .wide{overflow-x:auto}.matrix td,.matrix th{padding:.25em .4em;text-align:center}
 .matrix td:first-child,.matrix th:first-child{text-align:left;position:sticky;left:0;
@@ -44,7 +45,8 @@ def student_page(student) -> str:
         body.append(f"<h2>{escape(title)} <small>{got} of {most}</small></h2><table>")
         before = ""
         for test in tests:
-            output = f"<pre>{escape(test['output'])}</pre>" if test["output"] else ""
+            full = " class=full" if test["score"] >= test["max_score"] else ""
+            output = f"<pre{full}>{escape(test['output'])}</pre>" if test["output"] else ""
             if output and test["output"] == before:
                 output = "<br><small>the same</small>"
             before = test["output"]
@@ -83,10 +85,10 @@ def class_page(students) -> str:
         tests = _exercises(student["tests"])
         cells = []
         for title in exercises:
-            got, points = _sum(tests.get(title, []))
-            cells.append(f"<td class={_kind(got, points, 'fpz')}>{got:g}</td>")
+            got, _ = _sum(tests.get(title, []))
+            cells.append(f"<td class={_kind(got, exercises[title], 'fpz')}>{got:g}</td>")
         name = escape(student["name"])
-        link = escape(quote(f"students/{student['name']}.html"), quote=True)
+        link = escape(quote(student["page"]), quote=True)
         body.append(
             f"<tr><td><a href='{link}'>{name}</a></td><td><b>{student['score']:g}</b></td>"
             f"{''.join(cells)}</tr>"

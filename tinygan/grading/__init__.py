@@ -1,5 +1,5 @@
 """Grading: a pytest plugin that runs one set of tests on any submission and keeps the score.
 
-`plugin` holds the options, markers and fixtures, `isolation` the processes that submissions run in,
-`gradescope` the file that autograders read.
+`plugin` holds the options, markers and fixtures, `session` the graded run, `remote` and `process`
+a submission in a process of its own, `worker` that process, `gradescope` what autograders read.
 """

@@ -11,10 +11,12 @@ import random
 import shutil
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 
-__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "weight"]
+__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "others", "stat",
+           "weight"]  # fmt: skip
 
 LINUX = sys.platform == "linux"
 
@@ -71,6 +73,16 @@ def weight(user) -> int:
     return sum(entry[3] for entry in _processes().values() if entry[0] == user)
 
 
+def others(leader, user) -> tuple[float, bool]:
+    """Return the processor time of a submission's other processes, and whether all sleep."""
+    found = [
+        (used, sleeps)
+        for pid, (uid, _, session, _, used, sleeps) in _processes().items()
+        if pid != leader and (session == leader or (user is not None and uid == user))
+    ]
+    return sum(used for used, _ in found), all(sleeps for _, sleeps in found)
+
+
 class Guard:
     """A process that ends a submission's processes when the grader is gone, however it went, and
     removes its folder."""
@@ -87,8 +99,9 @@ class Guard:
                 os.dup2(read, 3)
                 os.closerange(4, 4096)
                 leader = os.read(3, 8)
-                if not os.read(3, 1) and leader:
-                    end(int(leader), user, token)
+                if not os.read(3, 1):
+                    if leader:
+                        end(int(leader), user, token)
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os._exit(0)
@@ -132,7 +145,7 @@ def end(leader, user, token, spared=()) -> int:
         table = _processes()
         family |= {
             pid
-            for pid, (_, parent, session, _) in table.items()
+            for pid, (_, parent, session, *_) in table.items()
             if session == leader or (parent == me and session != mine and pid not in spared)
         }
         size = 0
@@ -147,35 +160,54 @@ def end(leader, user, token, spared=()) -> int:
         for pid in alive:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in alive - {leader}:
-            with contextlib.suppress(OSError):
-                os.waitpid(pid, os.WNOHANG)
         with contextlib.suppress(OSError):
             os.killpg(leader, signal.SIGKILL)
         if not alive - {leader}:
             break
-    for pid in family - {leader}:
-        with contextlib.suppress(OSError):
-            os.waitpid(pid, os.WNOHANG)
+    family |= _bury({leader, *spared})
     return len(family - {leader})
 
 
-def _processes():
-    """Return ``{pid: (user, parent, session, bytes)}`` of everything that runs (Linux)."""
+def _bury(spared, seconds=2.0):
+    """Wait for orphans that have ended and are this process's children now; return which."""
+    buried, until = set(), time.monotonic() + seconds
+    while True:
+        orphans = {
+            pid
+            for pid, (_, parent, session, *_) in _processes(ended=True).items()
+            if parent == os.getpid() and session != os.getsid(0) and pid not in spared
+        }
+        for pid in orphans:
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    buried.add(pid)
+        if orphans <= buried or time.monotonic() > until:
+            return buried
+        time.sleep(0.005)
+
+
+def stat(pid) -> list[str]:
+    """Return the fields of /proc/PID/stat behind the name, the state first."""
+    text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    return text.rpartition(")")[2].split()
+
+
+def _processes(ended=False):
+    """Return ``{pid: (user, parent, session, bytes, processor time, whether it sleeps)}``.
+
+    Of what runs, or has `ended` and was not waited for.
+    """
     found = {}
     for entry in os.listdir("/proc") if LINUX else ():
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = (
-                    Path(f"/proc/{entry}/stat")
-                    .read_text("utf-8", "replace")
-                    .rpartition(")")[2]
-                    .split()
-                )
-                if fields[0] != "Z":
+                fields = stat(entry)
+                if (fields[0] == "Z") == ended:
                     size = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                     user = os.stat(f"/proc/{entry}").st_uid
-                    found[int(entry)] = user, int(fields[1]), int(fields[3]), size
+                    used = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+                    parent, session, sleeps = int(fields[1]), int(fields[3]), fields[0] in "STt"
+                    found[int(entry)] = user, parent, session, size, used, sleeps
     return found
 
 

@@ -20,15 +20,19 @@ DEFAULT = [
 ALLOWED = [
     "tinygan.Layer", "tinygan.Parameter", "tinygan.Sequential", "tinygan.Residual",
     "tinygan.Reshape", "tinygan.Flatten", "tinygan.Backward", "tinygan.data", "tinygan.get_xp",
-    "tinygan.frozen",
+    "tinygan.frozen", "tinygan.asarray", "tinygan.asnumpy", "tinygan.summary",
+    "tinygan.check_gradients", "tinygan.check_objective", "tinygan.GradientError",
+    "tinygan.gradcheck.check_gradients", "tinygan.gradcheck.check_objective",
 ]  # fmt: skip
 """What of these may be used.  A test module adds to it: ``ALLOWED = ["tinygan.l1"]``."""
 
 DYNAMIC = ("import_module", "__import__", "exec", "eval")
 
 
-def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED) -> list[str]:
+def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED, called=()) -> list[str]:
     """Return what a file imports that it may not, and where it seems to take differences.
+
+    What stands under ``if __name__ == "__main__":`` is a student's own trial, and is not read.
 
     Parameters
     ----------
@@ -36,17 +40,23 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED) -> list[str]:
         A file; those that it imports from its own folder are read too.
     forbidden, allowed : iterable of str
         Names of modules, and of what is in them, as ``package.name``.
+    called : iterable of str
+        The functions that tests call.  Differences count only in what these reach; all do where
+        the file does not define them.
     """
-    found, seen, waiting = [], set(), [Path(path)]
+    found: list[str] = []
+    read: dict[Path, list] = {}
+    waiting = [Path(path)]
     while waiting:
         file = waiting.pop()
-        if file in seen or not file.is_file():
+        if file in read or not file.is_file():
             continue
-        seen.add(file)
+        read[file] = []
         try:
-            tree = ast.parse(file.read_bytes())
+            tree = _imported(ast.parse(file.read_bytes()))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
+        read[file] = list(_functions(tree))
         for name, line in _used(tree):
             if not name:
                 found.append(f"{file.name}, line {line}: imports or runs what cannot be read here")
@@ -59,8 +69,44 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED) -> list[str]:
                 for folder in (file.parent, file.parent.parent):
                     beside = folder.joinpath(*parts[: n + 1])
                     waiting += [beside.with_suffix(".py"), beside / "__init__.py"]
-        found += [f"{file.name}, line {line}: {what}" for what, line in _differences(tree)]
+    functions: dict[str, list] = {}
+    for name, node in (pair for pairs in read.values() for pair in pairs):
+        functions.setdefault(name, []).append(node)
+    graded = [node for name in called for node in functions.get(name, ())]
+    reached = _reached(graded, functions) if graded else None
+    for file, pairs in read.items():
+        for name, node in pairs:
+            if reached is None or node in reached:
+                found += [
+                    f"{file.name}, line {node.lineno}: {what}"
+                    for what in _differences(name, node, functions)
+                ]
     return list(dict.fromkeys(found))
+
+
+def _functions(tree):
+    """Yield the name and the node of every function, methods and named lambdas too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            yield from ((_last(target), node.value) for target in node.targets)
+
+
+def _imported(tree):
+    """Take out what does not run when a file is imported."""
+
+    def trial(node):
+        return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+    set_ = any(
+        (isinstance(n, ast.Name) and n.id == "__name__" and not isinstance(n.ctx, ast.Load))
+        or (isinstance(n, ast.Constant) and n.value == "__name__")
+        for n in ast.walk(tree)
+    )
+    if not set_:
+        tree.body = [other for n in tree.body for other in (n.orelse if trial(n) else [n])]
+    return tree
 
 
 def _within(name, names):
@@ -137,40 +183,44 @@ def _dotted(node, aliases):
         yield ".".join([aliases[node.id], *reversed(parts)])
 
 
-def _differences(tree):
-    """Find backward passes that call their forward pass again and again, or with complex steps."""
-    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-    for name, node in functions.items():
-        if pair := _shifted(node, functions):
-            yield f"{name} takes a difference of {pair}: a numerical derivative?", node.lineno
-        if "backward" not in name and "grad" not in name:
-            continue
-        stem = name.replace("_backward", "").replace("backward", "forward")
-        own = {stem, f"{stem}_forward"} - {name}
-        calls = passed = imaginary = 0
-        for part in _reached(node, functions, own):
-            for inner in ast.walk(part):
-                loop = isinstance(inner, (ast.For, ast.While, ast.ListComp, ast.GeneratorExp))
-                for call in ast.walk(inner) if loop else [inner]:
-                    if isinstance(call, ast.Call):
-                        calls += _last(call.func) in own
-                        passed += any(_last(a) in own for a in call.args)
-                imaginary += _last(inner) in ("imag", "complex128", "complex64", "complex")
-                imaginary += isinstance(getattr(inner, "value", None), complex)
-        if calls >= 2 or passed or (calls and imaginary):
-            yield f"{name} calls {stem} again and again: a numerical derivative?", node.lineno
+def _differences(name, node, functions):
+    """Say whether a function takes differences of the file's: of others, or of its forward pass."""
+    if pair := _shifted(node, functions):
+        yield f"{name} takes a difference of {pair}: a numerical derivative?"
+    if "backward" not in name and "grad" not in name:
+        return
+    stem = name.replace("_backward", "").replace("backward", "forward")
+    own = {stem, f"{stem}_forward"} - {name}
+    calls = direct = named = imaginary = checked = 0
+    for part in _reached([node], functions, own):
+        for inner in ast.walk(part):
+            loop = isinstance(inner, (ast.For, ast.While, ast.ListComp, ast.GeneratorExp))
+            for call in ast.walk(inner) if loop else [inner]:
+                if isinstance(call, ast.Call):
+                    calls += _last(call.func) in own
+            # its own forward pass under another name, or handed on
+            direct += isinstance(inner, ast.Call) and _last(inner.func) in own
+            named += isinstance(inner, ast.Name) and inner.id in own
+            named -= isinstance(inner, ast.Attribute) and _last(inner.value) in own
+            imaginary += _last(inner) in ("imag", "complex128", "complex64", "complex")
+            imaginary += isinstance(getattr(inner, "value", None), complex)
+            checked += _last(inner) in ("check_gradients", "numeric_gradient")
+    if calls >= 2 or named > direct or (calls and imaginary):
+        yield f"{name} calls {stem} again and again: a numerical derivative?"
+    if checked:
+        yield f"{name} takes its gradient from a gradient check"
 
 
-def _reached(node, functions, but):
-    """Return a function and all of the file's that it calls or names, but those of `but`."""
-    found, waiting = [], [node]
+def _reached(waiting, functions, but=()):
+    """Return functions and all of the files' that they call or name, but those of `but`."""
+    found, waiting = [], list(waiting)
     while waiting:
         node = waiting.pop()
         if node in found:
             continue
         found.append(node)
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        waiting += [f for name, f in functions.items() if name in names - but]
+        names = {_last(n) for n in ast.walk(node)} - set(but)
+        waiting += [node for name in names & functions.keys() for node in functions[name]]
     return found
 
 

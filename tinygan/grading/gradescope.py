@@ -50,9 +50,9 @@ class Scores:
         share = min(properties.get("credit", 0), 1)
         if report.when == "call" and report.passed:
             share = min(properties.get("credit", 1), 1)
-            test |= {"status": "passed" if share == 1 else "failed", "output": ""}
-            if "flagged" in properties:
-                test["output"] = f"flagged: {properties['flagged']}"
+            notes = [f"{k}: {v}" for k, v in report.user_properties if k in ("flagged", "note")]
+            test |= {"status": "passed" if share == 1 else "failed"}
+            test["output"] = "\n".join(dict.fromkeys(notes))
         elif report.failed or report.skipped:
             if report.failed:
                 text = getattr(report, "tinygan_message", None) or report.longreprtext

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import shutil
 import tarfile
 import traceback
 import zipfile
@@ -19,7 +21,12 @@ TAR = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 LARGEST, MOST, DEEPEST = 256 << 20, 5000, 4
 """Bytes and files that archives may hold, and how far they may be packed into each other."""
 
-INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules")
+CLOSED = (
+    "cannot be opened here (no zip or tar, damaged, locked or too large): hand in your files alone"
+)
+
+INSTALLED = ("venv", "site-packages", "dist-packages", "node_modules", "__pycache__",
+             "__MACOSX")  # fmt: skip
 """Folders that hold what others wrote."""
 
 
@@ -41,11 +48,15 @@ def find_file(given, named) -> Path:
         return given
     wanted = Path(named)
     for name in (wanted, Path(wanted.name)):
+        if (given / name).is_symlink():
+            pytest.fail(f"{name} is a link: hand in the file itself", pytrace=False)
         if (given / name).is_file():
             return given / name
     there = sorted(p for p in given.rglob("*") if p.is_file() and not _hidden(p, given))
     for ending in (".py", ".ipynb"):
         exact = [p for p in there if p.name == wanted.stem + ending]
+        folder = [p for p in exact if p.parent.name == wanted.parent.name]
+        exact = folder or exact
         if len({p.read_bytes() for p in exact}) == 1:
             return exact[0]
         if exact:
@@ -53,16 +64,26 @@ def find_file(given, named) -> Path:
             pytest.fail(f"{wanted.name} was handed in more than once: {found}", pytrace=False)
     listed = [str(p.relative_to(given)) for p in there]
     near = [p for p in there if _plain(p.name) == _plain(wanted.name)]
+    closed = [p.name for p in there if p.name.lower().endswith((".zip", ".rar", ".7z", *TAR))]
     pytest.fail(
         f"{wanted.name} does not exist: hand it in (handed in: {_some(listed)})"
-        + (f"; rename {near[0].name} to {wanted.name}" if near else ""),
+        + (f"; rename {near[0].name} to {wanted.name}" if near else "")
+        + (f"; {closed[0]} {CLOSED}" if closed else ""),
         pytrace=False,
+    )
+
+
+def installed(parts) -> bool:
+    """Whether a path leads into a folder of what others wrote, or of a computer's own files."""
+    return any(
+        part in INSTALLED or (part.startswith(".") and part not in (".", ".."))
+        for part in parts[:-1]
     )
 
 
 def _hidden(path, folder):
     parts = path.relative_to(folder).parts
-    return any(part.startswith((".", "__")) or part in INSTALLED for part in parts)
+    return path.is_symlink() or parts[-1].startswith((".", "__")) or installed(parts)
 
 
 def _some(names):
@@ -85,18 +106,43 @@ def unpack(given, folder) -> Path:
     that is too large, stays as it is.
     """
     endings = (".ipynb", ".zip", *TAR)
+    if given.suffix == ".ipynb" and given.is_file():
+        shutil.copy(given, folder)
+        return _as_python(folder / given.name) or given
     if not given.is_dir() or not any(p.name.lower().endswith(endings) for p in given.rglob("*")):
         return given
     left = [LARGEST, MOST]
     for path in sorted(given.rglob("*")):
         name = PurePosixPath(path.relative_to(given).as_posix())
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
+        if not path.is_file() or path.is_symlink() or installed(name.parts):
+            continue
+        if path.stat().st_size <= LARGEST:
             _place(name, path.read_bytes(), folder, left, 0)
     for path in sorted(folder.rglob("*.ipynb")):
         if not path.with_suffix(".py").exists():
-            with contextlib.suppress(Exception):  # it stays, and says why when it is opened
-                path.with_suffix(".py").write_text(notebook_code(path), encoding="utf-8")
+            _as_python(path)
     return folder
+
+
+def _as_python(path):
+    """Write a notebook's code beside it; one that is none stays, and says why when it is opened.
+
+    What the cells do besides defining and importing may fail: data and screens are not here.
+    """
+    with contextlib.suppress(Exception):
+        code, target = notebook_code(path), path.with_suffix(".py")
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+            tree = ast.parse(code)
+            keep = ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom
+            failed = ast.parse("print('a cell failed:', repr(_error))").body
+            handler = ast.ExceptHandler(ast.Name("Exception"), "_error", failed)
+            tree.body = [
+                node if isinstance(node, keep) else ast.Try([node], [handler], [], [])
+                for node in tree.body
+            ]
+            code = ast.unparse(ast.fix_missing_locations(tree))
+        target.write_text(code, encoding="utf-8")
+        return target
 
 
 def _place(name, data, folder, left, depth):
@@ -126,6 +172,8 @@ def _members(data, name, left):
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 for entry in archive.infolist():
+                    if installed(entry.filename.replace("\\", "/").split("/")):
+                        continue
                     size += entry.file_size
                     if size > left[0] or len(found) > left[1]:
                         return None
@@ -134,6 +182,8 @@ def _members(data, name, left):
         elif name.lower().endswith(TAR):
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
                 for member in archive:
+                    if installed(member.name.split("/")):
+                        continue
                     size += member.size
                     if size > left[0] or len(found) > left[1]:
                         return None

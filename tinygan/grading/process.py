@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tinygan.grading.implementation import installed
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
@@ -24,7 +25,9 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Limits", "Stopped", "Student", "isolated"]
+__all__ = ["Limits", "Stopped", "Student", "guard", "isolated"]
+
+STRANGE = "the program sent what it should not"
 
 KEPT = 10_000
 """Bytes of what was printed that are kept, of its beginning and of its end."""
@@ -56,6 +59,11 @@ def isolated() -> bool:
     return resource is not None and family.isolated()
 
 
+def guard(folder):
+    """Return what removes a folder of this process's, should it be killed."""
+    return family.Guard(None, "", folder)
+
+
 class Student:
     """A process that holds one submission's file.
 
@@ -80,13 +88,14 @@ class Student:
     ):
         self.limits = limits or Limits()
         self.user = family.free_user() if separate and isolated() else None
-        self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-", dir=_reachable()))
         self._process: Any = None
         self._guard: Any = None
         self._token = f"TINYGAN_STUDENT={self._folder.name}"
         self._pipes: list[int] = []
         self._first, self._last, self.size = b"", b"", 0  # of what it prints
         self.used, self._extra, self._forbidden = 0.0, extra, forbidden
+        self.absent: list[str] = []  # what it imports and is not there
         try:
             self._start(Path(path))
         except BaseException:
@@ -156,7 +165,9 @@ class Student:
         """Wait until the submission is imported; return None, or what was raised."""
         what, value = self._receive(seconds, None)
         if what not in ("ready", "failed"):
-            raise Stopped("the program sent what it should not")
+            raise Stopped(STRANGE)
+        if what == "ready" and isinstance(value, list):
+            self.absent = [str(name)[:80] for name in value[:20]]
         return value if what == "failed" else None
 
     def ask(self, request, seconds, outgoing=None, incoming=None):
@@ -178,11 +189,11 @@ class Student:
         watch = _Watch(self, seconds)
         size = int.from_bytes(self._read(8, watch), "big")
         if not 12 <= size <= LIMIT:
-            raise Stopped("the program sent what it should not")
+            raise Stopped(STRANGE)
         try:
             what, value = unpack(self._read(size, watch), incoming)
         except (WireError, TypeError, ValueError):
-            raise Stopped("the program sent what it should not") from None
+            raise Stopped(STRANGE) from None
         self.used += self.cpu()[0] - watch.began
         return what, value
 
@@ -215,11 +226,14 @@ class Student:
     def cpu(self):
         """Return the processor time used so far, and whether the process sleeps."""
         try:
-            stat = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8", "replace")
-            fields = stat.rpartition(")")[2].split()
+            fields = family.stat(self._process.pid)
             return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), fields[0] in "STt"
         except (OSError, IndexError, ValueError):
             return time.monotonic(), False
+
+    def others(self):
+        """Return what its other processes have used, and whether all of them sleep."""
+        return family.others(self._process.pid, self.user)
 
     def _how_it_ended(self):
         try:
@@ -282,6 +296,7 @@ class _Watch:
         self.student, self.seconds, self.slept = student, seconds, 0.0
         self.began: float = student.cpu()[0]
         self.last: Any = None
+        self.before: float | None = None  # used by its other processes
         self.looked = self.weighed = time.monotonic()
 
     def look(self):
@@ -289,6 +304,10 @@ class _Watch:
         if now - self.looked < 0.05:
             return
         cpu, sleeps = self.student.cpu()
+        if sleeps:  # it may wait for one that it has started
+            more, sleeps = self.student.others()
+            self.before = more if self.before is None else self.before
+            cpu += max(more - self.before, 0)
         done = cpu, self.student.size  # a process that prints waits for the grader to read
         self.slept += min(now - self.looked, 0.2) * (sleeps and done == self.last)
         self.looked, self.last = now, done
@@ -308,6 +327,14 @@ class _Watch:
                 raise Stopped(f"stopped: it needs more than {limit >> 20} MB of memory")
 
 
+def _reachable():
+    """Return a folder for temporary files that another user can reach; TMPDIR may be closed."""
+    for folder in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp")):
+        if all(path.exists() and path.stat().st_mode & 1 for path in (folder, *folder.parents)):
+            return folder
+    return None
+
+
 def _unsafe(folder, names):
     """Leave out what is no file: links, pipes, devices; and what is far too large."""
     skipped = []
@@ -316,4 +343,4 @@ def _unsafe(folder, names):
         plain = not path.is_symlink() and (path.is_dir() or path.is_file())
         if not plain or path.stat().st_size > 256 << 20:
             skipped.append(name)
-    return {*skipped, "__pycache__", ".git"}
+    return {*skipped, *(n for n in names if installed([n, ""]))}

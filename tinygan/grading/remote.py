@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygan.grading.process import Limits, Stopped, Student
+from tinygan.grading.process import STRANGE, Limits, Stopped, Student
 from tinygan.grading.wire import WireError
 
 __all__ = ["RemoteModule", "StudentError"]
@@ -54,7 +54,18 @@ class RemoteObject:
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._module.ask("get", {"id": self._number, "attribute": name})
+        try:
+            return self._module.ask("get", {"id": self._number, "attribute": name})
+        except StudentError as error:
+            if error.kind == "AttributeError":  # for hasattr
+                raise AttributeError(str(error)) from None
+            raise
+
+    def __getitem__(self, key):
+        text = f"what was returned is a {self._kind}: expected an array, or a tuple"
+        raise student_error({"type": "TypeError", "text": text})
+
+    __iter__ = __getitem__
 
     def __deepcopy__(self, memo):
         return self
@@ -78,13 +89,16 @@ class RemoteFunction:
     @property
     def __signature__(self):
         kinds = {str(kind): kind for kind in inspect._ParameterKind}
-        empty = inspect.Parameter.empty
-        return inspect.Signature(
-            [
-                inspect.Parameter(name, kinds[kind], default=empty if required else None)
-                for name, kind, required in self._module.ask("signature", self.__name__)
-            ]
-        )
+        empty, found = inspect.Parameter.empty, self._module.ask("signature", self.__name__)
+        try:
+            return inspect.Signature(
+                [
+                    inspect.Parameter(name, kinds[kind], default=empty if required else None)
+                    for name, kind, required in found
+                ]
+            )
+        except (TypeError, ValueError, KeyError):
+            pytest.fail(STRANGE, pytrace=False)
 
 
 class RemoteModule:
@@ -107,6 +121,7 @@ class RemoteModule:
         self._student: Any = None
         self._broken: str | None = None
         self._names: set[str] = set()
+        self._absent: list[str] = []
         self._calls = self._new = 0
         self._arrays: dict[int, weakref.ref] = {}
 
@@ -130,7 +145,11 @@ class RemoteModule:
                     f"{self.path.name} cannot be imported: {kind}: {text}"
                     + (f" ({where})" if where else "")
                 )
-            self._names = set(self._ask("names"))
+            self._absent = self._student.absent
+            names = self._ask("names")
+            if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+                raise Stopped(STRANGE)
+            self._names = set(names)
         except Stopped as error:
             self._broken = str(error)
             self.close()
@@ -163,7 +182,7 @@ class RemoteModule:
         if kind == "raised" and isinstance(value, dict):
             raise student_error(value)
         if kind != "result" or not isinstance(value, tuple) or len(value) != 2:
-            raise Stopped("the program sent what it should not")
+            raise Stopped(STRANGE)
         result, changed = value
         for number, now in changed or ():
             self._update(number, now)
@@ -187,9 +206,12 @@ class RemoteModule:
     def _incoming(self, known, array):
         number = int(known["id"])
         if array is None:
-            return RemoteObject(self, number, str(known.get("type", "object"))[:80])
+            kind = str(known.get("type", "object"))[:80]
+            named = type(kind if kind.isidentifier() else "object", (RemoteObject,), {})
+            return named(self, number, kind)
         array = array.view(RemoteArray)
-        array.known = number, np.array(array), self._calls
+        # what is no array over there is never handed back as one
+        array.known = number, np.array(array), self._calls + (1 << 40) * bool(known.get("like"))
         self._keep(number, array)
         return array
 
@@ -214,6 +236,11 @@ class RemoteModule:
 
     def _printed(self):  # a name that no exercise has
         return "" if self._student is None else self._student.printed()
+
+    def _note(self):
+        if not self._absent:
+            return ""
+        return f"imported, but neither handed in nor installed here: {', '.join(self._absent)}"
 
     def __getattr__(self, name):
         if name.startswith("_"):

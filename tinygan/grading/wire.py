@@ -10,7 +10,7 @@ import io
 import json
 import struct
 
-import numpy as np
+from numpy import asarray, generic, load, ndarray, save  # whatever a submission makes of np
 
 __all__ = ["LIMIT", "WireError", "pack", "unpack"]
 
@@ -69,14 +69,16 @@ def _encode(value, arrays, other, depth):
         return {"v": value}
     if type(value) is str:
         return {"v": value[:20000]}
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
+    like = None if known is None else known.pop("like", None)
+    if isinstance(value, (ndarray, generic)) or like is not None:
+        array = asarray(value) if like is None else like
+        known = known if like is None else {**(known or {}), "like": True}
         if array.dtype.kind not in "fiubc":
             raise WireError(f"an array of {array.dtype} cannot be handed over")
         file = io.BytesIO()
-        np.save(file, array, allow_pickle=False)
+        save(file, array, allow_pickle=False)
         arrays.append(file.getvalue())
-        kind = "s" if isinstance(value, np.generic) else "a"
+        kind = "s" if isinstance(value, generic) else "a"
         writeable = bool(getattr(getattr(value, "flags", None), "writeable", True))
         return {kind: len(arrays) - 1, "w": writeable, "k": known}
     if isinstance(value, (tuple, list)):
@@ -96,7 +98,7 @@ def _decode(head, arrays, other, depth):
         return head["v"]
     if "a" in head or "s" in head:
         file = io.BytesIO(arrays[head.get("a", head.get("s"))])
-        array = np.load(file, allow_pickle=False)
+        array = load(file, allow_pickle=False)
         if array.dtype.kind not in "fiubc":
             raise WireError(f"an array of {array.dtype}")
         if "s" in head:

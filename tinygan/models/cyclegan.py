@@ -9,6 +9,7 @@ and Algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tinygan.machine.arrays import Array, get_xp
 from tinygan.machine.parallel import side_by_side
 from tinygan.models.cyclegan_networks import generator, patch_discriminator
 from tinygan.models.image_pool import ImagePool
+from tinygan.models.together import together
 from tinygan.objectives import CycleObjective
 from tinygan.optim import Optimizer
 
@@ -38,9 +40,16 @@ SMALL = 3 * 128 * 128
 """Numbers in a batch of images of one domain: up to here one network leaves cores idle, and what
 four passes remember is little."""
 
+TINY = 3 * 64 * 64
+"""Up to here six are: the cycle and the identity are one pass, which reads each weight once."""
+
 
 def _small(x: Array) -> bool:
     return get_xp(x) is np and whole_size(x) <= SMALL
+
+
+def _tiny(x: Array) -> bool:
+    return get_xp(x) is np and whole_size(x) <= TINY
 
 
 def _both(at_once: bool, first: Callable[[], Any], second: Callable[[], Any]) -> list:
@@ -83,21 +92,24 @@ def generator_objective(
     with means over pixels and patches.  L_G is a sum over four paths through the generators, so
     its gradient is the sum of theirs, and the backward pass of each is called as soon as its loss
     is known: a step remembers two passes through a generator at most, instead of six, and of small
-    images, whose two directions run at the same time, four.
+    images, whose two directions run at the same time, four.  Of tiny ones it remembers all six: the
+    weights are what takes time there, and F is called with G(x) and x as one batch.
     """
     augment = augment if augment is not None else Sequential()  # which changes nothing
     X = _Direction(G, F, D_Y, x, objective)
     Y = _Direction(F, G, D_X, y, objective)
+    tiny = objective.lambda_identity and _tiny(x)
+    cycle = _Direction.cycle_and_identity if tiny else _Direction.cycle
     for directions in [(X, Y)] if _small(x) else [(X,), (Y,)]:
         side_by_side(*(direction.translate for direction in directions))
         for direction in directions:
             direction.judge(augment)
-        side_by_side(*(direction.cycle for direction in directions))
+        side_by_side(*(partial(cycle, direction) for direction in directions))
         side_by_side(*(direction.learn for direction in directions))
     L_GAN, L_cyc = X.L_GAN + Y.L_GAN, X.L_cyc + Y.L_cyc
-    L_identity = get_xp(x=x, y=y).zeros((), x.dtype)
-    if objective.lambda_identity:
-        L_identity = sum(_both(_small(x), X.identity, Y.identity))
+    if objective.lambda_identity and not tiny:
+        _both(_small(x), X.identity, Y.identity)
+    L_identity = X.L_identity + Y.L_identity
     L_G = (
         objective.lambda_gan * L_GAN
         + objective.lambda_identity * L_identity
@@ -116,6 +128,7 @@ class _Direction:
 
     def __init__(self, G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective):
         self.G, self.F, self.D_Y, self.x, self.objective = G, F, D_Y, x, objective
+        self.L_identity = get_xp(x).zeros((), x.dtype)
 
     def translate(self) -> None:
         self.fake, self.G_backward = self.G(self.x)
@@ -137,12 +150,20 @@ class _Direction:
     def learn(self) -> None:
         self.G_backward(self.dfake, input_gradient=False)
 
-    def identity(self) -> Array:
+    def identity(self) -> None:
         """‖F(x) − x‖: F leaves alone what is already in the domain it translates *into*."""
         same, F_backward = self.F(self.x)
-        loss, dsame = l1(same, self.x)
+        self.L_identity, dsame = l1(same, self.x)
         F_backward(self.objective.lambda_identity * dsame, input_gradient=False)
-        return loss
+
+    def cycle_and_identity(self) -> None:
+        """Both in one pass."""
+        again, same, F_backward = together(self.F, self.fake, self.x)
+        self.L_cyc, dagain = l1(again, self.x)
+        self.L_identity, dsame = l1(same, self.x)
+        o = self.objective
+        dfake, _ = F_backward(o.lambda_cycle * dagain, o.lambda_identity * dsame)
+        self.dfake = self.dfake + dfake
 
 
 def discriminator_objective(
@@ -161,8 +182,8 @@ def discriminator_objective(
     -----
     .. math:: L_{D_X} = (1 - D_X(x))^2 + D_X(F(y))^2 \qquad (7), (8)
 
-    Real and generated pictures go through D_X as separate batches, since batch normalisation would
-    otherwise let each see the other's statistics.
+    Real and generated pictures go through D_X as separate batches where it has batch normalisation,
+    which would otherwise let each see the other's statistics.
     """
     return _judge(D_X, x, fake_x, objective)[0]
 
@@ -171,15 +192,13 @@ def _judge(
     D_X: Layer, x: Array, fake_x: Array, objective: CycleObjective
 ) -> tuple[Array, Array, Array]:
     """L_D_X, and the means of what D_X answers to real and to generated pictures."""
-    loss: Array = 0.0
-    means = []
-    for images, real in ((x, True), (fake_x, False)):
-        score, D_backward = D_X(images)
-        part, dscore = objective.adversarial.discriminator(score, real)
-        D_backward(objective.lambda_discriminator * dscore, input_gradient=False)
-        loss = loss + part
-        means.append(objective.adversarial.probability(score).mean())
-    return loss, means[0], means[1]
+    score_real, score_fake, D_backward = together(D_X, x, fake_x)
+    adversarial, weight = objective.adversarial, objective.lambda_discriminator
+    loss_real, dreal = adversarial.discriminator(score_real, True)
+    loss_fake, dfake = adversarial.discriminator(score_fake, False)
+    D_backward(weight * dreal, weight * dfake, input_gradient=False)
+    means = [adversarial.probability(score).mean() for score in (score_real, score_fake)]
+    return loss_real + loss_fake, means[0], means[1]
 
 
 def _learn(

@@ -52,7 +52,7 @@ def compare(found, right):
     names = ["G's weight", "G's bias", "F's weight", "F's bias"]
     for name, mine, its in zip(names, found, right):  # noqa: B905
         off = float(np.abs(mine - its).max() / np.abs(its).max())
-        assert off < 1e-6, f"the gradient of {name} is off by {off:.2g} of its size"
+        assert off < 1e-5, f"the gradient of {name} is off by {off:.2g} of its size"
 
 
 @pytest.mark.points(2)
@@ -60,14 +60,14 @@ def test_loss(impl):
     """cycle and identity: the loss"""
     loss, right = impl.run(driver, 3.0, 2.0)[0], due(3.0, 2.0)[0]
     hint = ""
-    if abs(loss - due(3.0, 2.0, swapped=True)[0]) < 1e-9:
+    if abs(loss - due(3.0, 2.0, swapped=True)[0]) < 1e-5:
         hint = ": the identity loss is ‖G(y) − y‖ + ‖F(x) − x‖, not of G(x) and F(y)"
-    assert abs(loss - right) < 1e-9, f"the loss is {loss:.9g}, expected {right:.9g}{hint}"
+    assert abs(loss - right) < 1e-5, f"the loss is {loss:.9g}, expected {right:.9g}{hint}"
 
 
 @pytest.mark.points(3)
 def test_gradient(impl):
     """cycle and identity: the gradients of G and F"""
     (loss, found), (right, gradients) = impl.run(driver, 3.0, 2.0), due(3.0, 2.0)
-    assert abs(loss - right) < 1e-9, f"the loss is {loss:.9g}, expected {right:.9g}"
+    assert abs(loss - right) < 1e-5, f"the loss is {loss:.9g}, expected {right:.9g}"
     compare(found, gradients)

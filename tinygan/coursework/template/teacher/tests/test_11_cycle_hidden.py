@@ -52,7 +52,7 @@ def compare(found, right):
     names = ["G's weight", "G's bias", "F's weight", "F's bias"]
     for name, mine, its in zip(names, found, right):  # noqa: B905
         off = float(np.abs(mine - its).max() / np.abs(its).max())
-        assert off < 1e-6, f"the gradient of {name} is off by {off:.2g} of its size"
+        assert off < 1e-5, f"the gradient of {name} is off by {off:.2g} of its size"
 
 
 @pytest.mark.points(2, visibility="after_published")
@@ -61,5 +61,5 @@ def test_parts(impl):
     for weights in ((1.0, 0.0), (0.0, 1.0)):
         loss, found = impl.run(driver, *weights, 1, [1, 4, 5])
         right, gradients = due(*weights, channels=1, size=(1, 4, 5))
-        assert abs(loss - right) < 1e-9, f"with weights {weights} the loss is {loss:.9g}"
+        assert abs(loss - right) < 1e-5, f"with weights {weights} the loss is {loss:.9g}"
         compare(found, gradients)
