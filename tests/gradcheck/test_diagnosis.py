@@ -66,6 +66,24 @@ def test_two_kinds_that_explain_equally_well_are_not_named(monkeypatch):
     assert len(guesses(monkeypatch, explains[0], explains[0])) == 1
 
 
+def test_a_cause_has_to_hold_at_a_second_input_too(monkeypatch):
+    def named(kinds):
+        seen = []
+
+        def hypothesis(evidence, name):
+            seen.append(evidence.tensors[name])
+            yield Guess(kinds[len(seen) - 1], "explains", 1, lambda dy: 3 * dy)
+
+        monkeypatch.setattr(diagnosis, "HYPOTHESES", [(1, hypothesis)])
+        x = np.random.default_rng(0).standard_normal((3, 4))
+        found = check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
+        assert not np.array_equal(*seen)
+        return [cause.kind for cause in found]
+
+    assert named(["extra term", "extra term"]) == ["extra term"]
+    assert named(["extra term", "transposed"]) == []
+
+
 def test_a_hypothesis_that_fails_names_nothing_and_stops_nothing(monkeypatch):
     def fails(dy):
         raise ZeroDivisionError

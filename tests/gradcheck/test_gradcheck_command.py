@@ -106,7 +106,7 @@ def test_json_and_nothing_else_on_standard_output(student, capsys):
     ("arguments", "says"),
     [
         ("leaky --like LeakyReLU", "wrong mask [x]: the mask is taken from dy"),
-        ("mse --like mse", "constant factor [x]"),
+        ("mse --like mse", "constant factor [p]"),
         ("flipped --like Conv2d", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "everywhere 2 times the expected output"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygan.gradcheck.conventions import ADAPTER
 from tinygan.gradcheck.objects import ObjectSubject, methods
-from tinygan.gradcheck.pairs import PairSubject, argument_names
+from tinygan.gradcheck.pairs import PairSubject
 from tinygan.gradcheck.returned import several
 from tinygan.gradcheck.subject import NotCheckable, Subject, is_real, kind, uneven
 from tinygan.layer import Layer
@@ -104,45 +104,24 @@ class _Catch:
         return self.total + value if fits else value
 
 
-class FunctionSubject(Subject):
-    """A function of x that returns ``(y, backward)`` or, like a loss, ``(loss, gradient)``."""
-
-    def __init__(self, function, arguments, options, xp):
-        self._function, self._arguments, self._options = function, arguments[1:], options
-        super().__init__(getattr(function, "__name__", repr(function)), {"x": arguments[0]}, xp)
-        names = argument_names(function, len(arguments))[1:]
-        self.extras = {
-            name: np.asarray(asnumpy(value))
-            for name, value in zip(names, self._arguments, strict=True)
-            if hasattr(value, "dtype")
-        }
-
-    def _forward(self, given):
-        result = self._function(given["x"], *copy.deepcopy(self._arguments), **self._options)
-        if not (isinstance(result, (tuple, list)) and len(result) == 2):
-            raise NotCheckable(
-                f"{self.name}: expected (y, backward) or (loss, gradient), got {kind(result)}; to "
-                "check a function with its backward pass, " + ADAPTER.partition(", ")[2]
-            )
-        y, back = result
-        self.is_loss = not callable(back)
-
-        def walk(dy, before=None):
-            return {"x": back(dy) if callable(back) else back}
-
-        return y, walk
-
-
-def _as_pair(function, arguments, options):
-    """Return a pair if the function's backward pass gives several gradients, else None."""
+def _with_its_backward(function, arguments, options, xp):
+    """Return the subject for a function that returns its backward pass or its gradient."""
+    name, back, due = getattr(function, "__name__", repr(function)), None, 0
     try:
-        y, back = function(*copy.deepcopy(arguments), **copy.deepcopy(options))
-        found = back(np.ones(np.shape(y))) if callable(back) else back
+        result = function(*copy.deepcopy(arguments), **copy.deepcopy(options))
+        if isinstance(result, (tuple, list)) and len(result) == 2:
+            y, back = result
+            due = int(several(back(np.ones(np.shape(y))) if callable(back) else back))
     except Exception:  # it is said where the function is checked
-        return None
-    if not several(found):
-        return None
-    return function, (lambda dy, cache: cache(dy)) if callable(back) else (lambda cache: cache)
+        result = None
+    if result is not None and back is None:
+        raise NotCheckable(
+            f"{name}: expected (y, backward) or (loss, gradient), got {kind(result)}; to check a "
+            "function with its backward pass, " + ADAPTER.partition(", ")[2]
+        )
+    is_loss = back is not None and not callable(back)
+    backward = (lambda cache: cache) if is_loss else (lambda dy, cache: cache(dy))
+    return PairSubject(function, backward, arguments, options, xp, due)
 
 
 def make_subject(layer, x, arguments=(), options=None) -> Subject:
@@ -174,10 +153,7 @@ def make_subject(layer, x, arguments=(), options=None) -> Subject:
     if None not in methods(layer):
         return ObjectSubject(layer, methods(layer), (x, *arguments), options, xp)
     if callable(layer):
-        pair = _as_pair(layer, (x, *arguments), options)
-        if pair is not None:
-            return PairSubject(pair[0], pair[1], (x, *arguments), options, xp, due=1)
-        return FunctionSubject(layer, (x, *arguments), options, xp)
+        return _with_its_backward(layer, (x, *arguments), options, xp)
     raise TypeError(
         "check_gradients: expected a Layer, a pair (forward, backward) of functions or a function, "
         f"got {kind(layer)}"

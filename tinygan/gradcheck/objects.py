@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygan.gradcheck.called import CalledSubject
-from tinygan.gradcheck.pairs import argument_names, given_only
+from tinygan.gradcheck.pairs import PairSubject, argument_names, given_only
 from tinygan.gradcheck.returned import by_name, meant, several
-from tinygan.gradcheck.subject import is_real, uneven
+from tinygan.gradcheck.subject import Subject, is_real, uneven
 from tinygan.machine.arrays import asnumpy
 
 __all__ = ["ObjectSubject", "methods"]
@@ -38,7 +37,7 @@ class _Weight(NamedTuple):
     gradient: Callable
 
 
-class ObjectSubject(CalledSubject):
+class ObjectSubject(PairSubject):
     """An object with ``forward(x) -> y`` and ``backward(dy) -> dx`` that caches on itself.
 
     Its weights are arrays: in ``params``, a dictionary or list, with gradients in ``grads``; or
@@ -50,20 +49,21 @@ class ObjectSubject(CalledSubject):
 
     def __init__(self, thing, names, arguments, options, xp):
         self._thing, self._methods = copy.deepcopy(thing), names
-        self._given, self._arguments = list(arguments), list(arguments[1:])
-        self._options = dict(options)
-        self._rest_names = argument_names(getattr(thing, names[0]), len(arguments))[1:]
+        self._arguments, self._options = list(arguments), dict(options)
+        self._backward = getattr(self._thing, names[1])
+        rest = argument_names(getattr(thing, names[0]), len(arguments))[1:]
+        self._argument_names, self._places = ["x", *rest], {"x": ("x", None)}
         changed = self._changed()
         weights = {
             f"self.{n}" if n == "x" else n: uneven(asnumpy(w.value))
             for n, w in weights_of(self._thing).items()
             if is_real(w.value) and np.size(w.value) and n not in changed
         }
-        super().__init__(type(thing).__name__, {"x": arguments[0], **weights}, xp)
+        Subject.__init__(self, type(thing).__name__, {"x": arguments[0], **weights}, xp)
         self.optional = self.expected = set(weights)
         self.extras = {
             n: np.asarray(asnumpy(v))
-            for n, v in zip(self._rest_names, self._arguments, strict=True)
+            for n, v in zip(rest, arguments[1:], strict=True)
             if hasattr(v, "dtype")
         }
         self.notes = [
@@ -77,7 +77,7 @@ class ObjectSubject(CalledSubject):
         thing = copy.deepcopy(self._thing)
         before = {n: (w.value, copy.copy(w.value)) for n, w in weights_of(thing).items()}
         try:
-            getattr(thing, self._methods[0])(*copy.deepcopy(self._given), **self._options)
+            getattr(thing, self._methods[0])(*copy.deepcopy(self._arguments), **self._options)
         except Exception:  # it is said where the forward pass is checked
             return set()
         after = {n: w.value for n, w in weights_of(thing).items()}
@@ -87,13 +87,7 @@ class ObjectSubject(CalledSubject):
             if after.get(n) is not value or not _equal(value, was)
         }
 
-    def _backward_pass(self):
-        return getattr(self._thing, self._methods[1])
-
-    def _names(self):
-        return ["x", *self._rest_names]
-
-    def _forward(self, given):
+    def _functions(self, given):
         thing = copy.deepcopy(self._thing)
         weights = weights_of(thing)
         for name in list(self.tensors)[1:]:
@@ -101,27 +95,22 @@ class ObjectSubject(CalledSubject):
             gathered = weights[_inside(name)].gradient()  # of an earlier call
             if is_real(gathered) and np.ndim(gathered):
                 gathered[...] = 0
-        forward, backward = (getattr(thing, method) for method in self._methods)
-        result = forward(given["x"], *copy.deepcopy(self._arguments), **self._options)
-        if result is None:
-            result = next((getattr(thing, n) for n in ("output", "out") if hasattr(thing, n)), None)
-        y, cache, divide = self._split(result, backward)
-        arguments = dict(zip(self._rest_names, self._arguments, strict=True)) | {"x": given["x"]}
 
-        def walk(dy, before=None):
-            returned = self._convention.call(backward, divide(dy), cache, arguments, y)
+        def forward(*arguments, **options):
+            y = getattr(thing, self._methods[0])(*arguments, **options)
+            kept = (getattr(thing, n) for n in ("output", "out") if hasattr(thing, n))
+            return next(kept, None) if y is None else y
+
+        def gather(returned):
             if returned is None:
                 returned = _gradient_of("x", ["x"], vars(thing))
-            if several(returned):
-                found = by_name(returned, self.tensors, ["x"])
-            else:
-                found = {"x": returned}
+            found = by_name(returned, self.tensors, ["x"]) if several(returned) else {"x": returned}
             for name in self.tensors:
                 if found.get(name) is None:
                     found[name] = None if name == "x" else weights[_inside(name)].gradient()
             return found
 
-        return y, walk
+        return forward, getattr(thing, self._methods[1]), gather
 
 
 def _equal(a, b):

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import LARGEST_JACOBIAN, Evidence, Guess
 from tinygan.gradcheck.diagnosis.table import FOR_WRONG_SHAPES, HYPOTHESES
+from tinygan.gradcheck.numeric import Numeric
 from tinygan.gradcheck.report import Cause
 from tinygan.gradcheck.subject import BackwardError, NotCheckable
 
@@ -26,21 +27,42 @@ def diagnose(numeric, dy, rng, checks, gradients) -> list[Cause]:
         if cause is not None:
             causes.setdefault(cause, []).append(check.name)
             wrong.remove(check.name)
-    if wrong:
-        try:
-            evidence = Evidence(numeric, dy, rng)
-        except (BackwardError, NotCheckable):
-            evidence = None
-        for name in wrong if evidence else ():
-            if next(check.kinks for check in checks if check.name == name):
-                continue  # on a kink there is more than one right gradient
-            size = numeric.subject.tensors[name].size
-            if size * max(1, numeric.y.size) > LARGEST_JACOBIAN:
-                continue
-            match = _likeliest(evidence, name)
-            if match is not None:
-                causes.setdefault((match.kind, match.text), []).append(name)
+    looks = _looks(numeric, dy, rng) if wrong else []
+    for name in wrong if looks else ():
+        if next(check.kinks for check in checks if check.name == name):
+            continue  # on a kink there is more than one right gradient
+        size = numeric.subject.tensors[name].size
+        if size * max(1, numeric.y.size) > LARGEST_JACOBIAN:
+            continue
+        match = _likeliest(looks[0], name)
+        if match and all(_holds(look, name, match.kind) for look in looks[1:]):
+            causes.setdefault((match.kind, match.text), []).append(name)
     return [Cause(kind, ", ".join(names), text) for (kind, text), names in causes.items()]
+
+
+def _looks(numeric, dy, rng) -> list[Evidence]:
+    """Return the evidence at the input, and at one with its numbers in another order."""
+    subject, looks = numeric.subject, []
+    name, value = next(iter(subject.tensors.items()))
+    other = subject.with_tensors({**subject.tensors, name: rng.permuted(value)})
+    for where in (subject, other):
+        try:
+            y = numeric.y if where is subject else where.call().y
+            if y.shape == numeric.y.shape and np.isfinite(y).all():
+                noise = np.max(numeric.noise, initial=0)
+                looks.append(Evidence(Numeric(where, y, noise), dy, rng))
+        except (BackwardError, NotCheckable):
+            continue
+    return looks
+
+
+def _holds(evidence, name, kind) -> bool:
+    """Whether the same kind of mistake is seen here, if any is."""
+    found = evidence.found(name)
+    if all(g is not None for g in found) and evidence.close(found, evidence.right(name)):
+        return True
+    again = _likeliest(evidence, name)
+    return again is not None and again.kind == kind
 
 
 def _plain(check, gradient):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ def subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
     axes = tuple(axes)
     for count in range(1, len(axes) + 1):
         yield from combinations(axes, count)
+
+
+def is_diagonal(matrix) -> bool:
+    """Whether each element has a slope of its own, and no other's."""
+    return matrix.shape[0] == matrix.shape[1] and not np.any(matrix - np.diag(np.diag(matrix)))
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Evidence:
     dys : list of ndarray
     given : list of dict
         For each of them the analytic gradients by name.
+    known : dict
+        What hypotheses found out and need again.
     """
 
     def __init__(self, numeric: Numeric, dy, rng, count=3):
@@ -64,6 +72,7 @@ class Evidence:
         noise = np.max(numeric.noise, initial=0) / (np.abs(self.y).max(initial=0) or 1.0)
         self.tolerance = 1e-5 if noise < 1e-10 else 3e-2
         self.input_name = next(iter(self.tensors))
+        self.known: dict[str, Any] = {}
 
     def walk(self, dy, tensors=None):
         """Return the analytic gradients for `dy`."""

@@ -6,7 +6,7 @@ gradient before it is used and the gradient that comes out.
 
 from __future__ import annotations
 
-from itertools import combinations, permutations, product
+from itertools import permutations, product
 
 import numpy as np
 
@@ -24,8 +24,10 @@ def dy_changed(evidence: Evidence, name):
     """The gradient for a dy that was flipped, transposed, summed or partly left out."""
     if evidence.is_loss or not evidence.y.ndim:
         return
-    for kind, text, rank, change in (*_parts(evidence.y.shape), *_orders(evidence.y.shape)):
+    for kind, text, rank, change in _parts(evidence.y.shape):
         yield Guess(kind, text, rank, lambda dy, f=change: evidence.pull(name, f(dy)))
+    for kind, text, change in _rearranged(evidence.y.shape):
+        yield Guess(kind, f"dy is {text}", 2, lambda dy, f=change: evidence.pull(name, f(dy)))
 
 
 def _parts(shape):
@@ -51,22 +53,25 @@ def _parts(shape):
     yield "wrong mask", "the sign of dy is lost: |dy| arrives", 2, np.abs
 
 
-def _orders(shape):
-    """Yield changes of dy that put its numbers elsewhere."""
-    axes = _long(shape)
-    for i, j in combinations(axes, 2):
-        if shape[i] == shape[j]:
-            text = f"dy is read with axes {i} and {j} exchanged"
-            yield "transposed", text, 2, lambda dy, i=i, j=j: dy.swapaxes(i, j)
-    for chosen in subsets(axes):
-        kind = "flipped kernel" if len(shape) == 4 and chosen == (1, 2) else "transposed"
-        text = f"dy is read in reverse along axes {chosen}"
-        yield kind, text, 2, lambda dy, c=chosen: np.flip(dy, c)
-    space = axes[1:3] if len(shape) > 2 else []
-    for by in product((0, -1, 1, -2, 2), repeat=len(space)):
-        for move in (_shift, np.roll) if any(by) else ():
-            text = f"dy is read {by} pixels off"
-            yield "stride or padding", text, 2, lambda dy, b=by, f=move: f(dy, b, space)
+def _rearranged(shape, only_axes=False):
+    """Yield ``(kind, sentence, change)`` of what puts an array's numbers elsewhere."""
+    for order in list(permutations(range(len(shape))))[1:]:
+        permuted, back = tuple(shape[i] for i in order), np.argsort(order)
+        if permuted == shape:
+            yield "transposed", f"transposed: axes {order}", lambda a, o=order: a.transpose(o)
+        elif not only_axes:
+            text = f"transposed before a reshape: axes {order}"
+            yield "transposed", text, lambda a, o=order: a.transpose(o).reshape(shape)
+            text = f"reshaped where it should be transposed: axes {order}"
+            yield "transposed", text, lambda a, p=permuted, b=back: a.reshape(p).transpose(b)
+    kernel = len(shape) == 4 or (only_axes and len(shape) != 2)
+    for axes in subsets(_long(shape)):
+        kind = "flipped kernel" if kernel else "transposed"
+        yield kind, f"flipped along axes {axes}", lambda a, c=axes: np.flip(a, c)
+    for axis, n in enumerate(shape):
+        if n % 2 == 0 and n > 2 and not only_axes:
+            text = f"read with its halves along axis {axis} exchanged"
+            yield "transposed", text, lambda a, n=n, i=axis: np.roll(a, n // 2, i)
 
 
 def _only(dy, axes, index):
@@ -76,39 +81,71 @@ def _only(dy, axes, index):
     return kept
 
 
-def _shift(a, by, axes):
-    """Return `a` moved by so many pixels, zeros where nothing comes from."""
-    out = np.roll(a, by, axes)
-    for k, axis in zip(by, axes, strict=True):
-        gone = slice(0, k) if k > 0 else slice(a.shape[axis] + k, None)
-        out[(slice(None),) * axis + (gone if k else slice(0, 0),)] = 0
-    return out
+def moved(evidence: Evidence, name):
+    """What each output sends to the gradient lands some elements off: stride, padding or offset.
+
+    Along an axis of the tensor and one of the output, A[i, o] = J[i + d·o + e, o], or
+    A[i, o] = J[i, o + d·i + e].
+    """
+    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
+    if found is None or found.shape != right.shape:
+        return
+    shape, of_y = evidence.tensors[name].shape, evidence.y.shape
+    right, found = (m.reshape(shape + of_y) for m in (right, found))
+    near = evidence.tolerance * np.abs(right).max()
+    if (np.abs(found * (found - right)) <= near * np.abs(right).max()).all():
+        return  # what arrives is right
+
+    def fits(right, found, pairs, d, e):
+        other = right
+        for a, b in pairs:
+            other = _moved(other, a, b, d, e)
+        there = np.isfinite(other)
+        far = np.abs(np.where(there, found - other, 0)).max() > near
+        same = np.abs(np.where(there, right - other, 0)).max() <= 100 * near
+        return not far and not same and np.abs(found[there]).sum() > 0.25 * np.abs(found).sum()
+
+    space = (IMAGE if name == evidence.input_name else KERNEL).get(len(shape), [])
+    for ours, theirs in product(space, IMAGE.get(len(of_y), [])):
+        if len(ours) != len(theirs):
+            continue
+        pairs = [(a, len(shape) + b) for a, b in zip(ours, theirs, strict=True)]
+        few = tuple(slice(None if i in sum(pairs, ()) else 2) for i in range(right.ndim))
+        for turned, (d, e) in product((pairs, [(b, a) for a, b in pairs]), MOVES):
+            for chosen in (turned, turned[:1], turned[1:]):
+                if all(fits(right[p], found[p], chosen, d, e) for p in (few, ...)):
+                    step = f"{d}·o{e:+d}" if d else f"{e:+d}"
+                    axes = tuple(min(pair) for pair in chosen)
+                    text = f"what flows from output o to {name} is taken {step} off along axes "
+                    text += f"{axes}: a stride, a padding or an index is off"
+                    yield Guess("stride or padding", text, 3)
+                    return
+
+
+IMAGE: dict[int, list[tuple[int, ...]]] = {3: [(1,), (2,)], 4: [(1, 2), (2, 3)]}
+KERNEL: dict[int, list[tuple[int, ...]]] = {3: [(0,), (1,), (2,)], 4: [(0, 1), (2, 3)]}
+"""Which axes may be those of space, by the number of dimensions."""
+
+MOVES = sorted(product((0, 1, -1), range(-2, 3)), key=lambda c: abs(c[0]) + abs(c[1]))[1:]
+
+
+def _moved(array, a, b, d, e):
+    """Return the array moved along axis `a` by d times the index of axis `b` and e, else NaN."""
+    array = np.moveaxis(array, (a, b), (0, 1))
+    place, output = np.indices(array.shape[:2])
+    source = place + d * output + e
+    there = (source >= 0) & (source < len(array))
+    values = array[np.where(there, source, 0), output]
+    values[~there] = np.nan
+    return np.moveaxis(values, (0, 1), (a, b))
 
 
 def gradient_reordered(evidence: Evidence, name):
     """The gradient transposed, reshaped, reversed, with its halves exchanged, or another's."""
-    right = evidence.tensors[name]
-    shape, of = right.shape, f"the gradient of {name}"
-
-    def guess(kind, text, change):
-        return Guess(kind, text, 1, lambda dy: change(evidence.pull(name, dy)))
-
-    for order in list(permutations(range(len(shape))))[1:]:
-        back, permuted = np.argsort(order), [shape[i] for i in order]
-        if permuted == list(shape):
-            yield guess("transposed", f"{of} is transposed: axes {order}",
-                        lambda g, o=order: g.transpose(o))  # fmt: skip
-        yield guess("transposed", f"{of} is transposed before a reshape: axes {order}",
-                    lambda g, o=order: g.transpose(o).reshape(shape))  # fmt: skip
-        yield guess("transposed", f"{of} is reshaped where it should be transposed: axes {order}",
-                    lambda g, p=permuted, b=back: g.reshape(p).transpose(b))  # fmt: skip
-    for axes in subsets(_long(shape)):
-        kind = "flipped kernel" if len(shape) == 4 else "transposed"
-        yield guess(kind, f"{of} is flipped along axes {axes}", lambda g, a=axes: np.flip(g, a))
-    for axis, n in enumerate(shape):
-        if n % 2 == 0 and n > 2:
-            yield guess("transposed", f"the two halves of {of} along axis {axis} are exchanged",
-                        lambda g, n=n, a=axis: np.roll(g, n // 2, a))  # fmt: skip
+    shape = evidence.tensors[name].shape
+    for kind, text, change in _rearranged(shape):
+        text = f"the gradient of {name} is {text}"
+        yield Guess(kind, text, 1, lambda dy, f=change: f(evidence.pull(name, dy)))
     for other, value in evidence.tensors.items():
         if other != name and value.shape == shape:
             both = evidence.explains(other, lambda dy: evidence.pull(name, dy))
@@ -147,15 +184,6 @@ def map_for_its_transpose(evidence: Evidence, name):
         yield Guess("transposed", text, 2, lambda dy: (jacobian.T @ dy.ravel()).reshape(shape))
 
 
-def sorted_alike(evidence: Evidence, name):
-    """The right numbers in other places, though the forward pass is linear: no mask chose them."""
-    right, found = evidence.right(name), evidence.found(name)
-    ordered = [[np.sort(a.ravel()) for a in arrays] for arrays in (right, found)]
-    if right[0].size >= 4 and evidence.close(*ordered) and evidence.forward_is_linear(name):
-        text = f"the gradient of {name} holds the right numbers in another order of axes"
-        yield Guess("transposed", text, 3)
-
-
 def tensor_replaced(evidence: Evidence, name):
     """The right gradient of a forward pass one of whose tensors was another one."""
     passed_on = evidence.close(evidence.found(name), evidence.dys)
@@ -184,14 +212,8 @@ def _replacements(evidence, name, other, value):
     if evidence.forward_is_linear(other):
         yield np.ones_like(value), "missing term", f"{other} is left out, as if it were 1", 2
         yield np.zeros_like(value), "missing term", f"the term of {other} is left out", 2
-    for i, j in combinations(_long(value.shape), 2):
-        if value.shape[i] == value.shape[j]:
-            text = f"backward uses {other} with axes {i} and {j} exchanged"
-            yield value.swapaxes(i, j), "transposed", text, 2
-    order = (lambda a: (a not in ((0, 1), (2, 3), (1, 2)), len(a))) if value.ndim == 4 else len
-    for axes in sorted(subsets(_long(value.shape)), key=order):
-        kind = "transposed" if value.ndim == 2 else "flipped kernel"
-        yield np.flip(value, axes), kind, f"backward uses {other} flipped along axes {axes}", 2
+    for kind, text, change in _rearranged(value.shape, only_axes=True):
+        yield change(value), kind, f"backward uses {other} {text}", 2
 
 
 def _slopes_agree(evidence, tensors, name, directions, found):

@@ -48,7 +48,9 @@ def not_linear(evidence: Evidence, name):
     nothing, here, there = walk(0 * dy), walk(dy), walk(other)
     if np.any(nothing):
         parts = (here - nothing) - 2 * (there - nothing)
-        if evidence.close([walk(dy - 2 * other) - nothing], [parts]):
+        if evidence.close([here - nothing], evidence.right(name)[:1]):
+            yield Guess("extra term", "something is added that does not depend on dy", 2)
+        elif evidence.close([walk(dy - 2 * other) - nothing], [parts]):
             text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
             yield Guess("upstream ignored", text, 2)
         return

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
 from tinygan.gradcheck.diagnosis.places import ADD_UP
+from tinygan.gradcheck.diagnosis.terms import groups
 
 
 def summed_wrongly(evidence: Evidence, name):
@@ -43,7 +44,7 @@ def summed_wrongly(evidence: Evidence, name):
             if v.shape == y.shape and holds([(dy * v).sum(axes) for dy in dys], found):
                 same = np.abs((slope - v)[slope != 0]).max(initial=0) < 1e-6
                 kind = "wrong mask" if same else "wrong tensor"
-                if not same and np.all(v) and _steady_along_an_axis(slope / v):
+                if not same and n != "y" and np.all(v) and _steady_along_an_axis(slope / v):
                     kind = "missing term"
                 yield Guess(kind, f"dy·{n} is summed instead of {label}", 1)
         unsummed = found[0].shape != shape and found[0].size > np.prod(shape)
@@ -107,3 +108,37 @@ def _positions(shape, row):
     index = np.unravel_index(np.flatnonzero(row), shape)
     places = index[:-1] if len(shape) > 2 else index
     return {tuple(map(int, place)) for place in zip(*places, strict=True)}
+
+
+def mean_forgotten(evidence: Evidence, name):
+    """What comes through a mean or sum over an axis, the same from everywhere along it, is lost."""
+    y, right = evidence.y, evidence.jacobian(name)
+    for axis, count in enumerate(y.shape):
+        if count > 2:
+            by_axis = right.reshape(len(right), *y.shape)
+            shared = np.median(by_axis, axis=axis + 1, keepdims=True) + 0 * by_axis
+            alone = (by_axis - shared).reshape(right.shape)
+            text = f"the way through a mean or a sum over axis {axis} is missing"
+
+            def predict(dy, alone=alone):
+                return (alone @ dy.ravel()).reshape(evidence.tensors[name].shape)
+
+            yield Guess("missing term", text, 2, predict)
+
+
+def wrong_group(evidence: Evidence, name):
+    """A mean or sum over elements that do not belong together."""
+    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
+    if found is None or found.shape != right.shape or right.shape[0] != right.shape[1]:
+        return
+    mine, seen = groups(right), groups(found)
+    if len(right) < 4 or mine is None or seen is None:
+        return
+    arrive = np.abs(np.diag(found)).min() > 1e-6 * np.abs(found).max()
+    touched = np.abs(np.diag(right)).min() > 1e-6 * np.abs(right).max()
+    direct = np.diag(found) / np.diag(right)  # what arrives not through a sum is about right
+    alike = 0.5 < np.median(direct) < 2 and (direct > 0).mean() > 0.8
+    alone = len(np.unique(mine)) == len(mine) or len(np.unique(seen)) == len(seen)
+    if not np.array_equal(mine, seen) and touched and arrive and alike and not alone:
+        text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
+        yield Guess("wrong axis", text, 3)

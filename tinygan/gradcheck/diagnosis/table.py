@@ -4,7 +4,7 @@ A hypothesis takes the evidence and a tensor's name and yields guesses: a cause,
 the gradient that it predicts.  A new one is a generator and a line here.
 """
 
-from tinygan.gradcheck.diagnosis import conv, coupled, factors, places, products, scale, sums
+from tinygan.gradcheck.diagnosis import factors, paths, places, scale, sums, terms
 
 HYPOTHESES = [
     (0, scale.nothing),
@@ -13,21 +13,18 @@ HYPOTHESES = [
     (1, factors.constant_factor),
     (1, places.gradient_reordered),
     (1, sums.summed_wrongly),
-    (1, conv.stride_or_padding),
     (1, scale.whole_numbers),
-    (1, coupled.normalisation),
-    (1, products.behind_a_product),
-    (2, products.rows_of_terms),
     (2, factors.wrong_factor),
-    (2, factors.one_of_two_terms),
-    (2, factors.sum_of_terms),
+    (1, terms.wrong_term),
+    (1, paths.wrong_product),
+    (2, sums.mean_forgotten),
     (2, places.map_for_its_transpose),
     (2, places.tensor_replaced),
     (2, sums.contributions_lost),
     (2, scale.not_linear),
     (3, factors.constant_in_part),
-    (3, places.sorted_alike),
-    (3, coupled.wrong_group),
+    (3, places.moved),
+    (3, sums.wrong_group),
 ]
 """Each with the rank of the simplest guess that it makes; the cheap and simple ones first."""
 
