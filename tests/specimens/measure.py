@@ -1,8 +1,8 @@
-"""``python tests/specimens/measure.py [--third | --fourth]``: missed, accused, and causes.
+"""``python tests/specimens/measure.py [--third | --fourth | --sixth]``: missed, accused, causes.
 
 The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
-printed one by one where the verdict is not the right one.  ``--third`` and ``--fourth`` measure
-those sets, of which only the sums are printed.
+printed one by one where the verdict is not the right one.  ``--third``, ``--fourth`` and
+``--sixth`` measure those sets, of which only the sums are printed.
 """
 
 import sys
@@ -17,6 +17,7 @@ import mutants  # noqa: E402
 
 from specimens import RIGHT, WRONG  # noqa: E402
 from specimens.fourth import FOURTH  # noqa: E402
+from specimens.sixth import SIXTH  # noqa: E402
 from specimens.third import THIRD  # noqa: E402
 
 
@@ -40,7 +41,8 @@ def judge(specimen, seed=0):
 
 
 def main():
-    kept = {n: s for n, s in (("third", THIRD), ("fourth", FOURTH)) if f"--{n}" in sys.argv}
+    later = {"third": THIRD, "fourth": FOURTH, "sixth": SIXTH}
+    kept = {n: s for n, s in later.items() if f"--{n}" in sys.argv}
     sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
     for name, specimens in (kept or sets).items():
         counts: Counter = Counter()
