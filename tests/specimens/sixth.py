@@ -1,7 +1,8 @@
 """The sixth set: what twelve people in different fields might write, and get wrong.
 
-Written without looking at the diagnosis, and without measuring; kept back to the end and scored by the rule of
-``third.py``.  Each right row was compared with central differences of its own, and each wrong one
+Written without looking at the diagnosis, and without measuring; kept back until the diagnosis was
+finished, and scored by the rule of ``third.py``: 0 missed, 0 accused, of 296 wrong ones 209 right
+(70.6 %), 12 wrong (4.1 %), 75 silent (25.3 %).  The diagnosis before: 204, 23 and 69.  Each right row was compared with central differences of its own, and each wrong one
 seen to be wrong by them, or by what it does to its surroundings.
 """
 
