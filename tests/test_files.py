@@ -234,3 +234,11 @@ def test_an_error_inside_a_new_folder_names_the_place_that_was_asked_for(tmp_pat
         (beside / "none" / "x").write_bytes(b"x")
     assert error.value.filename == str(tmp_path / "new" / "none" / "x")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_new_folder_may_be_the_current_one(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with new_folder(".") as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / "here" / "a").read_text() == "a"

@@ -178,6 +178,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.color = False  # of Python 3.14
         self.add_argument(
             "--version", action=_Version, nargs=0, help="show tinygan's version and exit"
         )

@@ -75,7 +75,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     FileExistsError
         If there is something at `path` other than an empty folder.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise FileExistsError(
             errno.EEXIST, "expected a new or an empty folder, something is there already", str(path)

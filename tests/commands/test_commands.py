@@ -56,7 +56,11 @@ def test_what_goes_wrong_is_one_line_and_a_status(error, status, message, capsys
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_leaves_nothing_half_written(number, tmp_path, capsys):
+def test_a_signal_leaves_nothing_half_written(number, tmp_path, capsys, request):
+    ours = signal.signal(number, signal.SIG_DFL)  # nohup ignores some
+    request.addfinalizer(lambda: signal.signal(number, ours))
+    if number == signal.SIGINT:
+        signal.signal(number, signal.default_int_handler)
     before = signal.getsignal(number)
 
     def command():

@@ -185,6 +185,10 @@ W = ("w", np.ones((3, 3, 3, 3)))
             [conv(), helper.make_node("BatchNormalization", ["a", *"ghmv"], ["y"])],
             [W, *((n, np.ones(2)) for n in "ghmv")], "2 channels behind Conv2d",
         ),
+        (
+            [conv(), helper.make_node("BatchNormalization", ["a", *"ghmv"], ["y"])],
+            [W, *((n, np.full(3, -1)) for n in "ghmv")], "not finite: a variance below 0",
+        ),
         ([helper.make_node("Conv", ["x", "x"], ["y"])], [], "x is no constant"),
         ([helper.make_node("Flatten", ["x"], ["y"])], [], "no layer of pictures in it"),
         ([helper.make_node("RandomNormal", [], ["y"], shape=[1, 3, 4, 4])], [], "got y instead"),
@@ -196,6 +200,21 @@ def test_what_cannot_be_read_is_one_clear_line(tmp_path, nodes, constants, messa
         read_onnx(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_puts_nothing_out_is_one_clear_line(tmp_path):
+    path = write(tmp_path / "a.onnx", [conv(), AFTER["Relu"]], [W])
+    model = onnx.load(path)
+    del model.graph.output[:]
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="puts nothing out"):
+        read_onnx(path)
+    model = onnx.load(write(path, [conv(), AFTER["Relu"]], [W]))
+    model.graph.node.append(helper.make_node("Own", ["x"], [], domain="mine"))
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="puts nothing out"):
+        read_onnx(path)
 
 
 def test_damaged_files_are_one_clear_line(tmp_path):

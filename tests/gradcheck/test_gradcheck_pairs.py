@@ -457,3 +457,28 @@ def test_a_wrong_element_far_below_the_others_of_a_large_tensor_is_found():
     report = check_gradients((lambda x: (np.exp(x), x), backward), x, raises=False)
     assert not report.ok
     assert report.checks[0].index == np.unravel_index(x.argmin(), x.shape)
+
+
+def test_a_wrong_gradient_of_plain_numbers_is_no_error():
+    def product(x, y):
+        return 3 * x * y, (x, y)
+
+    def product_backward(dy, cache):
+        return dy * 2 * cache[1], dy * 3 * cache[0]
+
+    report = check_gradients(
+        (product, product_backward), np.float64(1.3), np.float64(0.7), raises=False
+    )
+    assert [check.name for check in report.checks if not check.ok] == ["x"]
+
+
+def test_an_objects_later_argument_may_be_called_x():
+    class Product:
+        def forward(self, a, x):
+            self.cache = a, x.copy()
+            return a * x
+
+        def backward(self, dy):
+            return dy * self.cache[1]
+
+    assert check_gradients(Product(), X, X + 1).ok

@@ -7,8 +7,10 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,10 @@ FORWARD = "def relu(x):\n    return np.maximum(x, 0), x\n"
         (FORWARD + "def relu_backward(dy, x):\n    return dy * (x > 0)\n"
          "if __name__ == '__main__':\n    import torch\n", True),
         ("__name__ = '__main__'\nif __name__ == '__main__':\n    from tinygan import l1\n", False),
+        (FORWARD + "def _slope(dy, x):\n    return dy * (relu(x + h) - relu(x - h)) / 2 / h\n"
+         "relu_backward = _slope\n", False),
+        ("globals().update(__name__='__main__')\n"
+         "if __name__ == '__main__':\n    from tinygan import l1\n", False),
         ("if __name__ == '__main__':\n    pass\nelse:\n    from tinygan import ReLU\n", False),
     ],
 )  # fmt: skip
@@ -250,3 +256,49 @@ def test_an_environment_handed_in_with_it_is_left_out(tmp_path):
         (tmp_path / f"{given} copy").mkdir()
         folder = unpack(tmp_path / given, tmp_path / f"{given} copy")
         assert find_file(folder, "exercises/relu.py").read_text() == odd_submissions.R
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path):
+    from tinygan.grading.implementation import find_file
+
+    (tmp_path / "teacher" / "exercises").mkdir(parents=True)
+    (tmp_path / "teacher" / "exercises" / "relu.py").write_text("secret = 1")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "exercises").symlink_to(tmp_path / "teacher" / "exercises")
+    with pytest.raises(pytest.fail.Exception, match="is a link"):
+        find_file(tmp_path / "given", "exercises/relu.py")
+
+
+def test_a_notebooks_first_words_and_own_tests_are_read_as_in_a_file(tmp_path):
+    from tinygan.grading.implementation import find_file, unpack
+
+    cells = ['"""My layers."""\nfrom __future__ import annotations', odd_submissions.R]
+    cells += ["if __name__ == '__main__':\n    import torch"]
+    cells = [{"cell_type": "code", "source": text} for text in cells]
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "relu.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "copy").mkdir()
+    path = find_file(unpack(tmp_path / "given", tmp_path / "copy"), "relu.py")
+    assert load(path).relu is not None
+    assert find_forbidden(path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_grading_of_a_class_that_is_stopped_ends_at_once(tmp_path):
+    (tmp_path / "course" / "teacher" / "tests").mkdir(parents=True)
+    test = "def test_it(): import time; open('begun', 'w').close(); time.sleep(600)\n"
+    (tmp_path / "course" / "teacher" / "tests" / "test_it.py").write_text(test)
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "bob").mkdir()
+    command = [sys.executable, "-m", "tinygan.coursework", "grade", "class", "--course", "course"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [*command, "--jobs", "1"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as grading:
+        end = time.monotonic() + 120
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        grading.terminate()
+        assert grading.wait(120) == 128 + signal.SIGTERM
+    assert not list((tmp_path / "pages").rglob("*.html"))
+    assert not (tmp_path / "grades.csv").exists()

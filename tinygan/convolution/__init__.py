@@ -27,6 +27,8 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import TypeAlias
 
+import numpy as np
+
 from tinygan.convolution import gpu, im2col, naive, planar, winograd
 from tinygan.convolution.geometry import output_size, pair
 from tinygan.convolution.tally import count
@@ -295,7 +297,8 @@ def _module(
         one_window = tuple(x_shape[1:3]) == tuple(w_shape[:2]) and padding == (0, 0)
         if planar.applies(w_shape, stride, padding) and not one_window:
             return planar
-        if winograd.pays(x_shape, w_shape, stride, padding):
+        on_cpu = isinstance(arrays[0], np.ndarray)  # whose costs `pays` knows
+        if on_cpu and winograd.pays(x_shape, w_shape, stride, padding):
             return winograd
     return im2col
 

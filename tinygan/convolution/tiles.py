@@ -20,9 +20,10 @@ from tinygan.convolution.toom_cook import transforms
 from tinygan.machine.arrays import Array, Size
 from tinygan.machine.parallel import run, split
 
-# taps of one phase -> outputs: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6.
+# taps r of one phase -> outputs m: F(4,2) for 4×4/2, F(4,3) for 3×3, F(3,4) for 4×4; n is 5 or 6.
+# In dx a tile reaches into its next neighbour and no further: r − 1 ≤ m.
 # Few pixels want small tiles: fewer positions, so fewer weights to transform and to read.
-OUTPUTS = {2: (4, 2), 3: (4, 2), 4: (3,), 5: (2,)}
+OUTPUTS = {2: (4, 2), 3: (4, 2), 4: (3,)}
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
 BLOCK = 16384  # entries of a tap of w transformed at a time

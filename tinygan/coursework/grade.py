@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,16 +61,28 @@ def grade(submissions, course, out, table, jobs=None, options=(), report=print) 
     if not Path(table).absolute().parent.is_dir():  # said before hours of grading
         raise ValueError(f"{table}: there is no such folder")
 
+    running: set[subprocess.Popen] = set()
+    stopped = threading.Event()
+
     def one(item):
         name, path = item
         results = {"name": _shown(name), "page": f"students/{_file(name)}.html"}
-        results |= _graded(name, path, tests, course, out, options)
+        results |= _graded(name, path, tests, course, out, options, running)
+        if stopped.is_set():  # it was ended, which is not the student's fault
+            raise InterruptedError
         write_text(out / results["page"], student_page(results))
         report(f"{results['name']}: {results['score']}" + ("" if results["tests"] else FAILED))
         return results
 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        found = list(pool.map(one, students.items()))
+        try:
+            found = list(pool.map(one, students.items()))
+        except BaseException:  # Ctrl-C, kill: not after hours
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
+            raise
     _table(table, found)
     write_text(out / "index.html", class_page(found))
     return found
@@ -109,7 +122,7 @@ def _graded(*given):
         return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}: {error!r}"}
 
 
-def _run(name, given, tests, course, out, options):
+def _run(name, given, tests, course, out, options, running):
     target = out / "students" / f"{_file(name)}.json"
     target.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="tinygan-class-") as alone:
@@ -130,18 +143,22 @@ def _run(name, given, tests, course, out, options):
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
-        finished = subprocess.run(
+        process = subprocess.Popen(
             [*command, *options],
             env=environment,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
         )
+        running.add(process)
+        printed, _ = process.communicate()
+        running.discard(process)
     try:
         return json.loads(target.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        tail = (finished.stdout + finished.stderr)[-2000:]
+        tail = printed[-2000:]
         return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}:\n{tail}"}
 
 

@@ -96,6 +96,9 @@ class DiskCache:
             If the files cannot be written; nothing is left of them then.
         """
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
+        for path in (self.array_path, self.notes_path):
+            if path.exists() and not path.is_file():  # `replaced` leaves pipes and devices alone
+                path.unlink()
         count, skipped = 0, []
         with replaced(self.array_path) as beside:
             with open(beside, "wb") as file:

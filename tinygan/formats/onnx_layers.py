@@ -19,7 +19,14 @@ from tinygan.layers import AvgPool2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequen
 
 __all__ = ["read_onnx"]
 
-_USUAL = {"dilations": 1, "group": 1, "auto_pad": b"NOTSET", "ceil_mode": 0, "training_mode": 0}
+_USUAL = {
+    "dilations": 1,
+    "group": 1,
+    "auto_pad": b"NOTSET",
+    "ceil_mode": 0,
+    "training_mode": 0,
+    "storage_order": 0,
+}
 
 
 def read_onnx(path: str | Path, until: str | None = None) -> Sequential:
@@ -93,6 +100,8 @@ def _opened(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
         model = onnx.load_model_from_string(read_regular(path))
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
+        if not model.graph.output or not all(node.output for node in model.graph.node):
+            raise ValueError("a node, or the whole, puts nothing out")
         found = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
         for node in model.graph.node:
             if node.op_type == "Constant" and node.attribute[0].HasField("t"):
@@ -128,6 +137,8 @@ def _add(layers: list[Layer], node: Any, constants: dict[str, np.ndarray]) -> No
     made = make(layers, how, *weights)
     if made is not None:
         layers.append(made)
+    if layers and not all(np.isfinite(p.data).all() for p in layers[-1].parameters()):
+        raise ValueError("its weights are not finite: a variance below 0?")
 
 
 def _window(how: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +164,8 @@ def _norm(layers: Any, how: Any, *weights: np.ndarray) -> Layer | None:
     front = layers[-1] if layers and type(layers[-1]) is Conv2d else None
     if front and front.out_channels != len(gain):
         raise ValueError(f"{len(gain)} channels behind {front!r}")
-    gain = gain / np.sqrt(var + np.float32(how.get("epsilon", 1e-5)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gain = gain / np.sqrt(var + np.float32(how.get("epsilon", 1e-5)))
     layer = front or _conv(layers, {}, np.eye(len(gain), dtype=np.float32)[:, :, None, None])
     layer.weight.data = layer.weight.data * gain
     layer.bias.data = (layer.bias.data - mean) * gain + shift

@@ -52,7 +52,8 @@ class ObjectSubject(PairSubject):
         self._arguments, self._options = list(arguments), dict(options)
         self._backward = getattr(self._thing, names[1])
         rest = argument_names(getattr(thing, names[0]), len(arguments))[1:]
-        self._argument_names, self._places = ["x", *rest], {"x": ("x", None)}
+        self._argument_names = ["x", *(f"{n}_" if n == "x" else n for n in rest)]
+        self._places = {"x": ("x", None)}
         changed = self._changed()
         weights = {
             f"self.{n}" if n == "x" else n: uneven(asnumpy(w.value))

@@ -46,6 +46,7 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED, called=()) -> list[
     """
     found: list[str] = []
     read: dict[Path, list] = {}
+    rebound: set[str] = set()
     waiting = [Path(path)]
     while waiting:
         file = waiting.pop()
@@ -57,6 +58,7 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED, called=()) -> list[
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         read[file] = list(_functions(tree))
+        rebound |= set(_rebound(tree))
         for name, line in _used(tree):
             if not name:
                 found.append(f"{file.name}, line {line}: imports or runs what cannot be read here")
@@ -73,7 +75,8 @@ def find_forbidden(path, forbidden=DEFAULT, allowed=ALLOWED, called=()) -> list[
     for name, node in (pair for pairs in read.values() for pair in pairs):
         functions.setdefault(name, []).append(node)
     graded = [node for name in called for node in functions.get(name, ())]
-    reached = _reached(graded, functions) if graded else None
+    whole = not graded or rebound & set(called)
+    reached = None if whole else _reached(graded, functions)
     for file, pairs in read.items():
         for name, node in pairs:
             if reached is None or node in reached:
@@ -93,6 +96,18 @@ def _functions(tree):
             yield from ((_last(target), node.value) for target in node.targets)
 
 
+def _rebound(tree):
+    """Yield names that are set otherwise than by a function: relu_backward = _slope."""
+    lambdas = {id(target) for node in ast.walk(tree) if isinstance(node, ast.Assign)
+               and isinstance(node.value, ast.Lambda) for target in node.targets}  # fmt: skip
+    for node in ast.walk(tree):
+        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if stored and id(node) not in lambdas:
+            yield node.id
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.asname
+
+
 def _imported(tree):
     """Take out what does not run when a file is imported."""
 
@@ -102,10 +117,12 @@ def _imported(tree):
     set_ = any(
         (isinstance(n, ast.Name) and n.id == "__name__" and not isinstance(n.ctx, ast.Load))
         or (isinstance(n, ast.Constant) and n.value == "__name__")
+        or (isinstance(n, ast.keyword) and n.arg == "__name__")
         for n in ast.walk(tree)
     )
     if not set_:
-        tree.body = [other for n in tree.body for other in (n.orelse if trial(n) else [n])]
+        for block in (tree, *(n for n in tree.body if isinstance(n, ast.Try))):  # as of notebooks
+            block.body = [other for n in block.body for other in (n.orelse if trial(n) else [n])]
     return tree
 
 

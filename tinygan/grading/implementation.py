@@ -48,7 +48,7 @@ def find_file(given, named) -> Path:
         return given
     wanted = Path(named)
     for name in (wanted, Path(wanted.name)):
-        if (given / name).is_symlink():
+        if any((given / part).is_symlink() for part in (name, *name.parents[:-1])):
             pytest.fail(f"{name} is a link: hand in the file itself", pytrace=False)
         if (given / name).is_file():
             return given / name
@@ -137,12 +137,18 @@ def _as_python(path):
             failed = ast.parse("print('a cell failed:', repr(_error))").body
             handler = ast.ExceptHandler(ast.Name("Exception"), "_error", failed)
             tree.body = [
-                node if isinstance(node, keep) else ast.Try([node], [handler], [], [])
+                node
+                if isinstance(node, keep) or _is_text(node)  # before `from __future__`
+                else ast.Try([node], [handler], [], [])
                 for node in tree.body
             ]
             code = ast.unparse(ast.fix_missing_locations(tree))
         target.write_text(code, encoding="utf-8")
         return target
+
+
+def _is_text(node):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _place(name, data, folder, left, depth):

@@ -167,7 +167,9 @@ class Student:
         if what not in ("ready", "failed"):
             raise Stopped(STRANGE)
         if what == "ready" and isinstance(value, list):
-            self.absent = [str(name)[:80] for name in value[:20]]
+            self.absent = [
+                "".join(c for c in str(name)[:80] if c.isprintable()) for name in value[:20]
+            ]
         return value if what == "failed" else None
 
     def ask(self, request, seconds, outgoing=None, incoming=None):

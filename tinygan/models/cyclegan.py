@@ -122,8 +122,8 @@ def generator_objective(
 class _Direction:
     """One direction's part in L_G: x → G(x) → F(G(x)), for G and F in either role.
 
-    Its four methods, in this order, are of G, of D_Y, of F and of G again, so that those of two
-    directions, one with the roles exchanged, can run `side_by_side`.
+    Its first four methods, in this order, are of G, of D_Y, of F and of G again, so that those of
+    two directions, one with the roles exchanged, can run `side_by_side`.
     """
 
     def __init__(self, G: Layer, F: Layer, D_Y: Layer, x: Array, objective: CycleObjective):

@@ -11,9 +11,11 @@ from tinygan.machine.arrays import Array, get_xp
 
 __all__ = ["together"]
 
-_SEPARATE = {layers.Conv2d, layers.ConvTranspose2d, layers.InstanceNorm2d, layers.GroupNorm,
-          layers.ReLU, layers.LeakyReLU, layers.Tanh, layers.ReflectionPad2d, layers.Upsample,
-          layers.Sequential, Residual}  # fmt: skip
+_SEPARATE = {
+    *(layers.Conv2d, layers.ConvTranspose2d, layers.InstanceNorm2d, layers.GroupNorm),
+    *(layers.ReLU, layers.LeakyReLU, layers.Tanh, layers.ReflectionPad2d, layers.Upsample),
+    *(layers.Sequential, Residual),
+}
 
 
 def together(

@@ -161,7 +161,7 @@ class SRGAN(OneKind, Translates):
         if o.content:
             network = self._content()
             mark = checksum(*(parameter.data for parameter in network.parameters()))
-            if noted not in (None, mark):
+            if self.data and noted != mark:
                 raise UserError(f"--content {o.content}: is not the network of this run any more")
             self.stages = [network.to(backend=o.backend)]
         super().start()

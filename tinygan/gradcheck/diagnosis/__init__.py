@@ -44,7 +44,8 @@ def _looks(numeric, dy, rng) -> list[Evidence]:
     """Return the evidence at the input, and at one with its numbers in another order."""
     subject, looks = numeric.subject, []
     name, value = next(iter(subject.tensors.items()))
-    other = subject.with_tensors({**subject.tensors, name: rng.permuted(value)})
+    turned = rng.permuted(np.atleast_1d(value)).reshape(value.shape)  # of a number: itself
+    other = subject.with_tensors({**subject.tensors, name: turned})
     for where in (subject, other):
         try:
             y = numeric.y if where is subject else where.call().y
