@@ -101,9 +101,9 @@ def _rebound(tree):
     lambdas = {id(target) for node in ast.walk(tree) if isinstance(node, ast.Assign)
                and isinstance(node.value, ast.Lambda) for target in node.targets}  # fmt: skip
     for node in ast.walk(tree):
-        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        if stored and id(node) not in lambdas:
-            yield node.id
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            if id(node) not in lambdas:
+                yield node.id
         elif isinstance(node, ast.alias) and node.asname:
             yield node.asname
 
