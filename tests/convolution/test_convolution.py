@@ -345,3 +345,12 @@ def test_whole_numbers_are_refused(dtype):
     ):
         with pytest.raises(TypeError, match="expected arrays of a floating-point dtype, got"):
             call()
+
+
+def test_small_integers_through_few_channels_are_summed_exactly():
+    """What a reader tries first: ones through kernels of ones."""
+    for size in range(2, 40):
+        x, w = np.ones((2, size, size, 1), np.float32), np.ones((4, 4, 1, 1), np.float32)
+        y = convolve_grad_input(x, w, 2, 1, (2 * size, 2 * size))
+        assert set(np.unique(y)) <= {1, 2, 4}
+        assert set(np.unique(convolve(x, w[:3, :3], 1, 1))) <= {4, 6, 9}

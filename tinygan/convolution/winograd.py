@@ -54,6 +54,7 @@ from tinygan.convolution.tiles import (
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import run, split
 
+LEAST_CHANNELS = 64  # C times O; below, nothing is gained, and sums of small integers stay exact
 LEAST_PRODUCT = 1 << 22  # multiplications of one task: some 0.1 ms; below, positions go together
 
 
@@ -71,7 +72,7 @@ def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, paddi
     Measured, in units of one multiplication or addition of a long matrix product: an entry of ``U``
     costs 70 to make, an entry of ``V`` or ``M`` 110, an entry of im2col's patches 100.
     """
-    if not applies(w_shape[:2], stride):
+    if not applies(w_shape[:2], stride) or w_shape[2] * w_shape[3] < LEAST_CHANNELS:
         return False
     m = outputs(x_shape, w_shape, stride, padding)
     rows, columns = _output_sizes(x_shape, w_shape, stride, padding)
