@@ -82,7 +82,7 @@ def run(prog: str, command: Callable[[], int | None], smaller: str = "") -> int:
             return 128 + (stop.number if isinstance(stop, _Stopped) else signal.SIGINT)
 
 
-def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "--out ") -> None:
+def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "--out") -> None:
     """Raise a UserError, before there is work, if no file is to be written at `out`.
 
     Parameters
@@ -93,9 +93,9 @@ def check_file(out: Path, force: bool, kinds: Sequence[str] = (), flag: str = "-
     kinds : sequence of str
         How its name may end, any way if none is given.
     flag : str
-        What the user wrote before it.
+        What the user wrote before it, if anything.
     """
-    where = f"{flag}{printable(str(out))}"
+    where = f"{flag} {printable(str(out))}".lstrip()
     if kinds and out.suffix.lower() not in kinds:
         raise UserError(f"{where}: expected the name of a {' or '.join(kinds)} file")
     if out.exists() and not out.is_file():

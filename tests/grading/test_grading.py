@@ -498,13 +498,13 @@ def test_processes_that_spin_side_by_side_share_one_limit(monkeypatch):
     class Bomb:
         """Sixty processes and their parent, all awake, that have two processors."""
 
-        user, size = None, 0
+        user, size, limits = None, 0, process.Limits()
 
         def cpu(self):
             return 2 * clock[0] / 61, False
 
         def others(self):
-            return 2 * clock[0] * 60 / 61, False
+            return 2 * clock[0] * 60 / 61, False, 0
 
     watch = process._Watch(Bomb(), 20)
 

@@ -66,6 +66,7 @@ def applies(kernel_size: tuple[int, ...], stride: Size) -> bool:
     )
 
 
+@lru_cache
 def pays(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Size, padding: Size) -> bool:
     """Say whether this is expected to be faster than `im2col`.
 

@@ -19,7 +19,7 @@ from tinygan.files import replaced, write_text
 
 __all__ = ["grade"]
 
-FAILED = ": the grading itself failed"
+FAILED = "the grading itself failed"
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
 
@@ -71,7 +71,9 @@ def grade(submissions, course, out, table, jobs=None, options=(), report=print) 
         if stopped.is_set():  # it was ended, which is not the student's fault
             raise InterruptedError
         write_text(out / results["page"], student_page(results))
-        report(f"{results['name']}: {results['score']}" + ("" if results["tests"] else FAILED))
+        report(
+            f"{results['name']}: {results['score']}" + ("" if results["tests"] else f": {FAILED}")
+        )
         return results
 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
@@ -119,7 +121,7 @@ def _graded(*given):
     try:
         return _run(*given)
     except Exception as error:
-        return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}: {error!r}"}
+        return {"score": 0, "tests": [], "output": f"{FAILED}: {error!r}"}
 
 
 def _run(name, given, tests, course, out, options, running):
@@ -158,8 +160,7 @@ def _run(name, given, tests, course, out, options, running):
     try:
         return json.loads(target.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        tail = printed[-2000:]
-        return {"score": 0, "tests": [], "output": f"{FAILED.strip(': ')}:\n{tail}"}
+        return {"score": 0, "tests": [], "output": f"{FAILED}:\n{printed[-2000:]}"}
 
 
 def _table(path, found):

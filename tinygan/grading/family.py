@@ -15,8 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "others", "stat",
-           "weight"]  # fmt: skip
+__all__ = ["Guard", "adopt", "children", "end", "free_user", "isolated", "others", "stat"]
 
 LINUX = sys.platform == "linux"
 
@@ -68,19 +67,27 @@ def children() -> set[int]:
     return {pid for pid, (_, parent, *_) in _processes().items() if parent == me}
 
 
-def weight(user) -> int:
-    """Return the bytes of memory that all processes of `user` hold together."""
-    return sum(entry[3] for entry in _processes().values() if entry[0] == user)
+def others(leader, user) -> tuple[float, bool, int]:
+    """Look at what a submission has started.
 
-
-def others(leader, user) -> tuple[float, bool]:
-    """Return the processor time of a submission's other processes, and whether all sleep."""
-    found = [
-        (used, sleeps)
-        for pid, (uid, _, session, _, used, sleeps) in _processes().items()
-        if pid != leader and (session == leader or (user is not None and uid == user))
-    ]
-    return sum(used for used, _ in found), all(sleeps for _, sleeps in found)
+    Returns
+    -------
+    float
+        Processor time of its processes but the `leader`.
+    bool
+        Whether all of these sleep.
+    int
+        Bytes of memory that all of them hold together, the leader too.
+    """
+    found = {
+        pid: (used, sleeps, size)
+        for pid, (uid, _, session, size, used, sleeps) in _processes().items()
+        if session == leader or (user is not None and uid == user)
+    }
+    size = sum(size for _, _, size in found.values())
+    found.pop(leader, None)
+    used, sleeps = sum(f[0] for f in found.values()), all(f[1] for f in found.values())
+    return used, sleeps, size
 
 
 class Guard:

@@ -234,7 +234,7 @@ class Student:
             return time.monotonic(), False
 
     def others(self):
-        """Return what its other processes have used, and whether all of them sleep."""
+        """Return what its other processes have used, whether all sleep, and the memory of all."""
         return family.others(self._process.pid, self.user)
 
     def _how_it_ended(self):
@@ -300,16 +300,19 @@ class _Watch:
         self.last: Any = None
         self.before: float | None = None  # used by its other processes
         self.more = 0.0  # and since
-        self.looked = self.weighed = time.monotonic()
+        self.looked = self.watched = time.monotonic()
 
     def look(self):
         now = time.monotonic()
         if now - self.looked < 0.05:
             return
         cpu, sleeps = self.student.cpu()
-        second = now - self.weighed > 1
-        if sleeps or second:  # it may wait for those that it has started, or work beside them
-            more, asleep = self.student.others()
+        memory = 0
+        if (
+            sleeps or now - self.watched > 1
+        ):  # it may wait for those that it has started, or work beside them
+            more, asleep, memory = self.student.others()
+            self.watched = now
             self.before = more if self.before is None else self.before
             self.more, sleeps = max(more - self.before, 0), sleeps and asleep
         cpu += self.more
@@ -326,11 +329,9 @@ class _Watch:
                 f"stopped after {self.slept:.0f} seconds in which it did nothing: does it wait for "
                 "input, sleep, or hold a lock?"
             )
-        if second:
-            self.weighed, user = now, self.student.user
-            if user is not None and family.weight(user) > self.student.limits.memory:
-                limit = self.student.limits.memory >> 20
-                raise Stopped(f"stopped: it needs more than {limit} MB of memory")
+        limit = self.student.limits.memory
+        if self.student.user is not None and memory > limit:
+            raise Stopped(f"stopped: it needs more than {limit >> 20} MB of memory")
 
 
 def _reachable():
