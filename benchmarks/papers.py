@@ -34,6 +34,8 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
             "residual_blocks": 6,
             "batch_size": 1,
             "steps": 5000,
+            "norm": "instance",
+            "sample_every": 500,
         },
     },
     "small": {
