@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.convolution.geometry import output_size, rows_are_contiguous, scratch
+from tinygan.convolution.product import multiply
 from tinygan.convolution.tiles import (
     OUTPUTS,
     Tiling,
@@ -216,9 +217,9 @@ def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = Fals
         to = out[i, k, rows, columns]
         factors = left[i, k, rows], right[i, k, :, columns]
         if add:
-            to += t.xp.matmul(*factors, out=scratch(t.xp, "product", to.shape, t.dtype))
+            to += multiply(t.xp, *factors, scratch(t.xp, "product", to.shape, t.dtype))
         else:
-            t.xp.matmul(*factors, out=to)
+            multiply(t.xp, *factors, to)
 
     if t.xp is not np:
         out[...] = t.xp.matmul(left, right) + (out if add else 0)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from threadpoolctl import ThreadpoolController
 from tinygan.errors import UserError
 
 __all__ = [
+    "blas_architecture",
     "for_slices",
     "get_num_threads",
     "in_order",
@@ -243,6 +244,14 @@ class _NumpyBlas:
 
 
 _blas: _NumpyBlas | None = None
+
+
+@cache
+def blas_architecture() -> str:
+    """Return the kind of processor that NumPy's BLAS has its loops for, as it names it."""
+    with one_blas_thread():
+        libraries = _blas.libraries if _blas else []
+    return getattr(libraries[0], "architecture", "") if libraries else ""
 
 
 @contextmanager
