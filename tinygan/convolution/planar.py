@@ -165,11 +165,12 @@ def _add_products(dy: Array, w: Array, stride: Size, padding: Size, input_size: 
         bottom = max(last - 1 + -(-kernel[0] // s), -(-(h1 + padding[0]) // s))
         sums = scratch(xp, "sums", (s, v, channels, n1 - n0, bottom - top, across), dx.dtype)
         sums[...] = 0
-        for k in range(kernel[0]):
+        for k in range(0, kernel[0], s):
             at = first - top + k // s
-            for l in range(kernel[1]):
-                to = sums[k % s, l % v, :, :, at : at + last - first, l // v : l // v + columns]
-                to += copies[k, l]
+            for l in range(0, kernel[1], v):
+                each = copies[k : k + s, l : l + v]  # a tap for each phase
+                to = sums[: each.shape[0], : each.shape[1], :, :, at : at + last - first]
+                to[..., l // v : l // v + columns] += each
         for p in range(s):
             skip = -(-(h0 + padding[0] - p) // s)  # first row of this phase, and where it goes
             h = s * skip + p - padding[0]
