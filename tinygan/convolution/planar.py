@@ -24,6 +24,7 @@ from tinygan.convolution.geometry import (
     turned,
     turned_padding,
 )
+from tinygan.convolution.product import multiply
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices
 
@@ -159,7 +160,7 @@ def _add_products(dy: Array, w: Array, stride: Size, padding: Size, input_size: 
         last = max(first, min(rows, (h1 - 1 + padding[0]) // s + 1))
         part = xp.ascontiguousarray(dy[n0:n1, first:last]).reshape(-1, out_channels)
         copies = scratch(xp, "patches", (len(matrix), len(part)), dx.dtype)
-        xp.matmul(matrix, part.T, out=copies)
+        multiply(xp, matrix, part.T, copies)
         copies = copies.reshape(*kernel, channels, n1 - n0, last - first, columns)
         top = min(first, (h0 + padding[0]) // s)
         bottom = max(last - 1 + -(-kernel[0] // s), -(-(h1 + padding[0]) // s))

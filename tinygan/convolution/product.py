@@ -17,16 +17,18 @@ from tinygan.machine.parallel import blas_architecture
 
 ROWS, COLUMNS = 16, 64  # of a block of the result
 LONGEST = 10**6 // (ROWS * COLUMNS)  # rows of the second factor
+MANY = 128  # rows of the first factor for which a copy of a second one with fewer rows pays
 KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # which have such loops
 
 
 def multiply(xp: Any, left: Array, right: Array, out: Array) -> Array:
     """Set ``out = left @ right`` and return it, for matrices or stacks of them."""
-    rows, columns = out.shape[-2:]
+    (rows, columns), length = out.shape[-2:], right.shape[-2]
     if (
         xp is not np
         or columns % COLUMNS
-        or right.shape[-2] > LONGEST
+        or length > LONGEST
+        or length < MANY <= rows
         or left.strides[-1] != left.itemsize
         or blas_architecture() not in KERNELS
     ):
