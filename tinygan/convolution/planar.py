@@ -109,7 +109,7 @@ def _multiply_patches(x: Array, w: Array, stride: Size, padding: Size) -> Array:
 
     def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         patches = _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns)
-        xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+        multiply(xp, patches.T, w, y[n0:n1, h0:h1].reshape(-1, out_channels))
 
     for_pieces(piece, len(x), rows, _rows_a_piece(columns, len(w), x), xp)
     return y
@@ -134,7 +134,7 @@ def _sum_of_products(
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
             if y is not None:
-                xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+                multiply(xp, patches.T, w, y[n0:n1, h0:h1].reshape(-1, out_channels))
             part = xp.ascontiguousarray(dy[n0:n1, h0:h1]).reshape(-1, out_channels)
             total = total + patches @ part
         return total

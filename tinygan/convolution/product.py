@@ -15,26 +15,19 @@ import numpy as np
 from tinygan.machine.arrays import Array
 from tinygan.machine.parallel import blas_architecture
 
-ROWS, COLUMNS = 16, 64  # of a block of the result
-LONGEST = 10**6 // (ROWS * COLUMNS)  # rows of the second factor
-MANY = 128  # rows of the first factor for which a copy of a second one with fewer rows pays
+COLUMNS = 64  # of a block of the result
+MOST = 10**6  # multiplications of a block
+MANY = 128  # rows, or columns, for which the copies pay
 KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # which have such loops
 
 
 def multiply(xp: Any, left: Array, right: Array, out: Array) -> Array:
     """Set ``out = left @ right`` and return it, for matrices or stacks of them."""
-    (rows, columns), length = out.shape[-2:], right.shape[-2]
-    if (
-        xp is not np
-        or columns % COLUMNS
-        or length > LONGEST
-        or length < MANY <= rows
-        or left.strides[-1] != left.itemsize
-        or blas_architecture() not in KERNELS
-    ):
+    rows = _rows_of_a_block(left, right, out) if xp is np else 0
+    if not rows:
         return xp.matmul(left, right, out=out)
-    last = rows - rows % ROWS
-    for a, b, size in ((0, last, ROWS), (last, rows, rows - last)):
+    whole = out.shape[-2] - out.shape[-2] % rows
+    for a, b, size in ((0, whole, rows), (whole, out.shape[-2], out.shape[-2] - whole)):
         if a < b:
             np.matmul(
                 _cut(left[..., a:b, :], -2, size)[..., None, :, :],
@@ -42,6 +35,17 @@ def multiply(xp: Any, left: Array, right: Array, out: Array) -> Array:
                 out=_cut(_cut(out[..., a:b, :], -1, COLUMNS), -3, size).swapaxes(-2, -3),
             )
     return out
+
+
+def _rows_of_a_block(left: Array, right: Array, out: Array) -> int:
+    """Return how many rows a block should have, or 0: in one piece it is faster."""
+    (m, n), k = out.shape[-2:], right.shape[-2]
+    transposed = left.strides[-1] != left.itemsize
+    rows = 32 if transposed else 16
+    copies_pay = n > MANY if transposed else k < MANY <= m
+    if copies_pay or n % COLUMNS or rows * COLUMNS * k > MOST:
+        return 0
+    return rows if blas_architecture() in KERNELS else 0
 
 
 def _cut(array: Array, axis: int, size: int) -> Array:
