@@ -277,7 +277,7 @@ def transform_weight_gradient(t: Tiling, dU: Array, w_shape: tuple[int, ...]) ->
 
 
 def _blocks(t: Tiling, function: Callable[..., Any], w: Array, U: Array) -> Tasks:
-    """Return calls of ``function(taps, at)``: blocks of `w`, ``(taps_h, taps_w, ·)``, and of `U`."""
+    """Return calls of ``function(taps, at)`` for blocks of `w`, ``(taps, taps, ·)``, and of `U`."""
     size = max(1, BLOCK // t.O) if t.xp is np else t.C
     U = U.reshape(t.n, t.n, t.s**2, t.C * t.O)
     tasks = []
