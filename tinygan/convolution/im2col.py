@@ -34,7 +34,7 @@ from tinygan.machine.parallel import for_slices, run
 
 _PATCH_BYTES = 1 << 20  # of one piece of P
 _LEAST_ROWS = 128  # a product of fewer rows leaves part of the processor idle
-_FEW_ROWS = 256  # up to these, reading the weights as they lie is worth more than long products
+_FEW_ROWS = 512  # up to these, reading the weights as they lie is worth more than long products
 _LEAST_ROWS_TO_SUM = 512  # in dW: adding up the products costs more than that
 _SUMS_BYTES = 1 << 26  # of all partial sums of dW together
 
