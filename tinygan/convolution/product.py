@@ -40,9 +40,13 @@ def multiply(xp: Any, left: Array, right: Array, out: Array) -> Array:
 def _rows_of_a_block(left: Array, right: Array, out: Array) -> int:
     """Return how many rows a block should have, or 0: in one piece it is faster."""
     (m, n), k = out.shape[-2:], right.shape[-2]
-    transposed = left.strides[-1] != left.itemsize
-    rows = 32 if transposed else 16
-    copies_pay = n > MANY if transposed else k < MANY <= m
+    rows = 16
+    if left.strides[-1] != left.itemsize:  # it is transposed
+        rows, copies_pay = 32, n > MANY
+    elif right.strides[-1] != right.itemsize:
+        copies_pay = k < MANY <= m
+    else:
+        copies_pay = m > 2 * k
     if copies_pay or n % COLUMNS or rows * COLUMNS * k > MOST:
         return 0
     return rows if blas_architecture() in KERNELS else 0
