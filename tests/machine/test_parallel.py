@@ -136,10 +136,11 @@ def test_the_environment_sets_the_threads_and_a_wrong_value_is_named():
 def test_a_busy_helper_is_not_waited_for_and_ends_with_the_number_of_threads():
     before = parallel.get_num_threads()
     parallel.set_num_threads(2)
-    free, ended = threading.Event(), threading.Event()
+    begun, free, ended = (threading.Event() for _ in range(3))
     try:
-        busy = parallel._Order(lambda: (free.wait(30), ended.set()))
+        busy = parallel._Order(lambda: (begun.set(), free.wait(30), ended.set()))
         parallel._give([busy])
+        assert begun.wait(30)
         assert parallel.run([lambda i=i: i for i in range(5)]) == list(range(5))
         assert not ended.is_set()
         helpers = [t for t in threading.enumerate() if t.name == "tinygan"]
