@@ -11,10 +11,12 @@ import json
 import random
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 EXERCISES = {"relu": 4, "sigmoid_tanh": 6, "batch_norm": 12, "losses": 7}
 """The exercises that are tried, and their points."""
 
+SOLUTIONS = Path(__file__).parent / "coursework_solutions"
 HEAD = "import numpy as np\n\n\n"
 
 RELU = [
@@ -381,3 +383,27 @@ def submissions(count, seed=0):
         )
         made.append(Submission(kind, exercise, files, score, exact))
     return made
+
+
+def students(count, seed=0):
+    """Draw whole students: one exercise as a submission has it, the others solved.
+
+    Yields ``(kind, files, lowest score, highest score)``; who is empty hands in nothing but that.
+    """
+    solved = {p.stem: p.read_text() for p in SOLUTIONS.glob("*.py")}
+    for submission in submissions(count, seed):
+        others = {f"exercises/{n}.py": text for n, text in solved.items() if n != submission.exercise}
+        if submission.kind == "empty":
+            yield submission.kind, submission.files, 0, 0
+        else:
+            most = 100 - EXERCISES[submission.exercise] + submission.score
+            least = most if submission.exact else 100 - EXERCISES[submission.exercise]
+            yield submission.kind, {**others, **submission.files}, least, most
+
+
+def hand_in(files, folder):
+    """Write a student's files into a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
