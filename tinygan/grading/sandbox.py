@@ -30,8 +30,8 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 1, 2, 4, 8, 1 << 14,
 NO_NEW_PRIVILEGES, PARENT_DEATH_SIGNAL, DUMPABLE, KILL = 38, 1, 4, 9
 
 
-def enter(home, user: int, processes: int):
-    """Give up the grader's rights.
+def enter(home, user: int, grader: int, memory: int, output: int, processes: int):
+    """Give up the grader's rights, and die with it.
 
     Parameters
     ----------
@@ -39,10 +39,20 @@ def enter(home, user: int, processes: int):
         The submission's folder, all that it may write to.
     user : int
         Whom to become, or 0 to stay who one is.
+    grader : int
+        The grader's process.
+    memory, output : int
+        Bytes of the process, and of a file that it writes.
     processes : int
         How many that user may have.
     """
     libc = ctypes.CDLL(None)
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, output),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # let the machine end the submission, not its grader
             Path("/proc/self/oom_score_adj").write_text("1000", "utf-8")
@@ -55,7 +65,10 @@ def enter(home, user: int, processes: int):
         os.setgid(user)
         os.setuid(user)
         libc.prctl(DUMPABLE, 1, 0, 0, 0)  # its own /proc/self again
-        libc.prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)  # which setuid has cleared
+    if sys.platform == "linux":
+        libc.prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)  # setuid would clear it
+        if os.getppid() != grader:
+            os._exit(1)
     os.chdir(home)
 
 

@@ -1,8 +1,8 @@
 """The student's process: it imports the submission and calls what the grader asks it to call.
 
-Run as ``python -P -m tinygan.grading.worker FD_IN FD_OUT FILE USER PROCESSES FORBIDDEN``; it gives
-up its rights before it reads a line of the submission.  Nothing here is trusted by the grader:
-whatever is answered is compared with values that this process has never seen.
+Run as ``python -P -m tinygan.grading.worker FD``; for each request that it reads from the socket FD
+it forks a process, which gives up its rights before it reads a line of the submission.  Nothing
+there is trusted by the grader: whatever is answered is compared with values that it has never seen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from __future__ import annotations
 import builtins
 import contextlib
 import fcntl
+import gc
+import json
 import os
+import signal
+import socket
 import sys
 import traceback
 import types
@@ -163,22 +167,52 @@ def describe(error, folder):
     return found
 
 
+def serve(channel):
+    """Fork a process for each request, and return its request and its descriptors there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    while True:
+        message, numbers, *_ = socket.recv_fds(channel, 1 << 16, 3)
+        if not message:
+            os._exit(0)
+        if sys.platform != "linux":  # where the grader cannot adopt it
+            channel.send(b"%d" % os.getpid())
+            return json.loads(message), numbers
+        wait, go = os.pipe()
+        between = os.fork()
+        if between == 0:  # it ends at once, and the grader adopts its child
+            if pid := os.fork():
+                channel.send(b"%d" % pid)
+                os._exit(0)
+            os.close(go)
+            os.read(wait, 1)
+            return json.loads(message), numbers
+        os.waitpid(between, 0)
+        for number in (wait, go, *numbers):
+            os.close(number)
+
+
 def main():
-    numbers = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 200) for fd in sys.argv[1:3]]
-    for fd in sys.argv[1:3]:
-        os.close(int(fd))
-    source, target = os.fdopen(numbers[0], "rb"), os.fdopen(numbers[1], "wb")
-    path, (user, processes) = Path(sys.argv[3]), map(int, sys.argv[4:6])
-    folder, names = str(path.resolve().parent), tuple(filter(None, sys.argv[6].split(",")))
-    sys.argv[:] = sys.argv[3:4]
+    request, (read, write, printing) = serve(socket.socket(fileno=int(sys.argv[1])))
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200) for fd in (read, write))
+    for number in (1, 2):
+        os.dup2(printing, number)
+    os.closerange(3, 200)
+    source, target = os.fdopen(read, "rb"), os.fdopen(write, "wb")
+    path, folder = Path(request["file"]), str(Path(request["file"]).resolve().parent)
+    os.environ |= {"HOME": folder, "TMPDIR": folder}
+    sys.argv[:] = [str(path)]
 
     def send(value):
         target.write(pack(value))
         target.flush()
 
     try:
-        sandbox.enter(folder, user, processes)
-        forbid(names, folder)
+        sandbox.enter(folder, request["user"], request["grader"], *request["limits"])
+        forbid(request["forbidden"], folder)
         builtins.display = print  # type: ignore[attr-defined]  # which notebooks have
         module, absent = load_without(path)
         worker = Worker(module)
