@@ -392,7 +392,9 @@ def students(count, seed=0):
     """
     solved = {p.stem: p.read_text() for p in SOLUTIONS.glob("*.py")}
     for submission in submissions(count, seed):
-        others = {f"exercises/{n}.py": text for n, text in solved.items() if n != submission.exercise}
+        others = {
+            f"exercises/{n}.py": text for n, text in solved.items() if n != submission.exercise
+        }
         if submission.kind == "empty":
             yield submission.kind, submission.files, 0, 0
         else:

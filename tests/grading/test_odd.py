@@ -152,27 +152,14 @@ FORWARD = "def relu(x):\n    return np.maximum(x, 0), x\n"
     ("text", "fair"),
     [
         (FORWARD + "def relu_backward(dy, x):\n    return dy * (x > 0)\n", True),
-        (FORWARD + "def relu_backward(dy, x):\n    f = relu\n    return dy * f(x)[0]\n", False),
-        (FORWARD + "relu_backward = lambda dy, x: (relu(x + h)[0] - relu(x - h)[0])\n", False),
-        (FORWARD + "def num(f, x):\n    return f(x + h) - f(x - h)\n"
-         "def relu_backward(dy, x):\n    return dy * (x > 0)\n", True),
-        (FORWARD + "def num(f, x):\n    return f(x + h) - f(x - h)\n"
-         "def relu_backward(dy, x):\n    return num(relu, x)\n", False),
-        (FORWARD + "class Decoy:\n    def num(f, x):\n        return 0\n"
-         "def num(f, x):\n    return f(x + h) - f(x - h)\n"
-         "def relu_backward(dy, x):\n    return num(lambda x: relu(x)[0], x)\n", False),
         ("def relu(x):\n    relu.x = x\n    return np.maximum(x, 0)\n"
          "def relu_backward(dy):\n    return dy * (relu.x > 0)\n", True),
         (FORWARD + "from tinygan import check_gradients\n"
          "def relu_backward(dy, x):\n    return dy * (x > 0)\n"
          "def test():\n    check_gradients((relu, relu_backward), np.ones(3))\n", True),
-        (FORWARD + "from tinygan import check_gradients\ndef relu_backward(dy, x):\n"
-         "    return check_gradients(relu, x).checks[0].numeric_gradient\n", False),
         (FORWARD + "def relu_backward(dy, x):\n    return dy * (x > 0)\n"
          "if __name__ == '__main__':\n    import torch\n", True),
         ("__name__ = '__main__'\nif __name__ == '__main__':\n    from tinygan import l1\n", False),
-        (FORWARD + "def _slope(dy, x):\n    return dy * (relu(x + h) - relu(x - h)) / 2 / h\n"
-         "relu_backward = _slope\n", False),
         ("globals().update(__name__='__main__')\n"
          "if __name__ == '__main__':\n    from tinygan import l1\n", False),
         ("if __name__ == '__main__':\n    pass\nelse:\n    from tinygan import ReLU\n", False),
@@ -180,7 +167,7 @@ FORWARD = "def relu(x):\n    return np.maximum(x, 0), x\n"
 )  # fmt: skip
 def test_a_students_own_check_is_no_cheat(tmp_path, text, fair):
     (tmp_path / "relu.py").write_text("import numpy as np\nh = 1e-6\n" + text)
-    found = find_forbidden(tmp_path / "relu.py", called=["relu", "relu_backward"])
+    found = find_forbidden(tmp_path / "relu.py")
     assert (found == []) == fair, found
 
 

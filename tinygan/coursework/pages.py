@@ -113,6 +113,7 @@ def cause(output) -> str:
         return output.partition("likely cause: ")[2].partition(" [")[0]
     for words, short in (
         ("points withheld", "forbidden"),
+        ("may not be used here", "forbidden"),
         ("wrong output", "wrong output"),
         ("not written yet", "not written yet"),
         ("does not exist", "not handed in"),

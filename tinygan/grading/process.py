@@ -74,16 +74,14 @@ class Student:
         Whether to run it as another user, where that is possible.
     extra : iterable of Path
         Files of the teacher's that are laid beside it.
-    forbidden : iterable of str
-        Modules that it may not import.
+    rules : tuple, optional
+        What may not be used, what of it may, and whether it is refused: as of `Watch`.
     """
 
     descendants = 0
     """How many processes that submissions had started were ended, of all of this grader's."""
 
-    def __init__(
-        self, path: Path, limits: Limits | None = None, separate=True, extra=(), forbidden=()
-    ):
+    def __init__(self, path: Path, limits: Limits | None = None, separate=True, extra=(), rules=()):
         self.limits = limits or Limits()
         self.user = family.free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-", dir=_reachable()))
@@ -91,7 +89,7 @@ class Student:
         self._guard: Any = None
         self._pipes: list[int] = []
         self._first, self._last, self.size = b"", b"", 0  # of what it prints
-        self.used, self._extra, self._forbidden = 0.0, extra, forbidden
+        self.used, self._extra, self._rules = 0.0, extra, rules
         self.absent: list[str] = []  # what it imports and is not there
         try:
             self._start(Path(path))
@@ -121,7 +119,7 @@ class Student:
         request = {
             "file": str(home / path.name),
             "user": self.user or 0,
-            "forbidden": list(self._forbidden),
+            "rules": self._rules,
             "grader": os.getpid(),
             "limits": [self.limits.memory, self.limits.output, self.limits.processes],
         }

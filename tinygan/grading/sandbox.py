@@ -2,7 +2,7 @@
 
 Another user where the grader is root; and, where the kernel has Landlock (Linux 5.13), everything
 on disk but Python, its packages and the submission's own folder, the network, and signals to
-processes that it did not start.
+processes that it did not start, and running other programs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ READABLE = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/opt", "/nix", "/etc", 
             "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")  # fmt: skip
 
 # linux/landlock.h and linux/prctl.h
-EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 1, 2, 4, 8, 1 << 14, 1 << 13
+WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 2, 4, 8, 1 << 14, 1 << 13
 NO_NEW_PRIVILEGES, PARENT_DEATH_SIGNAL, DUMPABLE, KILL = 38, 1, 4, 9
 
 
@@ -86,13 +86,13 @@ def _landlock(libc, home):
         return
     packages = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
     packages += [str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1])]
-    look = EXECUTE | READ_FILE | READ_DIR
-    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files),
+    look = READ_FILE | READ_DIR  # and run nothing: what another program does, nobody sees
+    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files & ~1),
                          ("/dev/null", READ_FILE | WRITE_FILE)]:  # fmt: skip
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
             if not os.path.isdir(path):
-                rights &= EXECUTE | READ_FILE | WRITE_FILE | TRUNCATE
+                rights &= READ_FILE | WRITE_FILE | TRUNCATE
             call(445, ruleset, 1, struct.pack("=Qi", rights & files, fd), 0)
             os.close(fd)
     call(446, ruleset, 0)
