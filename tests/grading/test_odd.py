@@ -289,3 +289,45 @@ def test_the_grading_of_a_class_that_is_stopped_ends_at_once(tmp_path):
         assert grading.wait(120) == 128 + signal.SIGTERM
     assert not list((tmp_path / "pages").rglob("*.html"))
     assert not (tmp_path / "grades.csv").exists()
+
+
+BROKEN = {
+    "an open bracket": "def relu_backward(dy, cache):\n    return (dy * (cache > 0)",
+    "words": "def relu_backward(dy, cache):\n    multiply with the mask",
+    "an indent": "def relu_backward(dy, cache):\nreturn dy * (cache > 0)",
+    "outside": "def relu_backward(dy, cache):\n    pass\nreturn 3",
+    "an old print": "relu_backward = lambda dy, c: dy * (c > 0)\nprint 'done'",
+    "a zero byte": "def relu_backward(dy, cache):\n    return '\0'",
+    "nested": "def relu_backward(dy, cache):\n    return " + "(" * 300 + ")" * 300,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_cell_that_is_no_python_costs_what_it_defines(tmp_path, name):
+    forward, _, backward = odd_submissions.R.rpartition("\n\n\n")
+    cells = ["import numpy as np", forward, BROKEN[name], "z = relu(np.ones(1))"]
+    (tmp_path / "a.ipynb").write_text(
+        json.dumps({"cells": [{"cell_type": "code", "source": text} for text in cells]})
+    )
+    module = load(tmp_path / "a.ipynb")
+    assert module.z[0] == 1
+    with pytest.raises(SyntaxError, match="code cell 3, "):
+        module.relu_backward(np.ones(1), np.ones(1))
+    for place in (2, 4):  # defined rightly in an earlier cell, or a later one
+        more = [*cells[:place], "from __future__ import annotations\n" + backward, *cells[place:]]
+        (tmp_path / "a.ipynb").write_text(
+            json.dumps({"cells": [{"cell_type": "code", "source": text} for text in more]})
+        )
+        assert load(tmp_path / "a.ipynb").relu_backward(2.0, 1.0) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="submissions run in a process of their own")
+def test_the_message_names_the_cell(course, tmp_path):
+    forward, _, backward = odd_submissions.R.rpartition("\n\n\n")
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "ada" / "relu.ipynb").write_text(
+        odd_submissions.nb(forward, "%pylab", "plot(", "import math\n" + backward[:-2])
+    )
+    (found,) = grade(tmp_path / "class", course, tmp_path / "pages", tmp_path / "grades.csv")
+    assert [test["score"] for test in found["tests"]] == [1, 0, 0]
+    assert "code cell 4, line 3: '(' was never closed" in found["tests"][1]["output"]

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tinygan.grading import readable
+
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 
 
@@ -235,11 +237,6 @@ def pytest_runtest_makereport(item, call):
         printed = getattr(opened, "_printed", None)
         tail = readable(printed()[-2000:]).strip() if printed is not None else ""
         report.tinygan_message = report.longrepr = f"{text}\nprinted: {tail}" if tail else text
-
-
-def readable(text: str) -> str:
-    """Return the text without what no file, page or terminal can hold."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def _message(excinfo) -> str:

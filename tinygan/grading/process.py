@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tinygan.grading import readable
 from tinygan.grading.implementation import installed
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
@@ -136,9 +137,7 @@ class Student:
         if what not in ("ready", "failed"):
             raise Stopped(STRANGE)
         if what == "ready" and isinstance(value, list):
-            self.absent = [
-                "".join(c for c in str(name)[:80] if c.isprintable()) for name in value[:20]
-            ]
+            self.absent = [readable(str(name)[:80], "") for name in value[:20]]
         return value if what == "failed" else None
 
     def ask(self, request, seconds, outgoing=None, incoming=None):
