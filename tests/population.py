@@ -251,6 +251,7 @@ class Submission:
     files: dict
     score: float
     exact: bool
+    text: str | None = None
 
 
 def plain(exercise):
@@ -381,7 +382,7 @@ def submissions(count, seed=0):
             if not extra
             else {f"{exercise}.py": text, **extra}
         )
-        made.append(Submission(kind, exercise, files, score, exact))
+        made.append(Submission(kind, exercise, files, score, exact, text))
     return made
 
 
@@ -390,17 +391,23 @@ def students(count, seed=0):
 
     Yields ``(kind, files, lowest score, highest score)``; who is empty hands in nothing but that.
     """
-    solved = {p.stem: p.read_text() for p in SOLUTIONS.glob("*.py")}
+    solved = {p.name: p.read_text() for p in SOLUTIONS.glob("*.py")}
+    rng = random.Random(seed)
     for submission in submissions(count, seed):
-        others = {
-            f"exercises/{n}.py": text for n, text in solved.items() if n != submission.exercise
-        }
-        if submission.kind == "empty":
-            yield submission.kind, submission.files, 0, 0
-        else:
-            most = 100 - EXERCISES[submission.exercise] + submission.score
-            least = most if submission.exact else 100 - EXERCISES[submission.exercise]
-            yield submission.kind, {**others, **submission.files}, least, most
+        kind, text, worth = submission.kind, submission.text, EXERCISES[submission.exercise]
+        if kind == "empty":
+            yield kind, submission.files, 0, 0
+            continue
+        files = solved | {f"{submission.exercise}.py": text}
+        if "hostile" in kind:  # what needs the exercise may fail with it
+            files = {**files, **{n: t for n, t in submission.files.items() if n in PLANTED}}
+        most = 100 - worth + submission.score
+        least = most - 12 if kind == "wrong" or "nothing" in kind else most  # the training
+        least = least if kind in ("right", "noisy", "wrong", "nothing") else 0
+        how = rng.choice(["exercises/", "Ada/hw 1/", "", "zip"])
+        if how == "zip":
+            files = {"homework.zip": zipped({f"hw/{n}": t for n, t in files.items()})}
+        yield kind, {how * (how != "zip") + n: t for n, t in files.items()}, least, most
 
 
 def hand_in(files, folder):

@@ -1,9 +1,16 @@
 """What is done while a submission runs is seen, by whatever name; innocent code is left alone."""
 
+import itertools
+
+import numpy as np
 import pytest
 from test_hostile import LINUX, graded
 
-pytestmark = pytest.mark.skipif(not LINUX, reason="submissions run in a process of their own")
+from tinygan.grading.differences import Differences
+from tinygan.grading.remote import RemoteModule
+from tinygan.grading.session import ALLOWED, DEFAULT
+
+LINUX_ONLY = pytest.mark.skipif(not LINUX, reason="submissions run in a process of their own")
 
 HEAD = "import importlib, sys\nimport numpy as np\n"
 FORWARD = "def relu(x):\n    return np.maximum(x, 0), x\n"
@@ -114,6 +121,7 @@ def files(texts):
     return {"by_" + name.replace(" ", "_"): given for name, given in texts.items()}
 
 
+@LINUX_ONLY
 @pytest.mark.timeout(600)
 def test_what_is_taken_by_another_name_is_refused(tmp_path):
     texts = {
@@ -126,6 +134,7 @@ def test_what_is_taken_by_another_name_is_refused(tmp_path):
         assert "may not be" in tests[0]["output"], (name, tests)
 
 
+@LINUX_ONLY
 @pytest.mark.timeout(600)
 def test_numerical_derivatives_are_seen_however_they_are_written(tmp_path):
     texts = {name: text(before, None, g) for name, (before, g) in DIFFERENCES.items()}
@@ -137,6 +146,7 @@ def test_numerical_derivatives_are_seen_however_they_are_written(tmp_path):
         assert says in tests[1]["output"], (name, tests)
 
 
+@LINUX_ONLY
 @pytest.mark.timeout(600)
 def test_innocent_code_keeps_its_points(tmp_path):
     _, found, _ = graded(tmp_path, files({n: text(*t) for n, t in INNOCENT.items()}))
@@ -144,6 +154,7 @@ def test_innocent_code_keeps_its_points(tmp_path):
         assert [test["score"] for test in tests] == [2, 3], (name, tests)
 
 
+@LINUX_ONLY
 def test_the_teacher_chooses_what_it_costs(tmp_path):
     given = {"plain": text("", None, DIFFERENCES["plain"][1]),
              "exec": text(*TAKEN["exec"], None)}  # fmt: skip
@@ -154,3 +165,63 @@ def test_the_teacher_chooses_what_it_costs(tmp_path):
     (tmp_path / "allow").mkdir()
     _, found, _ = graded(tmp_path / "allow", given, "--tinygan-cheats", "allow")
     assert {test["output"] for test in found["plain"] + found["exec"]} == {""}
+
+
+def driver(impl):
+    return impl.relu(np.ones(2))
+
+
+@LINUX_ONLY
+@pytest.mark.parametrize("name", ["objectives", "layers", "losses", "optim"])
+def test_modules_are_refused_where_the_graders_driver_runs(tmp_path, name):
+    """Python tells of no import that `importlib` does itself: but it opens the file."""
+    (tmp_path / "way.py").write_text(
+        HEAD + f"def relu(x):\n    importlib.import_module('tiny' + 'gan.{name}')\n    return 1\n"
+    )
+    module = RemoteModule(tmp_path / "way.py", rules=(DEFAULT, ALLOWED, True))
+    with pytest.raises(Exception, match=rf"tinygan\.{name} may not be used here"):
+        module.run(driver)
+    module.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_right_calls_are_no_differences(seed):
+    """A function of numbers, called with all elements of all inputs and of their products."""
+    rng = np.random.default_rng(seed)
+    seen, inputs = Differences(), [rng.standard_normal(rng.integers(1, 9, 2)) for _ in range(6)]
+    for array in inputs:
+        seen.given(array)
+    seen.begin()
+    for a, b in itertools.product(inputs, inputs):
+        assert not seen.called("numbers", [float(v) for v in a.flat][:16])
+        for v, w in zip(a.flat, b.flat, strict=False):
+            for value in (v, w, v * w, v + w, 2 * v, -v, max(v, 0.0), v + 1e-12):
+                assert not seen.called("number", [float(value)]), (v, w)
+    for a in inputs:
+        for value in (a, a.copy(), a * (1 + 1e-15), a.astype("f4"), -a, 2 * a, np.maximum(a, 0)):
+            assert not seen.called("array", [value]), value
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("h", [1e-4, 1e-6, 1e-9])
+def test_differences_are_seen_by_themselves(seed, h):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3, 4))
+
+    def found(points):
+        seen = Differences()
+        seen.given(x)
+        seen.begin()
+        return any([seen.called("f", [point]) for point in points])
+
+    direction = rng.standard_normal(x.shape)
+    assert found([x + h, x - h])
+    assert found([x + h * direction, x])
+    assert found([x * (1 + h), x])
+    assert found([x + 1j * h])
+    assert found([float(v + s) for s in (h, -h) for v in x.flat])
+    assert not found([x, x, x + 1])
+    assert not found([x + h])  # an epsilon
+    for size in (h, 0.5):
+        steps = [size * (np.arange(12) == i).reshape(3, 4) for i in range(12)]
+        assert found([x + s for s in steps])

@@ -16,8 +16,8 @@ __all__ = ["Differences"]
 
 LITTLE, ROUNDING = 1e-3, 1e-11
 """Between these, relative to the largest element, a change is a step."""
-LARGEST, KEPT = 1 << 17, 8
-"""Elements of an input that is compared; how many inputs of a shape are."""
+LARGEST, KEPT, CALLS = 1 << 17, 8, 600
+"""Elements of an input that is compared; how many inputs of a shape are; calls with a number."""
 
 
 class Differences:
@@ -68,19 +68,21 @@ class Differences:
         return len(places) > 1
 
     def _number(self, key, value, base):
-        """For a function of one number: the same two steps beside several elements."""
+        """For a function of one number: the same step beside several elements."""
+        calls, before, steps = self._seen.setdefault(key, ([0], {}, {}))
+        calls[0] += 1
+        if calls[0] > CALLS or not 3 <= base.size <= CALLS // 2:
+            return False
         moved = value - base.ravel()
-        steps = absolute(moved)
-        nearest = int(steps.argmin())
-        if steps[nearest] > LITTLE * absolute(base).max():
+        sizes = absolute(moved)
+        nearest = int(sizes.argmin())
+        if sizes[nearest] > LITTLE * absolute(base).max():
             return False
-        before, pairs = self._seen.setdefault(key, ({}, []))
-        step = complex(moved[nearest])
-        pairs.append((nearest, step - before.setdefault(nearest, step)))
-        size = abs(pairs[-1][1])
-        if size < ROUNDING:
-            return False
-        return len({i for i, s in pairs if abs(abs(s) - size) < 1e-4 * size}) >= min(3, base.size)
+        at = complex(moved[nearest])
+        step = abs(at - before.setdefault(nearest, at))
+        places = steps.setdefault(f"{step:.6g}", set())
+        places.add(nearest)
+        return step > ROUNDING and len(places) > 2
 
 
 def _apart(a, b, scale):

@@ -61,7 +61,6 @@ class Watch:
         self.folder, self.forbidden, self.allowed = folder, forbidden, allowed
         self.refuse, self.differences = refuse, Differences()
         self.found: list[str] = []
-        self.driven = False
         self._kinds: dict = {}
 
     def begin(self):
@@ -80,11 +79,15 @@ class Watch:
 
     @contextlib.contextmanager
     def request(self, driven):
-        """Look at the calls of one request of the grader's, or of its driver in this process."""
-        self.driven = driven
+        """Look at the calls of one request of the grader's.
+
+        Not at what is `driven` by the grader's own code in this process: networks that it made are
+        called there, and seeing every call of a training takes as long as the training.
+        """
         self.found.clear()
         self.differences.begin()
-        sys.setprofile(self._look)
+        if not driven:
+            sys.setprofile(self._look)
         try:
             yield
         finally:
@@ -118,8 +121,7 @@ class Watch:
         if event == "import" and isinstance(arguments[0], str):
             self._imported(arguments[0], _outwards(sys._getframe(1)))
         elif event == "open" and str(arguments[0]).startswith(tuple(tinygan.__path__)):
-            if self._asks(sys._getframe(1)):
-                raise PermissionError("tinygan's files may not be read here")
+            self._opened(str(arguments[0]), sys._getframe(1))
         elif event in SWITCHES and (frame := self._asks(sys._getframe(1))):
             self._note(frame, f"{event} may not be used here")
 
@@ -131,6 +133,16 @@ class Watch:
         elif package not in sys.stdlib_module_names and package != "tinygan":
             for frame in filter(self._own, frames):  # a framework, by way of what imports it
                 self._judge(package, frame)
+
+    def _opened(self, file, frame):
+        """Refuse to hand out tinygan's source, and modules that are imported past the event."""
+        if self._asks(frame):
+            raise PermissionError("tinygan's files may not be read here")
+        asks = next(_outwards(frame))
+        if self._own(asks):
+            folder = next(path for path in tinygan.__path__ if file.startswith(path))
+            parts = [p.partition(".")[0] for p in Path(file).relative_to(folder).parts]
+            self._judge(".".join(["tinygan", *(p for p in parts if not p.startswith("__"))]), asks)
 
     def _asks(self, frame):
         """Return the submission's frame that asks for something by Python's own library alone."""
@@ -179,8 +191,6 @@ class Watch:
         elif code.co_varnames[:1] == ("self",):
             made = type(frame.f_locals["self"])
             name = f"{made.__module__}.{made.__qualname__}"
-            if self.driven and code.co_name != "__init__":  # a network that it was given
-                return
         short = f"tinygan.{name.rpartition('.')[2]}"
         if name.startswith("tinygan.") and not permitted(self.forbidden, self.allowed, name, short):
             self._note(calls, f"{short} may not be used here")
