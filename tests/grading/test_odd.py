@@ -224,6 +224,8 @@ def test_whatever_students_and_their_files_are_called(course, tmp_path, monkeypa
     assert "<b>Ada" not in index
     failed = {"name": "x", "page": "x.html", "score": 0, "tests": [], "output": "failed"}
     assert "<td class=z>0</td>" in class_page([*found, failed])  # and no full points
+    assert "In 3 of 3 tests nobody lost a point." in index
+    assert "ReLU: the output" not in index
     assert len(list((tmp_path / "pages" / "students").glob("*.html"))) == 4
     assert len((tmp_path / "grades.csv").read_text().splitlines()) >= 5
 
