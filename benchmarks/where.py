@@ -16,10 +16,11 @@ import numpy as np
 
 from benchmarks.work_tinygan import Tinygan, step_parser, step_task
 from tinygan import layers, losses, objectives, optim
-from tinygan.convolution import winograd
+from tinygan.convolution import tiles, winograd
 from tinygan.layer import Layer
 from tinygan.layers import conv
 from tinygan.layers.sequential import Residual
+from tinygan.machine import parallel
 from tinygan.machine.allocator import keep_freed_memory
 from tinygan.models import cyclegan
 
@@ -86,6 +87,8 @@ def clocked(inside=False, clock=None):
                     getattr(owner, face)._clocked = True
         for name in CONVOLUTION:
             put(conv, name, lambda *_, name=name: ("convolution", name))
+        if inside:
+            stack.enter_context(patch.object(winograd, "transform_weight", _weight_at_once))
         for name, stage in STAGES.items() if inside else ():
             put(winograd, name, lambda *_, stage=stage, **__: ("tiles", stage))
         for module in (losses, objectives, cyclegan):
@@ -98,6 +101,13 @@ def clocked(inside=False, clock=None):
         put(optim.Adam, "step", lambda *_: ("Adam", "step"))
         put(optim.Adam, "zero_grad", lambda *_: ("Adam", "zero_grad"))
         yield clock
+
+
+def _weight_at_once(*arguments):
+    """Transform a weight here, not beside the first pictures."""
+    U, tasks = tiles.transform_weight(*arguments)
+    parallel.run(tasks)
+    return U, ()
 
 
 def _label(layer) -> str:

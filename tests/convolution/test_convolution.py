@@ -43,7 +43,11 @@ SHAPES = {
     "stride past the kernel": (1, 11, 10, 2, 3, (2, 3), (3, 4), (1, 0)),
     "padding past the kernel": (1, 3, 3, 2, 2, (2, 2), (1, 1), (3, 3)),
     "one channel each": (2, 6, 6, 1, 1, (3, 3), (1, 1), (1, 1)),
+    # channels enough for products in blocks
+    "3x3, blocks": (2, 9, 8, 64, 64, (3, 3), (1, 1), (1, 1)),
+    "4x4/2, blocks": (3, 12, 8, 64, 128, (4, 4), (2, 2), (1, 1)),
     # large enough for several slices of rows, or of images
+    "4x4/2, blocks, sliced": (4, 40, 40, 64, 64, (4, 4), (2, 2), (1, 1)),
     "4x4/2, sliced": (9, 32, 32, 16, 32, (4, 4), (2, 2), (1, 1)),
     "3x3, one sliced image": (1, 66, 35, 32, 24, (3, 3), (1, 1), (0, 0)),
     "4x4, one sliced image": (1, 31, 33, 16, 24, (4, 4), (1, 1), (1, 1)),
@@ -345,6 +349,17 @@ def test_whole_numbers_are_refused(dtype):
     ):
         with pytest.raises(TypeError, match="expected arrays of a floating-point dtype, got"):
             call()
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_stamps_and_patches_give_the_same_gradient(shape, monkeypatch):
+    x, w, dy, stride, padding = draw(shape)
+    expected = convolution.naive.convolve_grad_input(dy, w, stride, padding, x.shape[1:3])
+    for few_rows in (0, 1 << 30):
+        monkeypatch.setattr(convolution.im2col, "_FEW_ROWS", few_rows)
+        dx = convolution.im2col.convolve_grad_input(dy, w, stride, padding, x.shape[1:3])
+        assert dx.flags.c_contiguous
+        np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-10)
 
 
 def test_small_integers_through_few_channels_are_summed_exactly():

@@ -133,6 +133,27 @@ def test_the_environment_sets_the_threads_and_a_wrong_value_is_named():
     assert "TINYGAN_NUM_THREADS: expected a positive whole number, got 'x'" in bad.stderr
 
 
+def test_a_busy_helper_is_not_waited_for_and_ends_with_the_number_of_threads():
+    before = parallel.get_num_threads()
+    parallel.set_num_threads(2)
+    begun, free, ended = (threading.Event() for _ in range(3))
+    try:
+        busy = parallel._Order(lambda: (begun.set(), free.wait(30), ended.set()))
+        parallel._give([busy])
+        assert begun.wait(30)
+        assert parallel.run([lambda i=i: i for i in range(5)]) == list(range(5))
+        assert not ended.is_set()
+        helpers = [t for t in threading.enumerate() if t.name == "tinygan"]
+    finally:
+        parallel.set_num_threads(before)
+        free.set()
+    busy.take_back_or_wait()
+    assert ended.is_set()
+    for helper in helpers:
+        helper.join(30)
+    assert not any(helper.is_alive() for helper in helpers)
+
+
 def test_a_forked_child_can_use_threads_too():
     if not hasattr(os, "fork"):
         pytest.skip("no fork on this system")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -56,11 +56,21 @@ def pieces(images: int, rows: int, rows_a_piece: int, xp: Any) -> list[tuple[int
 
 
 def for_pieces(
-    function: Callable[..., Any], images: int, rows: int, rows_a_piece: int, xp: Any
-) -> list:
-    """Call ``function(n0, n1, h0, h1)`` over the `pieces` on all cores; results in their order."""
+    function: Callable[..., Any],
+    images: int,
+    rows: int,
+    rows_a_piece: int,
+    xp: Any,
+    also: Iterable[Callable[[], Any]] = (),
+) -> None:
+    """Call ``function(n0, n1, h0, h1)`` over the `pieces`, and `also` those, on all cores.
+
+    Of a few pieces there are an even number, else one of two cores waits for the last.
+    """
     todo = pieces(images, rows, rows_a_piece, xp)
-    return run([partial(function, *piece) for piece in todo])
+    if xp is np and len(todo) % 2 and len(todo) < 8 and 2 * images * rows > rows_a_piece:
+        todo = pieces(images, rows, -(-images * rows // (len(todo) + 1)), xp)
+    run([*also, *(partial(function, *piece) for piece in todo)])
 
 
 def rows_are_contiguous(x: Array) -> bool:

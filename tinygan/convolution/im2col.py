@@ -28,11 +28,13 @@ from tinygan.convolution.geometry import (
     scratch,
     windows,
 )
+from tinygan.convolution.product import multiply
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices, run
 
 _PATCH_BYTES = 1 << 20  # of one piece of P
 _LEAST_ROWS = 128  # a product of fewer rows leaves part of the processor idle
+_FEW_ROWS = 512  # up to these, reading the weights as they lie is worth more than long products
 _LEAST_ROWS_TO_SUM = 512  # in dW: adding up the products costs more than that
 _SUMS_BYTES = 1 << 26  # of all partial sums of dW together
 
@@ -53,10 +55,10 @@ def convolve(x: Array, w: Array, stride: Size, padding: Size) -> Array:
         to = y[n0:n1, h0:h1].reshape(-1, out_channels)
         if alone:  # all cores are free for the one product
             for_slices(
-                lambda a, b: xp.matmul(patches, w[:, a:b], out=to[:, a:b]), out_channels, 64, xp
+                lambda a, b: multiply(xp, patches, w[:, a:b], to[:, a:b]), out_channels, 64, xp
             )
         else:
-            xp.matmul(patches, w, out=to)
+            multiply(xp, patches, w, to)
 
     todo = pieces(len(x), rows, _rows_a_piece(columns, patch, x.itemsize), xp)
     alone = len(todo) == 1
@@ -77,6 +79,8 @@ def convolve_grad_input(
     kernel, channels = w.shape[:2], w.shape[2]
     if kernel == tuple(input_size) and tuple(padding) == (0, 0):  # one window: dP is dx
         return _outer(xp, dy, w)
+    if xp is np and len(dy) * dy.shape[1] * dy.shape[2] <= _FEW_ROWS:
+        return _stamps(dy, w, stride, padding, input_size)
     dx = xp.empty((len(dy), *input_size, channels), xp.result_type(dy, w))
 
     def phase(p: int, q: int) -> Array:
@@ -91,18 +95,12 @@ def convolve_grad_input(
             return []
         reach = (taps[0] - 1 - u, taps[1] - 1 - v)
         depth = taps[0] * taps[1] * dy.shape[3]
-        few = len(dy) * rows * columns < _LEAST_ROWS
-        if not few:  # else copying the weights would take longer than the product
-            flipped = xp.ascontiguousarray(flipped).reshape(depth, channels)
+        flipped = xp.ascontiguousarray(flipped).reshape(depth, channels)
 
         def piece(n0: int, n1: int, h0: int, h1: int) -> None:
             patches = _patches(xp, dy, taps, (1, 1), reach, n0, n1, h0, h1, columns)
-            if few:  # a product for each tap
-                patches = patches.reshape(len(patches), *taps, dy.shape[3]).transpose(1, 2, 0, 3)
-                part = xp.matmul(patches, flipped).sum(axis=(0, 1))
-            else:
-                part = scratch(xp, "product", (len(patches), channels), dx.dtype)
-                xp.matmul(patches, flipped, out=part)
+            part = scratch(xp, "product", (len(patches), channels), dx.dtype)
+            multiply(xp, patches, flipped, part)
             to[n0:n1, h0:h1] = part.reshape(n1 - n0, h1 - h0, columns, channels)
 
         todo = pieces(len(dy), rows, _rows_a_piece(columns, depth, dy.itemsize), xp)
@@ -111,6 +109,37 @@ def convolve_grad_input(
     phases = [partial(phase, p, q) for p in range(stride[0]) for q in range(stride[1])]
     run([task for tasks in run(phases) for task in tasks])
     return dx
+
+
+def _stamps(dy: Array, w: Array, stride: Size, padding: Size, input_size: Size) -> Array:
+    """Return ``dx`` of a few pixels: ``dP = dY Wᵀ``, whose factors are read as they lie, added up.
+
+    Pixel ``(i, j)`` of dy stamps ``KH × KW`` pixels.  Padded ``dx`` is cut into cells of the size
+    of the stride; a stamp covers few of them, and the parts of all stamps for the first cell, for
+    the second one, … are added at once.
+    """
+    (n, rows, columns, out_channels), (kh, kw, channels) = dy.shape, w.shape[:3]
+    (s, v), flat = stride, np.ascontiguousarray(dy).reshape(-1, out_channels)
+    matrix = np.ascontiguousarray(w).reshape(-1, out_channels)
+    dP = np.empty((len(flat), len(matrix)), np.result_type(dy, w))
+    size = max(512, -(-len(matrix) // 1024) * 256)
+    for_slices(lambda a, b: multiply(np, flat, matrix[a:b].T, dP[:, a:b]), len(matrix), size)
+    dP = dP.reshape(n, rows, columns, kh, kw, channels)
+    down, across = (
+        max(count - 1 + -(-kernel // step), -(-(p + length) // step))
+        for count, kernel, step, p, length in zip(
+            (rows, columns), (kh, kw), stride, padding, input_size, strict=True
+        )
+    )
+    dx = np.zeros((n, down, s, across, v, channels), dP.dtype)
+    for k in range(0, kh, s):
+        for l in range(0, kw, v):
+            part = dP[:, :, :, k : k + s, l : l + v].transpose(0, 1, 3, 2, 4, 5)
+            i, j = k // s, l // v
+            dx[:, i : i + rows, : part.shape[2], j : j + columns, : part.shape[4]] += part
+    dx = dx.reshape(n, s * down, v * across, channels)
+    (top, left), (height, width) = padding, input_size
+    return np.ascontiguousarray(dx[:, top : top + height, left : left + width])
 
 
 def _outer(xp: Any, dy: Array, w: Array) -> Array:
@@ -165,7 +194,7 @@ def _sum_over_patches(
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
             if y is not None:
-                xp.matmul(patches, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+                multiply(xp, patches, w, y[n0:n1, h0:h1].reshape(-1, out_channels))
             part = xp.ascontiguousarray(dy[n0:n1, h0:h1]).reshape(-1, out_channels)
             if total is None:
                 total = xp.matmul(patches.T, part)

@@ -24,6 +24,7 @@ from tinygan.convolution.geometry import (
     turned,
     turned_padding,
 )
+from tinygan.convolution.product import multiply
 from tinygan.machine.arrays import Array, Size, get_xp
 from tinygan.machine.parallel import for_slices
 
@@ -108,7 +109,7 @@ def _multiply_patches(x: Array, w: Array, stride: Size, padding: Size) -> Array:
 
     def piece(n0: int, n1: int, h0: int, h1: int) -> None:
         patches = _patches(xp, x, kernel, stride, padding, n0, n1, h0, h1, columns)
-        xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+        multiply(xp, patches.T, w, y[n0:n1, h0:h1].reshape(-1, out_channels))
 
     for_pieces(piece, len(x), rows, _rows_a_piece(columns, len(w), x), xp)
     return y
@@ -133,7 +134,7 @@ def _sum_of_products(
         for n0, n1, h0, h1 in todo[start:stop]:
             patches = _patches(xp, x, kernel_size, stride, padding, n0, n1, h0, h1, columns)
             if y is not None:
-                xp.matmul(patches.T, w, out=y[n0:n1, h0:h1].reshape(-1, out_channels))
+                multiply(xp, patches.T, w, y[n0:n1, h0:h1].reshape(-1, out_channels))
             part = xp.ascontiguousarray(dy[n0:n1, h0:h1]).reshape(-1, out_channels)
             total = total + patches @ part
         return total
@@ -159,17 +160,18 @@ def _add_products(dy: Array, w: Array, stride: Size, padding: Size, input_size: 
         last = max(first, min(rows, (h1 - 1 + padding[0]) // s + 1))
         part = xp.ascontiguousarray(dy[n0:n1, first:last]).reshape(-1, out_channels)
         copies = scratch(xp, "patches", (len(matrix), len(part)), dx.dtype)
-        xp.matmul(matrix, part.T, out=copies)
+        multiply(xp, matrix, part.T, copies)
         copies = copies.reshape(*kernel, channels, n1 - n0, last - first, columns)
         top = min(first, (h0 + padding[0]) // s)
         bottom = max(last - 1 + -(-kernel[0] // s), -(-(h1 + padding[0]) // s))
         sums = scratch(xp, "sums", (s, v, channels, n1 - n0, bottom - top, across), dx.dtype)
         sums[...] = 0
-        for k in range(kernel[0]):
+        for k in range(0, kernel[0], s):
             at = first - top + k // s
-            for l in range(kernel[1]):
-                to = sums[k % s, l % v, :, :, at : at + last - first, l // v : l // v + columns]
-                to += copies[k, l]
+            for l in range(0, kernel[1], v):
+                each = copies[k : k + s, l : l + v]  # a tap for each phase
+                to = sums[: each.shape[0], : each.shape[1], :, :, at : at + last - first]
+                to[..., l // v : l // v + columns] += each
         for p in range(s):
             skip = -(-(h0 + padding[0] - p) // s)  # first row of this phase, and where it goes
             h = s * skip + p - padding[0]

@@ -10,8 +10,9 @@ along the width it writes ``V`` where the product wants it.  Results go straight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from tinygan.machine.parallel import run, split
 # In dx a tile reaches into its next neighbour and no further: r − 1 ≤ m.
 # Few pixels want small tiles: fewer positions, so fewer weights to transform and to read.
 OUTPUTS = {2: (4, 2), 3: (4, 2), 4: (3,)}
+
+Tasks: TypeAlias = Sequence[Callable[[], Any]]
 
 CHUNK_BYTES = 32 << 20  # of V (or dV): long products, and memory stays bounded
 BLOCK = 16384  # entries of a tap of w transformed at a time
@@ -106,7 +109,9 @@ class Tiling:
         return result
 
 
-def transform_input(t: Tiling, x: Array, n0: int, n1: int, t0: int, t1: int) -> Array:
+def transform_input(
+    t: Tiling, x: Array, n0: int, n1: int, t0: int, t1: int, also: Tasks = ()
+) -> Array:
     """Return ``V[i, k, (image, tile row, tile), (phase_h, phase_w, C)] = Bᵀ d B``."""
     V = scratch(t.xp, "V", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.s, t.s * t.C), t.dtype)
     BT = t.B.T.copy()
@@ -131,7 +136,7 @@ def transform_input(t: Tiling, x: Array, n0: int, n1: int, t0: int, t1: int) -> 
         columns = _view(t.xp, part, shape, (*part.strides[:-1], m * step, step, part.itemsize))
         t.xp.matmul(BT, columns, out=V[:, :, a0:a1, b0:b1].transpose(2, 3, 5, 0, 4, 1, 6))
 
-    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K), t.xp)
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.K), t.xp, also)
     return V.reshape(n, n, -1, t.K)
 
 
@@ -158,7 +163,9 @@ def transform_output(t: Tiling, M: Array, y: Array, n0: int, n1: int, t0: int, t
     for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
 
 
-def transform_output_gradient(t: Tiling, dy: Array, n0: int, n1: int, t0: int, t1: int) -> Array:
+def transform_output_gradient(
+    t: Tiling, dy: Array, n0: int, n1: int, t0: int, t1: int, also: Tasks = ()
+) -> Array:
     """Return ``dM[i, k, (image, tile row, tile), O] = A dy Aᵀ``."""
     dM = scratch(t.xp, "M", (t.n, t.n, n1 - n0, t1 - t0, t.TW, t.O), t.dtype)
     m = t.m
@@ -173,7 +180,7 @@ def transform_output_gradient(t: Tiling, dy: Array, n0: int, n1: int, t0: int, t
         t.xp.matmul(t.A, rows, out=part.reshape(a1 - a0, b1 - b0, t.n, t.TW * m * t.O))
         t.xp.matmul(t.A, part, out=dM[:, :, a0:a1, b0:b1].transpose(2, 3, 0, 4, 1, 5))
 
-    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp)
+    for_pieces(piece, n1 - n0, t1 - t0, t.rows_a_piece(t.O), t.xp, also)
     return dM.reshape(t.n, t.n, -1, t.O)
 
 
@@ -242,8 +249,8 @@ def _view(xp: Any, array: Array, shape: tuple[int, ...], strides: tuple[int, ...
     return xp.lib.stride_tricks.as_strided(array, shape, strides)
 
 
-def transform_weight(t: Tiling, w: Array) -> Array:
-    """Return ``U[i, k, (phase_h, phase_w, C), O] = G w Gᵀ``."""
+def transform_weight(t: Tiling, w: Array) -> tuple[Array, Tasks]:
+    """Return ``U[i, k, (phase_h, phase_w, C), O] = G w Gᵀ``, and the tasks that make it."""
     U = scratch(t.xp, "U", (t.n, t.n, t.K, t.O), t.dtype)
     w = t.xp.ascontiguousarray(w)
 
@@ -252,8 +259,7 @@ def transform_weight(t: Tiling, w: Array) -> Array:
         t.xp.matmul(t.G, taps.transpose(1, 0, 2), out=part.transpose(1, 0, 2))
         t.xp.matmul(t.G, part, out=at)
 
-    _for_blocks(t, block, w, U)
-    return U
+    return U, _blocks(t, block, w, U)
 
 
 def transform_weight_gradient(t: Tiling, dU: Array, w_shape: tuple[int, ...]) -> Array:
@@ -266,12 +272,12 @@ def transform_weight_gradient(t: Tiling, dU: Array, w_shape: tuple[int, ...]) ->
         t.xp.matmul(GT, at, out=part)
         t.xp.matmul(GT, part.transpose(1, 0, 2), out=taps.transpose(1, 0, 2))
 
-    _for_blocks(t, block, dw, dU)
+    run(_blocks(t, block, dw, dU))
     return dw
 
 
-def _for_blocks(t: Tiling, function: Callable[..., Any], w: Array, U: Array) -> None:
-    """Call ``function(taps, at)`` over blocks of `w`, ``(taps_h, taps_w, ·)``, and of `U`."""
+def _blocks(t: Tiling, function: Callable[..., Any], w: Array, U: Array) -> Tasks:
+    """Return calls of ``function(taps, at)`` for blocks of `w`, ``(taps, taps, ·)``, and of `U`."""
     size = max(1, BLOCK // t.O) if t.xp is np else t.C
     U = U.reshape(t.n, t.n, t.s**2, t.C * t.O)
     tasks = []
@@ -279,5 +285,5 @@ def _for_blocks(t: Tiling, function: Callable[..., Any], w: Array, U: Array) -> 
         taps = w[phase // t.s :: t.s, phase % t.s :: t.s]
         taps = taps.reshape(*taps.shape[:2], t.C * t.O)
         for a, b in split(t.C * t.O, size * t.O):
-            tasks.append(lambda taps=taps[..., a:b], at=U[:, :, phase, a:b]: function(taps, at))
-    run(tasks)
+            tasks.append(partial(function, taps[..., a:b], U[:, :, phase, a:b]))
+    return tasks

@@ -40,8 +40,10 @@ from typing import Any
 import numpy as np
 
 from tinygan.convolution.geometry import output_size, rows_are_contiguous, scratch
+from tinygan.convolution.product import multiply
 from tinygan.convolution.tiles import (
     OUTPUTS,
+    Tasks,
     Tiling,
     taps_of_phase,
     transform_input,
@@ -150,10 +152,11 @@ def _from_input(
     x = x if rows_are_contiguous(x) else xp.ascontiguousarray(x)
     t = _tiling(xp, xp.result_type(x, w), x.shape, w.shape, stride, padding)
     chunks = t.chunks()
-    U = transform_weight(t, w)
+    U, also = transform_weight(t, w)
     y = xp.empty((t.images, t.OH, t.OW, t.O), t.dtype)
     for number, (n0, n1, t0, t1) in enumerate(chunks):
-        V = transform_input(t, x, n0, n1, t0, t1)
+        V = transform_input(t, x, n0, n1, t0, t1, also)
+        also = ()
         M = scratch(xp, "M", (t.n, t.n, V.shape[2], t.O), t.dtype)
         _multiply(t, V, U, M)
         transform_output(t, M, y, n0, n1, t0, t1)
@@ -176,8 +179,10 @@ def _from_output_gradient(
     xp = get_xp(dy=dy, **{name: a for name, a in (("x", x), ("w", w)) if a is not None})
     t = _tiling(xp, xp.result_type(dy, w if x is None else x), x_shape, w_shape, stride, padding)
     chunks, dx = t.chunks(), None
+    also: Tasks = ()  # with the first chunk
     if w is not None:
-        U = transform_weight(t, w).transpose(0, 1, 3, 2)
+        U, also = transform_weight(t, w)
+        U = U.transpose(0, 1, 3, 2)
         seen = t.width - padding[1] >= t.W and t.s * (t.TH * t.m + t.r - 1) - padding[0] >= t.H
         dx = (xp.empty if seen else xp.zeros)(x_shape, t.dtype)
     if x is not None and not rows_are_contiguous(x):
@@ -185,7 +190,8 @@ def _from_output_gradient(
     for number, (n0, n1, t0, t1) in enumerate(chunks):
         # the row of tiles that reaches into the first one of this chunk
         before = t0 if w is None else max(0, t0 - 1)
-        dM = transform_output_gradient(t, dy, n0, n1, before, t1)
+        dM = transform_output_gradient(t, dy, n0, n1, before, t1, also)
+        also = ()
         if w is not None:
             dV = scratch(xp, "V", (t.n, dM.shape[2], t.n, t.K), t.dtype)
             _multiply(t, dM, U, dV.transpose(0, 2, 1, 3))
@@ -216,9 +222,9 @@ def _multiply(t: Tiling, left: Array, right: Array, out: Array, add: bool = Fals
         to = out[i, k, rows, columns]
         factors = left[i, k, rows], right[i, k, :, columns]
         if add:
-            to += t.xp.matmul(*factors, out=scratch(t.xp, "product", to.shape, t.dtype))
+            to += multiply(t.xp, *factors, scratch(t.xp, "product", to.shape, t.dtype))
         else:
-            t.xp.matmul(*factors, out=to)
+            multiply(t.xp, *factors, to)
 
     if t.xp is not np:
         out[...] = t.xp.matmul(left, right) + (out if add else 0)

@@ -21,11 +21,11 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from threadpoolctl import ThreadpoolController
 from tinygan.errors import UserError
 
 __all__ = [
+    "blas_architecture",
     "for_slices",
     "get_num_threads",
     "in_order",
@@ -105,17 +106,16 @@ def run(tasks: Sequence[Callable[[], object]], threads_each: int = 1) -> list:
             finally:
                 _local.share = before
 
-        pool = _get_pool(threads - 1)
-        helpers = [pool.submit(copy_context().run, work) for _ in range(threads - 1)]
+        orders = [_Order(partial(copy_context().run, work)) for _ in range(threads - 1)]
+        _give(orders)
         try:
             work()  # the calling thread is a worker too
         finally:
-            for helper in helpers:
-                if not helper.cancel():
-                    helper.exception()  # wait
-        for helper in helpers:
-            if not helper.cancelled():
-                helper.result()
+            for order in orders:
+                order.take_back_or_wait()
+        for order in orders:
+            if order.error is not None:
+                raise order.error
         return results
 
 
@@ -154,7 +154,7 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """Spread slices over `count` threads from now on; results do not change by a bit."""
-    global _num_threads, _pool
+    global _num_threads
     if int(count) != count or not 1 <= count <= MOST_THREADS:
         raise ValueError(
             f"set_num_threads: expected a positive whole number of at most {MOST_THREADS}, "
@@ -162,9 +162,9 @@ def set_num_threads(count: int) -> None:
         )
     _num_threads = int(count)
     with _lock:
-        pool, _pool = _pool, None
-    if pool is not None:
-        pool.shutdown(wait=True)
+        for _ in range(_helpers):
+            _orders.put(None)
+        _forget_helpers()
 
 
 def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -185,7 +185,8 @@ def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 _lock = threading.Lock()
 _local = threading.local()
-_pool: ThreadPoolExecutor | None = None
+_orders: SimpleQueue = SimpleQueue()
+_helpers = 0  # threads that wait for orders
 
 
 def _default_num_threads() -> int:
@@ -205,23 +206,59 @@ def _default_num_threads() -> int:
 _num_threads: int | None = None  # read from the environment when it is first asked for
 
 
-def _get_pool(size: int) -> ThreadPoolExecutor:
-    global _pool
+class _Order:
+    """Work for a helper.  Locks alone: a future of the standard library takes longer to make."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+        self.error: BaseException | None = None
+        self.begun, self.ended = threading.Lock(), threading.Lock()
+        self.ended.acquire()
+
+    def carry_out(self) -> None:
+        if self.begun.acquire(blocking=False):  # else it was taken back
+            try:
+                self.work()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.ended.release()
+
+    def take_back_or_wait(self) -> None:
+        if not self.begun.acquire(blocking=False):
+            self.ended.acquire()
+
+
+def _give(orders: list[_Order]) -> None:
+    """Give `orders` to helpers; begin as many as there may be."""
+    global _helpers
     with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(
-                max(size, get_num_threads() - 1), thread_name_prefix="tinygan"
-            )
-        return _pool
+        while _helpers < max(len(orders), get_num_threads() - 1):
+            threading.Thread(target=_help, args=(_orders,), name="tinygan", daemon=True).start()
+            _helpers += 1
+        for order in orders:
+            _orders.put(order)
 
 
-def _forget_pool() -> None:  # a forked child has none of its parent's threads
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
+def _help(orders: SimpleQueue) -> None:
+    while (order := orders.get()) is not None:
+        order.carry_out()
+        del order  # and with it the arrays
+
+
+def _forget_helpers() -> None:
+    global _orders, _helpers
+    _orders, _helpers = SimpleQueue(), 0
+
+
+def _after_fork() -> None:  # a child has none of its parent's threads
+    global _lock
+    _lock = threading.Lock()
+    _forget_helpers()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _NumpyBlas:
@@ -243,6 +280,14 @@ class _NumpyBlas:
 
 
 _blas: _NumpyBlas | None = None
+
+
+@cache
+def blas_architecture() -> str:
+    """Return the kind of processor that NumPy's BLAS has its loops for, as it names it."""
+    with one_blas_thread():
+        libraries = _blas.libraries if _blas else []
+    return getattr(libraries[0], "architecture", "") if libraries else ""
 
 
 @contextmanager

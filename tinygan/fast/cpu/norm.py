@@ -181,7 +181,7 @@ def _widen(x: Array, side: int) -> Array:
 
 def _repeat(values: Array, side: int) -> Array:
     """Repeat the channels' values ``(G, C)`` for each pixel of a row, ``(G, 1, side · C)``."""
-    return np.tile(values, (1, side))[:, None]
+    return values[:, None].repeat(side, axis=1).reshape(len(values), 1, -1)
 
 
 def _scratch(like: Array, name: str = "centred") -> Array:
