@@ -229,8 +229,8 @@ def pytest_runtest_makereport(item, call):
     note = opened._note() if call.when == "call" and hasattr(opened, "_note") else ""
     if note and report.passed:
         report.user_properties.append(("note", note))
-    if call.when == "call" and report.passed and getattr(opened, "found", ()):
-        report.user_properties.append(("flagged", readable("; ".join(opened.found))))
+    if call.when == "call" and report.passed and getattr(opened, "_seen", ()):
+        report.user_properties.append(("flagged", readable("; ".join(opened._seen))))
     if call.excinfo is not None and report.failed and "impl" in getattr(item, "fixturenames", ()):
         text = readable(_message(call.excinfo))
         text += f"\nnote: {note}" if note else ""

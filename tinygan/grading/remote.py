@@ -122,7 +122,7 @@ class RemoteModule:
         self._broken: str | None = None
         self._names: set[str] = set()
         self._absent: list[str] = []
-        self.found: list[str] = []  # what it did that it may not
+        self._seen: list[str] = []  # what it did that it may not
         self._calls = self._new = 0
         self._arrays: dict[int, weakref.ref] = {}
 
@@ -192,10 +192,10 @@ class RemoteModule:
         return result
 
     def _found(self, found):
-        self.found += (str(text)[:300] for text in found or () if text not in self.found)
+        self._seen += (str(text)[:300] for text in found or () if text not in self._seen)
         rules = self._given[3]
-        if self.found and rules and rules[2]:
-            pytest.fail("points withheld: " + "; ".join(self.found), pytrace=False)
+        if self._seen and rules and rules[2]:
+            pytest.fail("points withheld: " + "; ".join(self._seen), pytrace=False)
 
     def _outgoing(self, value):
         if isinstance(value, RemoteObject):

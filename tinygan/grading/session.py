@@ -97,7 +97,7 @@ class Session:
         for other in self._modules.values():
             if other is not module:
                 other.close()
-        module.left, module.found = self.seconds(request.node), []
+        module.left, module._seen = self.seconds(request.node), []
         return module
 
     def _look(self, path, request, allowed):
