@@ -11,10 +11,12 @@ import json
 import random
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 EXERCISES = {"relu": 4, "sigmoid_tanh": 6, "batch_norm": 12, "losses": 7}
 """The exercises that are tried, and their points."""
 
+SOLUTIONS = Path(__file__).parent / "coursework_solutions"
 HEAD = "import numpy as np\n\n\n"
 
 RELU = [
@@ -249,6 +251,7 @@ class Submission:
     files: dict
     score: float
     exact: bool
+    text: str | None = None
 
 
 def plain(exercise):
@@ -379,5 +382,37 @@ def submissions(count, seed=0):
             if not extra
             else {f"{exercise}.py": text, **extra}
         )
-        made.append(Submission(kind, exercise, files, score, exact))
+        made.append(Submission(kind, exercise, files, score, exact, text))
     return made
+
+
+def students(count, seed=0):
+    """Draw whole students: one exercise as a submission has it, the others solved.
+
+    Yields ``(kind, files, lowest score, highest score)``; who is empty hands in nothing but that.
+    """
+    solved = {p.name: p.read_text() for p in SOLUTIONS.glob("*.py")}
+    rng = random.Random(seed)
+    for submission in submissions(count, seed):
+        kind, text, worth = submission.kind, submission.text, EXERCISES[submission.exercise]
+        if kind == "empty":
+            yield kind, submission.files, 0, 0
+            continue
+        files = solved | {f"{submission.exercise}.py": text}
+        if "hostile" in kind:  # what needs the exercise may fail with it
+            files = {**files, **{n: t for n, t in submission.files.items() if n in PLANTED}}
+        most = 100 - worth + submission.score
+        least = most - 12 if kind == "wrong" or "nothing" in kind else most  # the training
+        least = least if kind in ("right", "noisy", "wrong", "nothing") else 0
+        how = rng.choice(["exercises/", "Ada/hw 1/", "", "zip"])
+        if how == "zip":
+            files = {"homework.zip": zipped({f"hw/{n}": t for n, t in files.items()})}
+        yield kind, {how * (how != "zip") + n: t for n, t in files.items()}, least, most
+
+
+def hand_in(files, folder):
+    """Write a student's files into a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
+import keyword
 import os
 import re
 import sys
 import types
+import warnings
 from pathlib import Path
 
 __all__ = ["load", "notebook_code"]
@@ -75,29 +76,55 @@ def display(*things, **options):
 
 
 def notebook_code(path) -> str:
-    """Return the code of a notebook, without what only IPython understands."""
+    """Return the code of a notebook, without what only IPython understands.
+
+    A cell that is no Python does not keep the others from being run.
+    """
     cells = json.loads(Path(path).read_text(encoding="utf-8-sig"))["cells"]
     parts = []
-    for cell in cells:
-        if cell.get("cell_type") != "code":
-            continue
+    for number, cell in enumerate((c for c in cells if c.get("cell_type") == "code"), start=1):
         source = cell["source"]
         lines = ("".join(source) if isinstance(source, list) else source).splitlines()
         if lines and lines[0].startswith("%%"):
             if not lines[0].startswith(PYTHON_CELLS):
                 continue
             lines = lines[1:]
-        parts.append("\n".join(lines if _is_python(lines) else map(_python, lines)))
+        code = "\n".join(lines)
+        if _fault(code):  # in a string, a line may begin with % or !
+            code = "\n".join(map(_python, lines))
+        fault = _fault(code)
+        parts.append(_apology(code, f"code cell {number}, {fault}") if fault else code)
     code = "\n\n".join(parts) + "\n"
+    if future := dict.fromkeys(re.findall(r"^from __future__ import .*$", code, re.MULTILINE)):
+        later = re.sub(r"^from __future__ import .*$", "pass", code, flags=re.MULTILINE)
+        code = code if not _fault(code) else "\n".join([*future, later])
     return SHELL + code if "get_ipython" in code or "display(" in code else code
 
 
-def _is_python(lines):
-    """Whether a cell is Python as it stands: in a string, a line may begin with % or !."""
+def _fault(code):
+    """Return what keeps a cell from being Python, or an empty text."""
     try:
-        return bool(compile("\n".join(lines), "", "exec", ast.PyCF_ONLY_AST))
-    except (SyntaxError, ValueError):
-        return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        return f"line {error.lineno}: {error.msg}" + (f": {line[:80]}" if line else "")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _apology(code, fault):
+    """Return what stands in for a cell that is no Python: all that it would define says why."""
+    names = re.findall(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=(?!=)", code, re.MULTILINE)
+    lines = [line for line in code.splitlines() if re.match("(import|from) ", line)]
+    lines = [line for line in lines if not _fault(line)]
+    lines.append(f"def _cell(*arguments, **options): raise SyntaxError({fault!r})")
+    for name in dict.fromkeys(a or b for a, b in names):
+        if name.isidentifier() and not keyword.iskeyword(name):  # one from an earlier cell stays
+            lines.append(f"{name} = globals().get({name!r}, _cell)")
+    return "\n".join([*lines, f"print({fault!r})"])
 
 
 def _python(line):

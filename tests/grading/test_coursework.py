@@ -169,6 +169,7 @@ def test_a_class_is_graded_side_by_side(course, tmp_path):
     ]  # fmt: skip
     page = (tmp_path / "pages" / "students" / "bob.html").read_text()
     assert "likely cause: wrong mask" in page
+    assert "Points are missing in 01 relu (1 of 4)." in page
     index = (tmp_path / "pages" / "index.html").read_text()
     assert "wrong mask (1)" in index
     assert "forbidden (1)" in index

@@ -248,6 +248,7 @@ def test_a_submission_that_prints_loses_nothing(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
 @pytest.mark.parametrize("separate", [True, False])
 def test_descendants_are_ended_to_the_last(tmp_path, separate):
+    from tinygan.grading import starter
     from tinygan.grading.process import Student
 
     fork = "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        os.setsid()\n"
@@ -256,12 +257,34 @@ def test_descendants_are_ended_to_the_last(tmp_path, separate):
     assert student.ready(30) is None
 
     def alive():
-        return [p for p in _processes() if _has(p, student._token)]
+        found = [p for p in _processes() if _has(p, starter.token)]
+        return [p for p in found if p != starter.warm().process.pid]
 
     assert len(alive()) == 10
     student.close()
     assert not alive()
     assert not student._folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is started for each")
+def test_what_starts_submissions_is_started_again_and_out_of_their_reach(tmp_path):
+    from tinygan.grading import starter
+    from tinygan.grading.process import Student
+
+    look = "import os\nNAMES = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/dev/fd')"
+    look += " if os.path.exists(f'/proc/self/fd/{n}')]\ndef seen(): return NAMES\n"
+    (tmp_path / "look.py").write_text(look)
+    for _ in range(2):
+        student = Student(tmp_path / "look.py")
+        assert student.ready(30) is None
+        _, (names, *_) = student.ask(("call", "seen", [], {}), 10)
+        assert not [name for name in names if name.startswith("socket")]
+        assert sum(name.startswith("pipe") for name in names) == 4
+        assert os.getsid(student._process.pid) == student._process.pid
+        student.close()
+        process = starter.warm().process
+        process.kill()
+        process.wait()
 
 
 def test_a_gradients_points_need_a_right_output(tmp_path):
@@ -345,8 +368,6 @@ def test_a_forgotten_breakpoint_costs_nothing_and_a_forgotten_return_is_named(tm
         "import torch\n" + RIGHT,
         "from tinygan import Conv2d\n" + RIGHT,
         "import tinygan as t\nt.ReLU\n" + RIGHT,
-        "m = __import__('jax')\n" + RIGHT,
-        RIGHT.replace("    return dy", "    a, b = relu(x + 1e-6), relu(x - 1e-6)\n    return dy"),
     ],
 )
 def test_what_is_forbidden_is_reported(tmp_path, text):
@@ -448,18 +469,24 @@ def test_a_killed_grader_leaves_what_it_had_and_nobody(tmp_path):
     grader = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    mine = lambda: [p for p in _processes() if in_folder(p)]  # noqa: E731
 
-    def in_folder(pid):
+    def family():
+        """Return the grader's processes, and those that work in the submission's folder."""
+        table = _processes()
+        return {p for p, (_, parent, *_) in table.items() if parent == grader.pid or there(p)}
+
+    def there(pid):
         try:
-            return "slow.py" in Path(f"/proc/{pid}/cmdline").read_text()
+            return (Path(f"/proc/{pid}/cwd") / "slow.py").exists()
         except OSError:
             return False
 
-    wait(lambda: len(mine()) >= 6)
+    wait(lambda: sum(map(there, _processes())) >= 6)
+    found = family()
+    assert len(found) >= 8  # those that guard, and the one that starts others
     grader.kill()
     grader.wait()
-    wait(lambda: not mine())
+    wait(lambda: not found & _processes().keys())
     wait(lambda: not list((tmp_path / "temporary").iterdir()))
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["score"] == 5

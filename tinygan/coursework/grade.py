@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tinygan.coursework.pages import class_page, student_page
 from tinygan.files import replaced, write_text
+from tinygan.grading import readable
 
 __all__ = ["grade"]
 
@@ -66,7 +67,7 @@ def grade(submissions, course, out, table, jobs=None, options=(), report=print) 
 
     def one(item):
         name, path = item
-        results = {"name": _shown(name), "page": f"students/{_file(name)}.html"}
+        results = {"name": readable(name, ""), "page": f"students/{_file(name)}.html"}
         results |= _graded(name, path, tests, course, out, options, running)
         if stopped.is_set():  # it was ended, which is not the student's fault
             raise InterruptedError
@@ -106,10 +107,6 @@ def _file(name):
     """Return a name that every file system takes."""
     plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|%#' else "_" for c in name)
     return plain if plain == name and len(name.encode()) < 200 else f"{plain[:40]}-{_number(name)}"
-
-
-def _shown(name):
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 def _number(name):

@@ -40,7 +40,12 @@ def student_page(student) -> str:
     body = [f"<h1>{escape(student['name'])}</h1>", _bar(student["score"], total)]
     if student.get("output"):
         body.append(f"<p class=note>{escape(student['output'])}</p>")
-    for title, tests in _exercises(student["tests"]).items():
+    exercises = _exercises(student["tests"])
+    lost = [f"{t} ({_sum(tests)[0]} of {_sum(tests)[1]})" for t, tests in exercises.items()
+            if _sum(tests)[0] < _sum(tests)[1]]  # fmt: skip
+    if lost:
+        body.append(f"<p>Points are missing in {escape(', '.join(lost))}.</p>")
+    for title, tests in exercises.items():
         got, most = _sum(tests)
         body.append(f"<h2>{escape(title)} <small>{got} of {most}</small></h2><table>")
         before = ""
@@ -94,17 +99,21 @@ def class_page(students) -> str:
             f"{''.join(cells)}</tr>"
         )
     body.append("</table></div><h2>What went wrong</h2>")
-    body.append("<table><tr><th>Test</th><th class=n>Full points</th></tr>")
-    for name in dict.fromkeys(t["name"] for s in students for t in s["tests"]):
+    rows, names = [], list(dict.fromkeys(t["name"] for s in students for t in s["tests"]))
+    for name in names:
         tests = [t for s in students for t in s["tests"] if t["name"] == name]
         causes = Counter(cause(t["output"]) for t in tests if t["score"] < t["max_score"])
-        text = ", ".join(f"{escape(c)} ({n})" for c, n in causes.most_common(5))
-        body.append(
-            f"<tr><td>{escape(_exercise(tests[0]))}: {escape(_title(tests[0]))}{_hidden(tests[0])}"
-            f"<br><small>{text}</small></td>"
-            f"<td class=n>{len(tests) - causes.total()} of {len(tests)}</td></tr>"
-        )
-    return _document("The class", "".join(body) + "</table>")
+        if causes:
+            text = ", ".join(f"{escape(c)} ({n})" for c, n in causes.most_common(5))
+            rows.append(
+                f"<tr><td>{_short(_exercise(tests[0]))} {escape(_title(tests[0]))}"
+                f"{_hidden(tests[0])}<br><small>{text}</small></td>"
+                f"<td class=n>{len(tests) - causes.total()} of {len(tests)}</td></tr>"
+            )
+    if rows:
+        body += ["<table><tr><th>Test</th><th class=n>Full points</th></tr>", *rows, "</table>"]
+    body.append(f"<p>In {len(names) - len(rows)} of {len(names)} tests nobody lost a point.</p>")
+    return _document("The class", "".join(body))
 
 
 def cause(output) -> str:
@@ -113,6 +122,7 @@ def cause(output) -> str:
         return output.partition("likely cause: ")[2].partition(" [")[0]
     for words, short in (
         ("points withheld", "forbidden"),
+        ("may not be used here", "forbidden"),
         ("wrong output", "wrong output"),
         ("not written yet", "not written yet"),
         ("does not exist", "not handed in"),

@@ -172,7 +172,7 @@ def end(leader, user, token, spared=()) -> int:
         if not alive - {leader}:
             break
     family |= _bury({leader, *spared})
-    return len(family - {leader})
+    return len(family - {leader, *spared})
 
 
 def _bury(spared, seconds=2.0):

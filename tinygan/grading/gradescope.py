@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tinygan.files import write_json
-from tinygan.grading.plugin import readable
+from tinygan.grading import readable
 
 __all__ = ["Scores"]
 

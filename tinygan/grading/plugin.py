@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tinygan.grading import readable
+
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 
 
@@ -227,17 +229,14 @@ def pytest_runtest_makereport(item, call):
     note = opened._note() if call.when == "call" and hasattr(opened, "_note") else ""
     if note and report.passed:
         report.user_properties.append(("note", note))
+    if call.when == "call" and report.passed and getattr(opened, "_seen", ()):
+        report.user_properties.append(("flagged", readable("; ".join(opened._seen))))
     if call.excinfo is not None and report.failed and "impl" in getattr(item, "fixturenames", ()):
         text = readable(_message(call.excinfo))
         text += f"\nnote: {note}" if note else ""
         printed = getattr(opened, "_printed", None)
         tail = readable(printed()[-2000:]).strip() if printed is not None else ""
         report.tinygan_message = report.longrepr = f"{text}\nprinted: {tail}" if tail else text
-
-
-def readable(text: str) -> str:
-    """Return the text without what no file, page or terminal can hold."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def _message(excinfo) -> str:

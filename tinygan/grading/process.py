@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from tinygan.grading import readable
 from tinygan.grading.implementation import installed
 from tinygan.grading.wire import LIMIT, WireError, pack, unpack
 
 try:
     import resource
 
-    from tinygan.grading import family
+    from tinygan.grading import family, starter
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
@@ -76,25 +75,22 @@ class Student:
         Whether to run it as another user, where that is possible.
     extra : iterable of Path
         Files of the teacher's that are laid beside it.
-    forbidden : iterable of str
-        Modules that it may not import.
+    rules : tuple, optional
+        What may not be used, what of it may, and whether it is refused: as of `Watch`.
     """
 
     descendants = 0
     """How many processes that submissions had started were ended, of all of this grader's."""
 
-    def __init__(
-        self, path: Path, limits: Limits | None = None, separate=True, extra=(), forbidden=()
-    ):
+    def __init__(self, path: Path, limits: Limits | None = None, separate=True, extra=(), rules=()):
         self.limits = limits or Limits()
         self.user = family.free_user() if separate and isolated() else None
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-student-", dir=_reachable()))
         self._process: Any = None
         self._guard: Any = None
-        self._token = f"TINYGAN_STUDENT={self._folder.name}"
         self._pipes: list[int] = []
         self._first, self._last, self.size = b"", b"", 0  # of what it prints
-        self.used, self._extra, self._forbidden = 0.0, extra, forbidden
+        self.used, self._extra, self._rules = 0.0, extra, rules
         self.absent: list[str] = []  # what it imports and is not there
         try:
             self._start(Path(path))
@@ -117,49 +113,23 @@ class Student:
         self._from, back = os.pipe()
         self._printing, printing = os.pipe()
         self._pipes = [self._to, self._from, self._printing]
-        keep = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
-        environment = {k: os.environ[k] for k in keep if k in os.environ}
-        # breakpoint() does nothing: nobody is there to type
-        environment |= {"HOME": str(home), "TMPDIR": str(home), "OPENBLAS_NUM_THREADS": "1",
-                        "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
-                        "PYTHONIOENCODING": "utf-8:backslashreplace",
-                        "PYTHONBREAKPOINT": "0"}  # fmt: skip
-        environment |= dict([self._token.split("=")])
-        # -P: nothing in the submission is imported before the rights are given up
-        command = [sys.executable, "-P", "-m", "tinygan.grading.worker", there, back]
-        command += [home / path.name, self.user or 0, self.limits.processes]
-        command.append(",".join(self._forbidden))
         family.adopt()
-        self._guard = family.Guard(self.user, self._token, self._folder)
+        starter.warm()
+        self._guard = family.Guard(self.user, starter.token, self._folder)
         self._spared = family.children()
+        request = {
+            "file": str(home / path.name),
+            "user": self.user or 0,
+            "rules": self._rules,
+            "grader": os.getpid(),
+            "limits": [self.limits.memory, self.limits.output, self.limits.processes],
+        }
         try:
-            self._process = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=printing,
-                stderr=printing,
-                cwd=self._folder,
-                env=environment,
-                pass_fds=(there, back),
-                start_new_session=True,
-                preexec_fn=self._lower,
-            )
+            self._process = starter.start(request, [there, back, printing])
         finally:
             for fd in (there, back, printing):
                 os.close(fd)
         self._guard.watch(self._process.pid)
-
-    def _lower(self):
-        """In the child: limits that cannot be raised again, and death with the grader."""
-        limits = self.limits
-        for kind, value in (
-            (resource.RLIMIT_AS, limits.memory),
-            (resource.RLIMIT_FSIZE, limits.output),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            resource.setrlimit(kind, (value, value))
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
     def ready(self, seconds):
         """Wait until the submission is imported; return None, or what was raised."""
@@ -167,9 +137,7 @@ class Student:
         if what not in ("ready", "failed"):
             raise Stopped(STRANGE)
         if what == "ready" and isinstance(value, list):
-            self.absent = [
-                "".join(c for c in str(name)[:80] if c.isprintable()) for name in value[:20]
-            ]
+            self.absent = [readable(str(name)[:80], "") for name in value[:20]]
         return value if what == "failed" else None
 
     def ask(self, request, seconds, outgoing=None, incoming=None):
@@ -274,7 +242,7 @@ class Student:
         """End the process and everything that it started, and remove its files."""
         if self._process is not None:
             self._process.kill()
-            ended = family.end(self._process.pid, self.user, self._token, self._spared)
+            ended = family.end(self._process.pid, self.user, starter.token, self._spared)
             Student.descendants += ended
             self._process.wait()
             self._process = None

@@ -108,20 +108,21 @@ class RemoteModule:
     ----------
     path : Path
     limits : Limits
-    separate, extra, forbidden
+    separate, extra, rules
         As of `Student`.
     """
 
     left = 20.0
     """Seconds of processor time that the test may still take."""
 
-    def __init__(self, path, limits: Limits | None = None, separate=True, extra=(), forbidden=()):
+    def __init__(self, path, limits: Limits | None = None, separate=True, extra=(), rules=()):
         self.path = path
-        self._given = limits, separate, extra, forbidden
+        self._given = limits, separate, extra, rules
         self._student: Any = None
         self._broken: str | None = None
         self._names: set[str] = set()
         self._absent: list[str] = []
+        self._seen: list[str] = []  # what it did that it may not
         self._calls = self._new = 0
         self._arrays: dict[int, weakref.ref] = {}
 
@@ -180,13 +181,21 @@ class RemoteModule:
             ) from None
         self.left -= self._student.used - before
         if kind == "raised" and isinstance(value, dict):
+            self._found(value.get("found"))
             raise student_error(value)
-        if kind != "result" or not isinstance(value, tuple) or len(value) != 2:
+        if kind != "result" or not isinstance(value, tuple) or len(value) != 3:
             raise Stopped(STRANGE)
-        result, changed = value
+        result, changed, found = value
+        self._found(found)
         for number, now in changed or ():
             self._update(number, now)
         return result
+
+    def _found(self, found):
+        self._seen += (str(text)[:300] for text in found or () if text not in self._seen)
+        rules = self._given[3]
+        if self._seen and rules and rules[2]:
+            pytest.fail("points withheld: " + "; ".join(self._seen), pytrace=False)
 
     def _outgoing(self, value):
         if isinstance(value, RemoteObject):

@@ -2,7 +2,7 @@
 
 Another user where the grader is root; and, where the kernel has Landlock (Linux 5.13), everything
 on disk but Python, its packages and the submission's own folder, the network, and signals to
-processes that it did not start.
+processes that it did not start, and running other programs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ READABLE = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/opt", "/nix", "/etc", 
             "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")  # fmt: skip
 
 # linux/landlock.h and linux/prctl.h
-EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 1, 2, 4, 8, 1 << 14, 1 << 13
+WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 2, 4, 8, 1 << 14, 1 << 13
 NO_NEW_PRIVILEGES, PARENT_DEATH_SIGNAL, DUMPABLE, KILL = 38, 1, 4, 9
 
 
-def enter(home, user: int, processes: int):
-    """Give up the grader's rights.
+def enter(home, user: int, grader: int, memory: int, output: int, processes: int):
+    """Give up the grader's rights, and die with it.
 
     Parameters
     ----------
@@ -39,10 +39,20 @@ def enter(home, user: int, processes: int):
         The submission's folder, all that it may write to.
     user : int
         Whom to become, or 0 to stay who one is.
+    grader : int
+        The grader's process.
+    memory, output : int
+        Bytes of the process, and of a file that it writes.
     processes : int
         How many that user may have.
     """
     libc = ctypes.CDLL(None)
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, output),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # let the machine end the submission, not its grader
             Path("/proc/self/oom_score_adj").write_text("1000", "utf-8")
@@ -55,7 +65,10 @@ def enter(home, user: int, processes: int):
         os.setgid(user)
         os.setuid(user)
         libc.prctl(DUMPABLE, 1, 0, 0, 0)  # its own /proc/self again
-        libc.prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)  # which setuid has cleared
+    if sys.platform == "linux":
+        libc.prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)  # setuid would clear it
+        if os.getppid() != grader:
+            os._exit(1)
     os.chdir(home)
 
 
@@ -73,13 +86,13 @@ def _landlock(libc, home):
         return
     packages = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
     packages += [str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1])]
-    look = EXECUTE | READ_FILE | READ_DIR
-    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files),
+    look = READ_FILE | READ_DIR  # and run nothing: what another program does, nobody sees
+    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files & ~1),
                          ("/dev/null", READ_FILE | WRITE_FILE)]:  # fmt: skip
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
             if not os.path.isdir(path):
-                rights &= EXECUTE | READ_FILE | WRITE_FILE | TRUNCATE
+                rights &= READ_FILE | WRITE_FILE | TRUNCATE
             call(445, ruleset, 1, struct.pack("=Qi", rights & files, fd), 0)
             os.close(fd)
     call(446, ruleset, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -29,9 +28,6 @@ class Session:
         self.limits = Limits(memory=option("--tinygan-memory") << 20)
         self.cheats = option("--tinygan-cheats")
         self.forbidden = (option("--tinygan-forbid") or " ".join(DEFAULT)).replace(",", " ").split()
-        # what is also refused while it runs; of tinygan a part is allowed, and all of it is loaded
-        self._never = [name for name in self.forbidden if name.partition(".")[0] != "tinygan"]
-        self._never = self._never if self.cheats == "withhold" else []
         self.extra = [Path(config.invocation_params.dir, f) for f in option("--tinygan-with")]
         self._modules: dict = {}
         self._folder = Path(tempfile.mkdtemp(prefix="tinygan-grading-"))  # the grader's alone
@@ -85,38 +81,32 @@ class Session:
             folder.mkdir()
             self._unpacked[given] = unpack(given, folder)
         path = find_file(self._unpacked[given], named)
-        self._look(path, request)
+        allowed = [*ALLOWED, *getattr(request.module, "ALLOWED", ())]
+        if self.cheats != "allow":
+            self._look(path, request, allowed)
         if not self.separate:
             return LocalModule(path)
-        if path not in self._modules:
+        key = path, *allowed
+        if key not in self._modules:
             from tinygan.grading.remote import RemoteModule
 
-            self._modules[path] = RemoteModule(
-                path,
-                self.limits,
-                self.separate,
-                self.extra,
-                self._never,
-            )
+            watched = self.forbidden, allowed, self.cheats == "withhold"
+            rules = watched if self.cheats != "allow" else ()
+            self._modules[key] = RemoteModule(path, self.limits, self.separate, self.extra, rules)
+        module = self._modules[key]
         for other in self._modules.values():
-            if other is not self._modules[path]:
+            if other is not module:
                 other.close()
-        module = self._modules[path]
-        module.left = self.seconds(request.node)
+        module.left, module._seen = self.seconds(request.node), []
         return module
 
-    def _look(self, path, request):
+    def _look(self, path, request, allowed):
         """Withhold the test's points, or flag them, where something forbidden is used."""
-        if self.cheats == "allow":
-            return
-        test = request.path
-        if (path, test) not in self._read:
-            text = test.read_text("utf-8", "replace")
-            called = [] if "getattr(impl" in text else re.findall(r"\bimpl\.(\w+)", text)
-            allowed = [*ALLOWED, *getattr(request.module, "ALLOWED", ())]
-            self._read[path, test] = find_forbidden(path, self.forbidden, allowed, called)
+        key = path, *allowed
+        if key not in self._read:
+            self._read[key] = find_forbidden(path, self.forbidden, allowed)
         beside = {file.name for file in self.extra}
-        cheats = [t for t in self._read[path, test] if t.partition(",")[0] not in beside]
+        cheats = [t for t in self._read[key] if t.partition(",")[0] not in beside]
         if cheats and self.cheats == "withhold":
             pytest.fail("points withheld: " + "; ".join(cheats), pytrace=False)
         if cheats:

@@ -1,8 +1,8 @@
 """The student's process: it imports the submission and calls what the grader asks it to call.
 
-Run as ``python -P -m tinygan.grading.worker FD_IN FD_OUT FILE USER PROCESSES FORBIDDEN``; it gives
-up its rights before it reads a line of the submission.  Nothing here is trusted by the grader:
-whatever is answered is compared with values that this process has never seen.
+Run as ``python -P -m tinygan.grading.worker FD``; for each request that it reads from the socket FD
+it forks a process, which gives up its rights before it reads a line of the submission.  Nothing
+there is trusted by the grader: whatever is answered is compared with values that it has never seen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from __future__ import annotations
 import builtins
 import contextlib
 import fcntl
+import gc
+import json
 import os
+import signal
+import socket
 import sys
 import traceback
 import types
@@ -23,6 +27,7 @@ from numpy import array_equal, asarray, generic, ndarray  # whatever a submissio
 
 from tinygan.grading import sandbox
 from tinygan.grading.absent import Absent, load_without
+from tinygan.grading.watch import Watch
 from tinygan.grading.wire import WireError, pack, unpack
 
 KEPT = 64
@@ -32,8 +37,8 @@ KEPT = 64
 class Worker:
     """Calls functions of a module; arrays keep their identity from one call to the next."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, module, watch=None):
+        self.module, self.watch = module, watch
         self.objects: OrderedDict[int, Any] = OrderedDict()
         self.copies: dict[int, ndarray] = {}
         self.count = 0
@@ -66,6 +71,8 @@ class Worker:
             return self.objects[known["id"]]
         self.objects[known["new"]] = array
         self.copies[known["new"]] = array.copy()
+        if self.watch is not None:
+            self.watch.differences.given(array)
         return array
 
     def changed(self):
@@ -80,11 +87,18 @@ class Worker:
         return found
 
     def answer(self, request):
-        what, name, arguments, options = request
+        watched = contextlib.nullcontext()
+        with self.watch.request(request[0] == "run") if self.watch is not None else watched:
+            return self.value(*request)
+
+    def found(self):
+        return [] if self.watch is None else self.watch.found
+
+    def value(self, what, name, arguments, options):
         if what == "names":
             return sorted(n for n in vars(self.module) if not n.startswith("_"))
         if what == "run":
-            space: dict[str, Any] = {"np": np}
+            space: dict[str, Any] = {"np": np, "__name__": "grader"}
             exec(compile(name[1], "<grader>", "exec"), space)  # the grader's own driver
             return space[name[0]](self.module, *arguments, **options)
         if what == "signature":
@@ -119,27 +133,6 @@ def _array(value):
     return None
 
 
-def forbid(names, folder):
-    """Refuse to import what may not be used, by whatever trick the submission asks for it."""
-    packages = (sys.prefix, sys.base_prefix, str(Path(np.__file__).parents[1]), "<grader>",
-                str(Path(__file__).parents[1]), "/proc/self/fd/")  # fmt: skip
-
-    def hook(event, arguments):
-        if event != "import" or not isinstance(arguments[0], str):
-            return
-        name = arguments[0]
-        if any(name == no or name.startswith(f"{no}.") for no in names):
-            frame = sys._getframe(1)
-            while frame.f_back and "importlib" in frame.f_code.co_filename:
-                frame = frame.f_back
-            file = frame.f_code.co_filename
-            if file.startswith(folder) or not file.startswith(packages):
-                raise ImportError(f"{name} may not be used here")
-
-    if names:
-        sys.addaudithook(hook)
-
-
 def describe(error, folder):
     """Return what a student should read of an exception, whatever it does to be read."""
     found = {"type": "Exception", "text": "", "where": ""}
@@ -163,25 +156,57 @@ def describe(error, folder):
     return found
 
 
+def serve(channel):
+    """Fork a process for each request, and return its request and its descriptors there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    while True:
+        message, numbers, *_ = socket.recv_fds(channel, 1 << 16, 3)
+        if not message:
+            os._exit(0)
+        if sys.platform != "linux":  # where the grader cannot adopt it
+            channel.send(b"%d" % os.getpid())
+            return json.loads(message), numbers
+        wait, go = os.pipe()
+        between = os.fork()
+        if between == 0:  # it ends at once, and the grader adopts its child
+            if pid := os.fork():
+                channel.send(b"%d" % pid)
+                os._exit(0)
+            os.close(go)
+            os.read(wait, 1)
+            return json.loads(message), numbers
+        os.waitpid(between, 0)
+        for number in (wait, go, *numbers):
+            os.close(number)
+
+
 def main():
-    numbers = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 200) for fd in sys.argv[1:3]]
-    for fd in sys.argv[1:3]:
-        os.close(int(fd))
-    source, target = os.fdopen(numbers[0], "rb"), os.fdopen(numbers[1], "wb")
-    path, (user, processes) = Path(sys.argv[3]), map(int, sys.argv[4:6])
-    folder, names = str(path.resolve().parent), tuple(filter(None, sys.argv[6].split(",")))
-    sys.argv[:] = sys.argv[3:4]
+    request, (read, write, printing) = serve(socket.socket(fileno=int(sys.argv[1])))
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200) for fd in (read, write))
+    for number in (1, 2):
+        os.dup2(printing, number)
+    os.closerange(3, 200)
+    source, target = os.fdopen(read, "rb"), os.fdopen(write, "wb")
+    path, folder = Path(request["file"]), str(Path(request["file"]).resolve().parent)
+    os.environ |= {"HOME": folder, "TMPDIR": folder}
+    sys.argv[:] = [str(path)]
 
     def send(value):
         target.write(pack(value))
         target.flush()
 
     try:
-        sandbox.enter(folder, user, processes)
-        forbid(names, folder)
+        sandbox.enter(folder, request["user"], request["grader"], *request["limits"])
+        watch = Watch(folder, *request["rules"]) if request["rules"] else None
+        if watch is not None:
+            watch.begin()
         builtins.display = print  # type: ignore[attr-defined]  # which notebooks have
         module, absent = load_without(path)
-        worker = Worker(module)
+        worker = Worker(module, watch)
     except BaseException as error:
         send(("failed", describe(error, folder)))
         return
@@ -190,15 +215,18 @@ def main():
         body = source.read(int.from_bytes(size, "big"))
         try:
             result = worker.answer(unpack(body, worker.incoming))
-            message = pack(("result", (result, 0)), worker.outgoing)
+            found = worker.found()
+            message = pack(("result", (result, 0, found)), worker.outgoing)
             changed = worker.changed()
             if changed:
-                message = pack(("result", (result, changed)), _once(worker.outgoing, changed))
+                message = pack(
+                    ("result", (result, changed, found)), _once(worker.outgoing, changed)
+                )
         except WireError as error:
             message = pack(("raised", {"type": "", "text": f"what was returned: {error}",
                                        "where": ""}))  # fmt: skip
         except BaseException as error:
-            message = pack(("raised", describe(error, folder)))
+            message = pack(("raised", {**describe(error, folder), "found": worker.found()}))
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):
                 stream.flush()
