@@ -872,6 +872,67 @@ group(
 )
 
 
+class MaxPool:
+    """In time: windows of 2, side by side, the places of the maxima kept."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        windows = x.reshape(len(x), -1, 2)
+        self.places = windows.argmax(axis=2)
+        return windows.max(axis=2)
+
+    def backward(self, dout):
+        dx = np.zeros((*dout.shape, 2))
+        rows, columns = np.indices(dout.shape)
+        dx[rows, columns, self.chosen()] = dout
+        return dx.reshape(self.shape)
+
+    def chosen(self):
+        return self.places
+
+
+class MaxPoolNotOffset(MaxPool):
+    def backward(self, dout):
+        dx = np.zeros(self.shape)
+        for j in range(dout.shape[1]):
+            dx[np.arange(len(dx)), self.places[:, j]] += dout[:, j]
+        return dx
+
+
+class MaxPoolOther(MaxPool):
+    def chosen(self):
+        return 1 - self.places
+
+
+class MaxPoolFirst(MaxPool):
+    def chosen(self):
+        return 0
+
+
+class MaxPoolHalved(MaxPool):
+    def backward(self, dout):
+        return super().backward(dout) / 2
+
+
+class MaxPoolShort(MaxPool):
+    def backward(self, dout):
+        return dout * self.places
+
+
+layer(
+    "max pooling class",
+    normal((3, 6)),
+    [
+        ("places kept", "", MaxPool),
+        ("window's start forgotten", "stride or padding|wrong formula", MaxPoolNotOffset),
+        ("to the other one", "wrong mask", MaxPoolOther),
+        ("to the first", "wrong mask", MaxPoolFirst),
+        ("divided by the window", "constant factor", MaxPoolHalved),
+        ("not enlarged", "wrong shape", MaxPoolShort),
+    ],
+)
+
+
 def global_average(x):
     return x.mean(axis=(2, 3)), x.shape
 
@@ -1274,6 +1335,97 @@ group(
 )
 
 
+class TimeRNN:
+    """Weights and gradients in lists; the first state is zero."""
+
+    def __init__(self):
+        rng = np.random.default_rng(11)
+        self.params = [rng.standard_normal((2, 3)), rng.standard_normal((3, 3)), rng.standard_normal(3)]
+        self.grads = [np.zeros_like(p) for p in self.params]
+
+    def forward(self, xs):
+        wx, wh, b = self.params
+        self.xs, self.hs = xs, [np.zeros((len(xs), 3))]
+        for t in range(xs.shape[1]):
+            self.hs.append(np.tanh(xs[:, t] @ wx + self.hs[-1] @ wh + b))
+        return np.stack(self.hs[1:], axis=1)
+
+    def backward(self, dhs):
+        wx, wh, _b = self.params
+        dxs, dh = np.zeros_like(self.xs), 0
+        grads = [np.zeros_like(p) for p in self.params]
+        for t in reversed(range(dhs.shape[1])):
+            dz = self.slope(dhs[:, t] + dh, t)
+            dxs[:, t], dh = dz @ wx.T, self.back(dz, wh)
+            for grad, step in zip(grads, self.step(dz, t), strict=True):
+                grad += step
+        self.grads = self.finished(grads)
+        return dxs
+
+    def slope(self, dh, t):
+        return dh * (1 - self.hs[t + 1] ** 2)
+
+    def back(self, dz, wh):
+        return dz @ wh.T
+
+    def step(self, dz, t):
+        return self.xs[:, t].T @ dz, self.hs[t].T @ dz, dz.sum(axis=0)
+
+    def finished(self, grads):
+        return grads
+
+
+class TimeRNNEarlier(TimeRNN):
+    def slope(self, dh, t):
+        return dh * (1 - self.hs[t] ** 2)
+
+
+class TimeRNNLater(TimeRNN):
+    def step(self, dz, t):
+        return self.xs[:, t].T @ dz, self.hs[t + 1].T @ dz, dz.sum(axis=0)
+
+
+class TimeRNNStateless(TimeRNN):
+    def back(self, dz, wh):
+        return 0
+
+
+class TimeRNNTurned(TimeRNN):
+    def back(self, dz, wh):
+        return dz @ wh
+
+
+class TimeRNNMean(TimeRNN):
+    def finished(self, grads):
+        return [grad / self.xs.shape[1] for grad in grads]
+
+
+class TimeRNNZeroed(TimeRNN):
+    def finished(self, grads):
+        return [np.zeros_like(grads[0]), *grads[1:]]
+
+
+class TimeRNNClipped(TimeRNN):
+    def finished(self, grads):
+        return [np.clip(grad, -0.5, 0.5) for grad in grads]
+
+
+layer(
+    "RNN class",
+    normal((3, 4, 2)),
+    [
+        ("lists", "", TimeRNN),
+        ("slope at the state before", "wrong tensor", TimeRNNEarlier),
+        ("dWh with the state after", "wrong tensor", TimeRNNLater),
+        ("state's gradient not passed on", "missing term", TimeRNNStateless),
+        ("Wh not transposed", "transposed", TimeRNNTurned),
+        ("averaged over time", "constant factor", TimeRNNMean),
+        ("dWx never set", "missing gradient", TimeRNNZeroed),
+        ("clipped", "wrong formula", TimeRNNClipped),
+    ],
+)
+
+
 def gru(x, h, w, u):
     """z, r and n side by side in w and u; h' = z h + (1 − z) n."""
     k = h.shape[1]
@@ -1588,6 +1740,83 @@ class BatchNorm(Layer):
 
 layer("batch norm layer", normal((6, 3)), [("cache on the layer", "shared cache", BatchNorm)])
 
+class RunningNorm:
+    """Weights and gradients in dictionaries, and running statistics."""
+
+    def __init__(self):
+        rng = np.random.default_rng(13)
+        self.params = {"gamma": rng.standard_normal(3), "beta": rng.standard_normal(3)}
+        self.grads = {}
+        self.running_var = np.ones(3)
+
+    def forward(self, x):
+        self.x, var = x, x.var(axis=0)
+        self.std = np.sqrt(var + 1e-5)
+        self.xhat = (x - x.mean(axis=0)) / self.std
+        self.running_var = 0.9 * self.running_var + 0.1 * var
+        return self.params["gamma"] * self.xhat + self.params["beta"]
+
+    def backward(self, dout):
+        self.grads["gamma"] = (dout * self.xhat).sum(axis=0)
+        self.grads["beta"] = dout.sum(axis=0)
+        return self.dx(dout * self.params["gamma"], self.std)
+
+    def dx(self, g, std):
+        return (g - g.mean(axis=0) - self.xhat * (g * self.xhat).mean(axis=0)) / std
+
+
+class RunningNormOfRunning(RunningNorm):
+    def dx(self, g, std):
+        return super().dx(g, np.sqrt(self.running_var + 1e-5))
+
+
+class RunningNormConstant(RunningNorm):
+    def dx(self, g, std):
+        return g / std
+
+
+class RunningNormMean(RunningNorm):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.grads["gamma"] = self.grads["gamma"] / len(dout)
+        return dx
+
+
+class RunningNormExchanged(RunningNorm):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.grads = {"gamma": self.grads["beta"], "beta": self.grads["gamma"]}
+        return dx
+
+
+class RunningNormCentred(RunningNorm):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.grads["gamma"] = (dout * (self.x - self.x.mean(axis=0))).sum(axis=0)
+        return dx
+
+
+class RunningNormIgnoring(RunningNorm):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.grads["gamma"] = (self.params["gamma"] * self.xhat + self.params["beta"]).sum(axis=0)
+        return dx
+
+
+layer(
+    "batch norm class",
+    normal((6, 3)),
+    [
+        ("dictionaries", "", RunningNorm),
+        ("running variance in dx", "wrong tensor", RunningNormOfRunning),
+        ("statistics constant", "missing term", RunningNormConstant),
+        ("dgamma averaged", "constant factor", RunningNormMean),
+        ("gradients exchanged", "wrong tensor", RunningNormExchanged),
+        ("dgamma with x − mean", "missing term|wrong tensor", RunningNormCentred),
+        ("output for dgamma", "upstream ignored|wrong tensor", RunningNormIgnoring),
+    ],
+)
+
 # residual blocks
 
 
@@ -1812,6 +2041,67 @@ group(
         ("w turned in dx", "flipped kernel", causal_back(turn=True)),
         ("dw averaged over the batch", "constant factor", times(causal_back(), 1, 1 / 2)),
         ("dw not shifted", "stride or padding", but(causal_back(), 1, lambda d, c: np.full_like(c[1], (d * c[0]).sum()))),
+    ],
+)
+
+class Pointwise:
+    """A kernel of 1 × 1, channels second, with weights and gradients in dictionaries."""
+
+    def __init__(self):
+        rng = np.random.default_rng(17)
+        self.params = {"W": rng.standard_normal((3, 3)), "b": rng.standard_normal(3)}
+        self.grads = {}
+
+    def forward(self, x):
+        self.x = x
+        return np.einsum("fc,nchw->nfhw", self.params["W"], x) + self.params["b"][:, None, None]
+
+    def backward(self, dout, dx="fc,nfhw->nchw", dw="nfhw,nchw->fc", db="nfhw->f"):
+        self.grads["W"] = np.einsum(dw, dout, self.x)
+        self.grads["b"] = np.einsum(db, dout)
+        return np.einsum(dx, self.params["W"], dout)
+
+
+class PointwiseTurned(Pointwise):
+    def backward(self, dout):
+        return super().backward(dout, dx="cf,nfhw->nchw")
+
+
+class PointwiseTurnedWeights(Pointwise):
+    def backward(self, dout):
+        return super().backward(dout, dw="nfhw,nchw->cf")
+
+
+class PointwiseRows(Pointwise):
+    def backward(self, dout):
+        return super().backward(dout, db="nfhw->h")
+
+
+class PointwiseMean(Pointwise):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.grads["b"] = dout.mean(axis=(0, 2, 3))
+        return dx
+
+
+class PointwiseLast(Pointwise):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        for image, d in zip(self.x, dout, strict=True):
+            self.grads["W"] = np.einsum("fhw,chw->fc", d, image)
+        return dx
+
+
+layer(
+    "pointwise convolution class",
+    normal((2, 3, 3, 4)),
+    [
+        ("einsum", "", Pointwise),
+        ("W for its transpose", "transposed", PointwiseTurned),
+        ("dW the other way round", "transposed", PointwiseTurnedWeights),
+        ("db of the rows", "wrong axis", PointwiseRows),
+        ("db averaged", "constant factor", PointwiseMean),
+        ("dW of the last image", "assigned|missing term", PointwiseLast),
     ],
 )
 
