@@ -1,8 +1,8 @@
-"""``python tests/specimens/measure.py [--third … --sixth]``: missed, accused, and causes.
+"""``python tests/specimens/measure.py [--third … --seventh]``: missed, accused, and causes.
 
 The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
-printed one by one where the verdict is not the right one.  ``--third``, ``--fourth``, ``--fifth``
-and ``--sixth`` measure those sets, of which only the sums are printed.
+printed one by one where the verdict is not the right one.  ``--third``, ``--fourth``, ``--fifth``,
+``--sixth`` and ``--seventh`` measure those sets, of which only the sums are printed.
 """
 
 import sys
@@ -18,6 +18,7 @@ import mutants  # noqa: E402
 from specimens import RIGHT, WRONG  # noqa: E402
 from specimens.fifth import FIFTH  # noqa: E402
 from specimens.fourth import FOURTH  # noqa: E402
+from specimens.seventh import SEVENTH  # noqa: E402
 from specimens.sixth import SIXTH  # noqa: E402
 from specimens.third import THIRD  # noqa: E402
 
@@ -42,7 +43,7 @@ def judge(specimen, seed=0):
 
 
 def main():
-    later = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
+    later = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH}
     kept = {n: s for n, s in later.items() if f"--{n}" in sys.argv}
     sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
     for name, specimens in (kept or sets).items():
