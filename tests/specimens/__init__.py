@@ -2,9 +2,9 @@
 
 The diagnosis was developed with the second.  The third (``third.py``) was written before today's
 diagnosis and only measured; the fourth (``fourth.py``) before it was mended for the last time; the
-fifth (``fifth.py``), the sixth (``sixth.py``) and the seventh (``seventh.py``) by hands that had
-not read the diagnosis, and of the sixth nothing was mended.  A wrong formula that no cause
-describes has the cause ``wrong formula``: silence is right there.
+fifth (``fifth.py``) to the eighth (``eighth.py``) by hands that had not read the diagnosis, and of
+the sixth and the eighth nothing was mended.  A wrong formula that no cause describes has the cause
+``wrong formula``: silence is right there.
 """
 
 from specimens import affine, groups, pointwise  # noqa: F401

@@ -1,8 +1,8 @@
-"""``python tests/specimens/measure.py [--third … --seventh]``: missed, accused, and causes.
+"""``python tests/specimens/measure.py [--third … --eighth]``: missed, accused, and causes.
 
 The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
 printed one by one where the verdict is not the right one.  ``--third``, ``--fourth``, ``--fifth``,
-``--sixth`` and ``--seventh`` measure those sets, of which only the sums are printed.
+``--sixth``, ``--seventh`` and ``--eighth`` measure those sets, of which only the sums are printed.
 """
 
 import sys
@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 import mutants  # noqa: E402
 
 from specimens import RIGHT, WRONG  # noqa: E402
+from specimens.eighth import EIGHTH  # noqa: E402
 from specimens.fifth import FIFTH  # noqa: E402
 from specimens.fourth import FOURTH  # noqa: E402
 from specimens.seventh import SEVENTH  # noqa: E402
@@ -43,7 +44,8 @@ def judge(specimen, seed=0):
 
 
 def main():
-    later = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH}
+    later = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
+    later |= {"seventh": SEVENTH, "eighth": EIGHTH}
     kept = {n: s for n, s in later.items() if f"--{n}" in sys.argv}
     sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
     for name, specimens in (kept or sets).items():
