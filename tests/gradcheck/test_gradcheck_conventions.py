@@ -151,6 +151,13 @@ class Gathering(Weights):
         return dout @ self.params["W"].T
 
 
+class NewList(Lists):
+    def backward(self, dout):
+        dx = Weights.backward(self, dout)
+        self.grads = [self.dW, self.db]
+        return dx
+
+
 class NothingReturned(Weights):
     def forward(self, inputs):
         self.output = super().forward(inputs)
@@ -230,7 +237,18 @@ def bound(k=1.0):
     return layer.forward, layer.backward
 
 
-OBJECTS = [Weights, Lists, Gathering, NothingReturned, Returned, CacheFirst, Called, Own, Data]
+OBJECTS = [
+    Weights,
+    Lists,
+    NewList,
+    Gathering,
+    NothingReturned,
+    Returned,
+    CacheFirst,
+    Called,
+    Own,
+    Data,
+]
 OBJECTS += [used, bound]
 
 
@@ -243,6 +261,35 @@ def test_functions_are_called_as_they_are_meant(name):
     wrong = check_gradients(make(2.5), X, *arguments, raises=False)
     assert wrong.cause is not None
     assert (wrong.cause.kind, "2.5" in wrong.cause.text) == ("constant factor", True), wrong
+
+
+def far(pred, wanted):
+    return np.abs(pred - wanted).mean(), pred - wanted
+
+
+def far_apart(pred, wanted):
+    return np.abs(pred - wanted).mean(), pred - wanted, pred.size
+
+
+def far_back(difference, count=None, k=1.0):
+    return k * np.sign(difference) / (count or difference.size), -np.sign(difference) / X.size
+
+
+LOSSES = {
+    "diff": (far, lambda diff, k=1.0: far_back(diff, k=k)),
+    "d": (far, lambda d, k=1.0: far_back(d, k=k)),
+    "distances": (far, lambda distances, k=1.0: far_back(distances, k=k)),
+    "two, one by one": (far_apart, lambda diff, count, k=1.0: far_back(diff, count, k)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_a_loss_kept_may_begin_with_d(name):
+    forward, backward = LOSSES[name]
+    arguments = X, X - 1.5 + RNG.random(X.shape)
+    assert check_gradients((forward, backward), *arguments, raises=False).ok
+    wrong = check_gradients((forward, partial(backward, k=2.5)), *arguments, raises=False)
+    assert not wrong.ok
 
 
 @pytest.mark.parametrize("make", OBJECTS, ids=lambda make: make.__name__)

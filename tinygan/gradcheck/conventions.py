@@ -17,7 +17,8 @@ NOTHING = object()
 
 UPSTREAM = {"gy", "g", "upstream", "error", "err"}
 NOT_UPSTREAM = ("data", "dim", "dict", "depth", "dropout", "dilation", "dtype", "dist",
-                "decay", "device", "degree", "delay")  # fmt: skip
+                "decay", "device", "degree", "delay", "diff", "denom", "deviation",
+                "dot", "diag", "div")  # fmt: skip
 """What names begin with that are no gradients, although they begin with d."""
 CACHE = {"cache", "ctx", "saved", "memory", "state", "context"}
 RATE = {"lr", "learningrate", "eta"}
@@ -79,6 +80,8 @@ def conventions(
         known = ["dy"]
     if all(known) and ("dy" in known or len(known) > 1 or keywords):
         many = known.count("dy") > 1
+        if has_cache and known == ["dy"]:  # a name that begins with d may be the cache's
+            return [_positional(known, keywords, named=True), _positional(["cache"], keywords)]
         plain = [w for w in known if w != "dy"]
         if len(set(plain)) == len(plain) and (plain or not many):
             last = [False, True] if "cache" in known and has_cache > 1 else [False]
@@ -87,9 +90,10 @@ def conventions(
     if has_cache:
         if count == 1:
             return [_positional(["cache"])]
+        loss = [_SPREAD] if y_is_number and count == has_cache else []
         if count == 2:
-            return [_positional(["dy", "cache"]), _positional(["cache", "dy"])]
-        return [_spread(first) for first in (True, False)]
+            return [*loss, _positional(["dy", "cache"]), _positional(["cache", "dy"])]
+        return [*loss, *(_spread(first) for first in (True, False))]
     if count == 1 and y_is_number:
         return [_positional([argument_names[0]])]
     if count == 1:
@@ -175,6 +179,9 @@ def _spread(first):
         return backward(dy, *rest) if first else backward(*rest, dy)
 
     return Convention("backward(dy, *cache)" if first else "backward(*cache, dy)", call)
+
+
+_SPREAD = Convention("backward(*cache)", lambda backward, dy, cache, *_: backward(*cache), True)
 
 
 def _derivative(what):

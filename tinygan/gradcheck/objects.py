@@ -139,7 +139,7 @@ def weights_of(thing, depth=3) -> dict[str, _Weight]:
         places = {n: (own, n, v) for n, v in arrays.items() if n not in of_others}
     for name, (holder, key, value) in places.items():
         found[name] = _Weight(
-            value, _putter(own, holder, key, value), _getter(own, grads, name, key, list(places))
+            value, _putter(own, holder, key, value), _getter(own, name, key, list(places))
         )
     for name, part in own.items() if depth else ():
         for i, inner in enumerate(part) if isinstance(part, (list, tuple)) else [(None, part)]:
@@ -168,11 +168,11 @@ def _putter(own, holder, key, old):
     return put
 
 
-def _getter(own, grads, name, key, names):
+def _getter(own, name, key, names):
     def gradient():
-        if isinstance(grads, list) and isinstance(key, int):
-            return grads[key]
         now = own.get("grads")
+        if isinstance(now, list) and isinstance(key, int):
+            return now[key] if key < len(now) else None
         found = _gradient_of(name, names, now, same=True) if isinstance(now, dict) else None
         return _gradient_of(name, names, own) if found is None else found
 
