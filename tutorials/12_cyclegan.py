@@ -363,14 +363,14 @@ print(f"with the bug {distance(translated_bug, test_y):.3f}")
 late = [np.mean([r["L_identity"] for r in records[-40:]]) for records in (history, history_bug)]
 print(f"L_identity over the last 40 steps: {late[0]:.2f}, with the bug {late[1]:.2f}")
 assert moved_bug < 0.95 * moved
-assert distance(translated_bug, test_y) < distance(translated, test_y)
+assert distance(translated_bug, test_y) < 1.1 * distance(translated, test_y)
 assert late[1] > 1.2 * late[0]
 
 # %%
 # With the bug :math:`G` is told at once to make a backpack of a handbag and to leave it alone: its
 # identity loss falls and then stalls, higher than the right one.  Its translations stay nearer to
-# the handbags, and so *nearer to the truth*, since doing nothing is hard to beat early on.  By that
-# number the bug is an improvement, and its pictures do not look worse.  So test an identity loss on
+# the handbags, and so about *as near to the truth*, or nearer, since doing nothing is hard to beat
+# early on.  That number does not give the bug away, and its pictures do not look worse.  So test an identity loss on
 # what it should do, not on whether it falls: it must not depend on
 # :math:`x` through :math:`G` at all.
 #
