@@ -370,9 +370,9 @@ assert late[1] > 1.2 * late[0]
 # With the bug :math:`G` is told at once to make a backpack of a handbag and to leave it alone: its
 # identity loss falls and then stalls, higher than the right one.  Its translations stay nearer to
 # the handbags, and so about *as near to the truth*, or nearer, since doing nothing is hard to beat
-# early on.  That number does not give the bug away, and its pictures do not look worse.  So test an identity loss on
-# what it should do, not on whether it falls: it must not depend on
-# :math:`x` through :math:`G` at all.
+# early on.  That number does not give the bug away, and its pictures do not look worse.  So test an
+# identity loss on what it should do, not on whether it falls: it must not depend on :math:`x`
+# through :math:`G` at all.
 #
 # When it has learnt
 # ------------------
