@@ -90,9 +90,9 @@ def notebook_code(path) -> str:
                 continue
             lines = lines[1:]
         code = "\n".join(lines)
-        if _fault(code):  # in a string, a line may begin with % or !
+        if fault := _fault(code):  # else a line that begins with % or ! stands in a string
             code = "\n".join(map(_python, lines))
-        fault = _fault(code)
+            fault = _fault(code)
         parts.append(_apology(code, f"code cell {number}, {fault}") if fault else code)
     code = "\n\n".join(parts) + "\n"
     if future := dict.fromkeys(re.findall(r"^from __future__ import .*$", code, re.MULTILINE)):

@@ -1,6 +1,7 @@
 """What is done while a submission runs is seen, by whatever name; innocent code is left alone."""
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -131,8 +132,9 @@ def test_what_is_taken_by_another_name_is_refused(tmp_path):
     _, found, _ = graded(tmp_path, files(texts))
     for name, tests in found.items():
         assert tests[0]["score"] == 0, (name, tests)
-        says = ("may not be", "No module named 'torch'")  # what is not there cannot be used
-        assert any(text in tests[0]["output"] for text in says), (name, tests)
+        absent = name == "by_torch" and not find_spec("torch")  # then Python itself refuses it
+        says = "No module named 'torch'" if absent else "may not be"
+        assert says in tests[0]["output"], (name, tests)
 
 
 @LINUX_ONLY

@@ -41,12 +41,12 @@ def student_page(student) -> str:
     if student.get("output"):
         body.append(f"<p class=note>{escape(student['output'])}</p>")
     exercises = _exercises(student["tests"])
-    lost = [f"{t} ({_sum(tests)[0]} of {_sum(tests)[1]})" for t, tests in exercises.items()
-            if _sum(tests)[0] < _sum(tests)[1]]  # fmt: skip
+    sums = {title: _sum(tests) for title, tests in exercises.items()}
+    lost = [f"{title} ({got} of {most})" for title, (got, most) in sums.items() if got < most]
     if lost:
         body.append(f"<p>Points are missing in {escape(', '.join(lost))}.</p>")
     for title, tests in exercises.items():
-        got, most = _sum(tests)
+        got, most = sums[title]
         body.append(f"<h2>{escape(title)} <small>{got} of {most}</small></h2><table>")
         before = ""
         for test in tests:

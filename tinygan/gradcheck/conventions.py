@@ -44,14 +44,11 @@ class Convention:
         ``call(backward, dy, cache, arguments, y)`` returns what `backward` returns.
     is_loss : bool
         Whether dy is not passed on.
-    named : bool
-        Whether the parameters' names say so.
     """
 
     text: str
     call: Callable
     is_loss: bool = False
-    named: bool = False
 
 
 def conventions(
@@ -67,7 +64,7 @@ def conventions(
         return [_positional(["dy", "cache"] if has_cache else ["dy", *argument_names])]
     if on_self and not names and not keywords:
         first = positional(backward)[:1]
-        return [_positional(["dy"] if first else [], named=True)]
+        return [_positional(["dy"] if first else [])]
     known = [_meaning(name, argument_names, has_cache) for name in [*names, *keywords]]
     if has_cache and len(known) == 2 and known.count("dy") == 1:
         known = [what or "cache" for what in known]
@@ -81,11 +78,11 @@ def conventions(
     if all(known) and ("dy" in known or len(known) > 1 or keywords):
         many = known.count("dy") > 1
         if has_cache and known == ["dy"]:  # a name that begins with d may be the cache's
-            return [_positional(known, keywords, named=True), _positional(["cache"], keywords)]
+            return [_positional(what, keywords) for what in (known, ["cache"])]
         plain = [w for w in known if w != "dy"]
         if len(set(plain)) == len(plain) and (plain or not many):
             last = [False, True] if "cache" in known and has_cache > 1 else [False]
-            return [_positional(known, keywords, named=True, last=end) for end in last]
+            return [_positional(known, keywords, last=end) for end in last]
     count = len(names)
     if has_cache:
         if count == 1:
@@ -160,7 +157,7 @@ def _meaning(name, argument_names, has_cache):
     return "y" if plain in OUTPUT else ""
 
 
-def _positional(order, keywords=(), named=False, last=False):
+def _positional(order, keywords=(), last=False):
     def call(backward, dy, cache, arguments, y):
         dys = iter(dy if isinstance(dy, tuple) and order.count("dy") > 1 else [dy])
         cache = cache[-1] if last else cache
@@ -170,7 +167,7 @@ def _positional(order, keywords=(), named=False, last=False):
         return backward(*given[:count], **dict(zip(keywords, given[count:], strict=True)))
 
     text = ", ".join("cache[-1]" if last and what == "cache" else what for what in order)
-    return Convention(f"backward({text})", call, "dy" not in order, named)
+    return Convention(f"backward({text})", call, "dy" not in order)
 
 
 def _spread(first):

@@ -276,9 +276,8 @@ class _Watch:
             return
         cpu, sleeps = self.student.cpu()
         memory = 0
-        if (
-            sleeps or now - self.watched > 1
-        ):  # it may wait for those that it has started, or work beside them
+        # it may wait for those that it has started, or work beside them
+        if sleeps or now - self.watched > 1:
             more, asleep, memory = self.student.others()
             self.watched = now
             self.before = more if self.before is None else self.before

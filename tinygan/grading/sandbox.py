@@ -26,7 +26,7 @@ READABLE = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/opt", "/nix", "/etc", 
             "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")  # fmt: skip
 
 # linux/landlock.h and linux/prctl.h
-WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 2, 4, 8, 1 << 14, 1 << 13
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, REFER = 1, 2, 4, 8, 1 << 14, 1 << 13
 NO_NEW_PRIVILEGES, PARENT_DEATH_SIGNAL, DUMPABLE, KILL = 38, 1, 4, 9
 
 
@@ -87,7 +87,7 @@ def _landlock(libc, home):
     packages = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
     packages += [str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1])]
     look = READ_FILE | READ_DIR  # and run nothing: what another program does, nobody sees
-    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files & ~1),
+    for path, rights in [*((p, look) for p in (*READABLE, *packages)), (home, files & ~EXECUTE),
                          ("/dev/null", READ_FILE | WRITE_FILE)]:  # fmt: skip
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
