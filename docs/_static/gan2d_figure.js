@@ -176,7 +176,7 @@
       context.font = "16px sans-serif";
       context.textAlign = "right";
       context.fillText(`distance, at most ${most.toFixed(2)}`, width - 8, 20);
-      curve.setAttribute("aria-label", `The distance over the steps: ${far} now, at most ${most.toFixed(2)}.`);
+      curve.setAttribute("aria-label", `The distance over the steps: ${far.toFixed(2)} now, at most ${most.toFixed(2)}.`);
     }
     restart();
     draw();
