@@ -121,3 +121,81 @@ def test_on_a_kink_nothing_is_named(backward, kind):
     report = specimen.check(0)
     assert not report.ok
     assert (report.cause.kind if report.cause else "") == kind
+
+
+def cause_of(forward, backward, *arguments):
+    report = check_gradients((forward, backward), *arguments, raises=False)
+    return report.cause.kind if report.cause else ""
+
+
+GAMMA = np.array([0.5, 1.5, 2.0, 3.0, 0.7])
+
+
+def centred(x, gamma):
+    return gamma * (x - x.mean(1, keepdims=True)), gamma
+
+
+def residual(x, w):
+    return x + np.tanh(x) @ w, (x, w)
+
+
+def residual_backward(dy, cache, skip):
+    x, w = cache
+    return skip(dy, x) + (1 - np.tanh(x) ** 2) * (dy @ w.T), np.tanh(x).T @ dy
+
+
+def windows(x, w):
+    """Channels first: x (N, 4, 4), w (O, 2, 2), y (N, O, 3, 3)."""
+    y = np.zeros((len(x), len(w), 3, 3))
+    for o, i, j in np.ndindex(len(w), 3, 3):
+        y[:, o, i, j] = (x[:, i : i + 2, j : j + 2] * w[o]).sum((1, 2))
+    return y, (x, w)
+
+
+def windows_backward(dy, cache, together):
+    """Set each window of dx, from all channels `together` or channel by channel."""
+    x, w = cache
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i, j, o in np.ndindex(3, 3, len(w)):
+        each = dy[:, o, i, j, None, None]
+        dx[:, i : i + 2, j : j + 2] = (
+            np.tensordot(dy[:, :, i, j], w, 1) if together else each * w[o]
+        )
+        dw[o] += (each * x[:, i : i + 2, j : j + 2]).sum(0)
+    return dx, dw
+
+
+X = np.random.default_rng(3).standard_normal((3, 5))
+W = np.random.default_rng(4).standard_normal((5, 5))
+
+
+def test_a_factor_on_the_wrong_side_of_a_symmetric_map_is_not_called_its_transpose():
+    def backward(dy, gamma):
+        each = (dy * (X - X.mean(1, keepdims=True))).sum(0)
+        return gamma * (dy - dy.mean(1, keepdims=True)), each
+
+    assert cause_of(centred, backward, X, GAMMA) != "transposed"
+
+
+@pytest.mark.parametrize(
+    ("skip", "kind"), [(lambda dy, x: 1 + 0 * dy, "upstream ignored"), (lambda dy, x: x, "")]
+)
+def test_dy_is_forgotten_only_where_what_stands_there_is_the_term_of_dy_one(skip, kind):
+    found = cause_of(residual, lambda dy, cache: residual_backward(dy, cache, skip), X, W)
+    assert found == kind
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_windows_that_overwrite_each_other_are_seen_whatever_the_loops_run_over(together):
+    x, w = (np.random.default_rng(5).standard_normal(shape) for shape in ((2, 4, 4), (2, 2, 2)))
+    found = cause_of(windows, lambda dy, cache: windows_backward(dy, cache, together), x, w)
+    assert found == "assigned"
+
+
+def test_a_wrong_gradient_where_there_should_be_none_is_no_mask_if_the_rest_is_wrong_too():
+    weights = np.array([2.0, 0.0, 1.0, 0.5])[:, None]
+
+    def loss(p):
+        return float((weights * p**2).sum()), p
+
+    assert cause_of(loss, lambda p: 2 * p, X[:, :4].T.copy()) != "wrong mask"

@@ -88,7 +88,7 @@ def _is_mask(evidence, name, slopes, used, bad, extra, shape):
             lost = axis is None and not extra.any() and _steady(s[w], u[w])
             lost = lost and np.array_equal(w, np.abs(s - s[w][0]) < 1e-4)
             return bool(known and not (lost and (np.abs(table) < 1e-4).any()))
-    return bool(extra.any()) or (not used[bad].any() and _scattered(bad.reshape(shape)))
+    return not used[bad].any() and bool(extra.any() or _scattered(bad.reshape(shape)))
 
 
 def _steady(*arrays):

@@ -113,11 +113,13 @@ def _slopes(evidence, path):
         s = (path.slope * matrix).sum(2) / (matrix * matrix).sum(1)
         if np.abs(path.slope - s[:, :, None] * matrix).max() > 1e-6 * np.abs(path.slope).max():
             continue
+        mask = len(np.unique(np.round(s, 6))) == 2
         kinds = [
-            ("missing term", "the slope of what follows {} is missing", 1, np.ones_like(s)),
+            ("wrong mask" if mask else "missing term",
+             "the slope of what follows {} is missing", 1, np.ones_like(s)),
             ("extra term", "the slope of what follows {} is there twice", 1, s * s),
-        ]
-        if len(np.unique(np.round(s, 6))) == 2:
+        ]  # fmt: skip
+        if mask:
             kinds += [("wrong mask", "the mask behind {} is inverted", 2, s.max() + s.min() - s)]
         for other in paths(evidence):
             if other is not path and other.slope.shape == path.slope.shape and h == o:

@@ -11,6 +11,7 @@ from itertools import permutations, product
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
+from tinygan.gradcheck.diagnosis.factors import spread
 from tinygan.gradcheck.numeric import Numeric
 
 ADD_UP = "a loop assigns (=) where it should add up (+=)"
@@ -53,7 +54,7 @@ def _parts(shape):
     yield "wrong mask", "the sign of dy is lost: |dy| arrives", 2, np.abs
 
 
-def _rearranged(shape, only_axes=False):
+def _rearranged(shape, only_axes=False, weight=False):
     """Yield ``(kind, sentence, change)`` of what puts an array's numbers elsewhere."""
     for order in list(permutations(range(len(shape))))[1:]:
         permuted, back = tuple(shape[i] for i in order), np.argsort(order)
@@ -64,7 +65,7 @@ def _rearranged(shape, only_axes=False):
             yield "transposed", text, lambda a, o=order: a.transpose(o).reshape(shape)
             text = f"reshaped where it should be transposed: axes {order}"
             yield "transposed", text, lambda a, p=permuted, b=back: a.reshape(p).transpose(b)
-    kernel = len(shape) == 4 or (only_axes and len(shape) != 2)
+    kernel = len(shape) == 4 or ((only_axes or weight) and len(shape) != 2)
     for axes in subsets(_long(shape)):
         kind = "flipped kernel" if kernel else "transposed"
         yield kind, f"flipped along axes {axes}", lambda a, c=axes: np.flip(a, c)
@@ -143,7 +144,7 @@ def _moved(array, a, b, d, e):
 def gradient_reordered(evidence: Evidence, name):
     """The gradient transposed, reshaped, reversed, with its halves exchanged, or another's."""
     shape = evidence.tensors[name].shape
-    for kind, text, change in _rearranged(shape):
+    for kind, text, change in _rearranged(shape, weight=name != evidence.input_name):
         text = f"the gradient of {name} is {text}"
         yield Guess(kind, text, 1, lambda dy, f=change: f(evidence.pull(name, dy)))
     for other, value in evidence.tensors.items():
@@ -177,11 +178,21 @@ def wrong_shape(evidence: Evidence, name):
 
 
 def map_for_its_transpose(evidence: Evidence, name):
-    """A square linear map applied itself where its transpose was due."""
+    """A square linear map applied itself where its transpose was due.
+
+    Not so where it is a symmetric one times a factor, as of a normalisation: then the factor may
+    as well stand on the wrong side of it.
+    """
     jacobian, shape = evidence.jacobian(name), evidence.tensors[name].shape
-    if jacobian.shape[0] == jacobian.shape[1]:
-        text = "dy is multiplied by the forward map instead of by its transpose"
-        yield Guess("transposed", text, 2, lambda dy: (jacobian.T @ dy.ravel()).reshape(shape))
+    if jacobian.shape[0] != jacobian.shape[1]:
+        return
+    for value in (v for n, v in evidence.tensors.items() if n != name and np.all(v)):
+        for factor in spread(value, shape):
+            symmetric = jacobian / np.broadcast_to(factor, shape).ravel()
+            if evidence.close([symmetric], [symmetric.T]):
+                return
+    text = "dy is multiplied by the forward map instead of by its transpose"
+    yield Guess("transposed", text, 2, lambda dy: (jacobian.T @ dy.ravel()).reshape(shape))
 
 
 def tensor_replaced(evidence: Evidence, name):

@@ -51,8 +51,11 @@ def not_linear(evidence: Evidence, name):
         if evidence.close([here - nothing], evidence.right(name)[:1]):
             yield Guess("extra term", "something is added that does not depend on dy", 2)
         elif evidence.close([walk(dy - 2 * other) - nothing], [parts]):
-            text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
-            yield Guess("upstream ignored", text, 2)
+            ones = np.ones(dy.shape)  # what is lost of dy = 1 is what does not depend on dy
+            lost = evidence.pull(name, ones) - (walk(ones) - nothing)
+            if evidence.close([lost], [nothing]):
+                text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
+                yield Guess("upstream ignored", text, 2)
         return
     slopes = np.round(np.diag(evidence.jacobian(name)), 4)
     masked = here.shape == dy.shape and np.isin(np.round(here / dy, 4), slopes).all()

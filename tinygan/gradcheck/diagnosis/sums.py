@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, permutations
+
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
@@ -83,12 +85,13 @@ def contributions_lost(evidence: Evidence, name):
     if not dropped.any() or not (agree | dropped).all():
         return
     kept = there & seen
-    if _one_end(evidence.y.shape, there, kept, min) and (there.sum(axis=0) > 1).any():
-        return  # forgotten, or the last of a loop that runs backwards: nothing tells
-    if _one_end(evidence.y.shape, there, kept, max):
+    if _last_of_a_loop(evidence.y.shape, there, kept):
         text = f"where windows overlap only the last one's contribution is left: {ADD_UP}"
         yield Guess("assigned", text, 2)
         return
+    several = (there.sum(axis=0) > 1).any()
+    if several and _last_of_a_loop(evidence.y.shape, there, kept, -1, combinations):
+        return  # forgotten, or the last of a loop that runs backwards: nothing tells
     text = (
         f"{dropped.sum() / there.sum():.0%} of what should flow into the gradient of {name} is "
         "left out, the rest is right: a term of the sum is missing"
@@ -96,18 +99,19 @@ def contributions_lost(evidence: Evidence, name):
     yield Guess("missing term", text, 3)
 
 
-def _one_end(shape, there, kept, end):
-    """Whether of all positions (without channels) that touch an element only `end`'s is left."""
-    pairs = [(_positions(shape, p), _positions(shape, k)) for p, k in zip(there, kept, strict=True)]
-    pairs = [(possible, left) for possible, left in pairs if possible]
-    several = any(len(possible) > 1 for possible, _ in pairs)
-    return several and all(left == {end(possible)} for possible, left in pairs)
+def _last_of_a_loop(shape, there, kept, step=1, orders=permutations):
+    """Whether of all outputs that touch an element those are left that come last in some loops.
 
-
-def _positions(shape, row):
-    index = np.unravel_index(np.flatnonzero(row), shape)
-    places = index[:-1] if len(shape) > 2 else index
-    return {tuple(map(int, place)) for place in zip(*places, strict=True)}
+    The loops run over axes of the output in all `orders`, up (`step` 1) or down (−1).
+    """
+    index = np.indices(shape).reshape(len(shape), -1)
+    for count in range(1, len(shape) + 1):
+        for axes in orders(range(len(shape)), count):
+            turn = step * np.ravel_multi_index(index[list(axes)], [shape[a] for a in axes])
+            last = np.where(there, turn, -np.inf).max(axis=1, keepdims=True)
+            if np.array_equal(kept, there & (turn == last)):
+                return True
+    return False
 
 
 def mean_forgotten(evidence: Evidence, name):
