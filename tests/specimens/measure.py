@@ -1,9 +1,9 @@
-"""``python tests/specimens/measure.py [--third … --ninth]``: missed, accused, and causes.
+"""``python tests/specimens/measure.py [--third … --tenth]``: missed, accused, and causes.
 
 The rows of ``tests/mutants`` and of the second set, which the diagnosis is developed with, are
 printed one by one where the verdict is not the right one.  ``--third``, ``--fourth``, ``--fifth``,
-``--sixth``, ``--seventh``, ``--eighth`` and ``--ninth`` measure those sets, of which only the sums
-are printed.
+``--sixth``, ``--seventh``, ``--eighth``, ``--ninth`` and ``--tenth`` measure those sets, of which
+only the sums are printed.
 """
 
 import sys
@@ -23,6 +23,7 @@ from specimens.fourth import FOURTH  # noqa: E402
 from specimens.ninth import NINTH  # noqa: E402
 from specimens.seventh import SEVENTH  # noqa: E402
 from specimens.sixth import SIXTH  # noqa: E402
+from specimens.tenth import TENTH  # noqa: E402
 from specimens.third import THIRD  # noqa: E402
 
 
@@ -47,7 +48,7 @@ def judge(specimen, seed=0):
 
 def main():
     later = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
-    later |= {"seventh": SEVENTH, "eighth": EIGHTH, "ninth": NINTH}
+    later |= {"seventh": SEVENTH, "eighth": EIGHTH, "ninth": NINTH, "tenth": TENTH}
     kept = {n: s for n, s in later.items() if f"--{n}" in sys.argv}
     sets = {"mutants": mutants.WRONG + mutants.RIGHT, "second": WRONG + RIGHT}
     for name, specimens in (kept or sets).items():
