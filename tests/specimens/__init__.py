@@ -2,8 +2,8 @@
 
 The diagnosis was developed with the second.  The third (``third.py``) was written before today's
 diagnosis and only measured; the fourth (``fourth.py``) before it was mended for the last time; the
-fifth (``fifth.py``) to the ninth (``ninth.py``) by hands that had not read the diagnosis, and of
-the sixth, the eighth and the ninth nothing was mended.  A wrong formula that no cause describes has
+fifth (``fifth.py``) to the ninth (``ninth.py``) by hands that had not read the diagnosis, and
+mended after it had been measured with them.  A wrong formula that no cause describes has
 the cause ``wrong formula``: silence is right there.
 """
 
