@@ -199,3 +199,39 @@ def test_a_wrong_gradient_where_there_should_be_none_is_no_mask_if_the_rest_is_w
         return float((weights * p**2).sum()), p
 
     assert cause_of(loss, lambda p: 2 * p, X[:, :4].T.copy()) != "wrong mask"
+
+
+def shifted(x, b):
+    return x + b, None
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind"), [((0,), "wrong shape"), ((1, 2), "wrong axis"), ((0, 1, 2), "wrong axis")]
+)
+def test_a_sum_over_too_few_axes_leaves_a_wrong_shape_one_over_others_is_a_wrong_axis(axes, kind):
+    x = np.random.default_rng(6).standard_normal((4, 3, 2))
+    assert cause_of(shifted, lambda dy, cache: (dy, dy.sum(axes)), x, X[0, :2]) == kind
+
+
+def test_a_constant_factor_is_the_same_at_every_input():
+    def rms(x):
+        size = np.sqrt((x**2).mean())
+        return float(size), x / x.size  # what 1/size is, is no constant
+
+    assert cause_of(rms, lambda cache: cache, X) != "constant factor"
+
+
+def test_no_mask_is_taken_from_dy_where_the_function_has_none():
+    def back(dy, cache):
+        return np.maximum(np.abs(dy[:, 0::2]), np.abs(dy[:, 1::2])) * np.sign(dy[:, 0::2])
+
+    assert cause_of(lambda x: (np.repeat(x, 2, 1), None), back, X) == ""
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5)])
+def test_a_weight_turned_round_is_a_flipped_kernel_whatever_its_shape(shape):
+    w = np.random.default_rng(7).standard_normal(shape)
+    found = cause_of(
+        lambda x, w: (x * w, (x, w)), lambda dy, c: (dy * c[1][..., ::-1], dy * c[0]), w + 1, w
+    )
+    assert found == "flipped kernel"

@@ -189,7 +189,7 @@ broken("dx with stride 1", "stride or padding",
 broken("windows overwrite each other", "assigned",
        lambda dy, c: grad_x(dy, c, assign=True), also=("missing term",))  # fmt: skip
 broken("bias forgotten", "missing gradient", db=lambda dy, c: None)
-broken("bias summed over the batch only", "wrong axis", db=lambda dy, c: dy.sum(axis=0))
+broken("bias summed over the batch only", "wrong shape", db=lambda dy, c: dy.sum(axis=0))
 broken("bias averaged", "constant factor", db=lambda dy, c: dy.mean(axis=(0, 1, 2)))
 broken("bias: sum over the batch, mean over pixels", "constant factor",
        db=lambda dy, c: dy.sum(axis=0).mean(axis=(0, 1)))  # fmt: skip
@@ -269,7 +269,7 @@ for name, cause, options in (
     ("flipped dw", "flipped kernel", {"dw": lambda d, c: grad_w(d, c)[::-1, ::-1]}),
     ("border cut one off", "stride or padding", {"dx": lambda d, c: grad_x(d, c, shift=1)}),
     ("dw with other padding", "stride or padding", {"dw": lambda d, c: grad_w(d, c, padding=2)}),
-    ("bias over the batch and rows", "wrong axis", {"db": lambda d: d.sum(axis=(0, 1))}),
+    ("bias over the batch and rows", "wrong shape", {"db": lambda d: d.sum(axis=(0, 1))}),
 ):
     SPECIMENS.pair(
         f"channels first: {name}",

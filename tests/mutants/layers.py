@@ -77,7 +77,7 @@ class Twice(Scale):
         return super().backward(dy, x)
 
 
-@layer("wrong axis", name="shift summed over the batch only")
+@layer("wrong shape", name="shift summed over the batch only")
 class OverBatch(Scale):
     def backward(self, dy, x):
         self.scale.grad += (dy * x).sum(axis=(0, 1, 2))

@@ -140,7 +140,7 @@ broken("dγ without x̂", "missing term", dgamma=of(lambda dy: dy.sum(axis=AXES)
        also=("wrong tensor",))  # fmt: skip
 broken("dγ with x", "wrong tensor", dgamma=of(lambda dy, x: (dy * x).sum(axis=AXES)))
 broken("dβ averaged", "constant factor", dbeta=of(lambda dy: dy.mean(axis=AXES)))
-broken("dγ over the batch only", "wrong axis",
+broken("dγ over the batch only", "wrong shape",
        dgamma=of(lambda dy, xhat: (dy * xhat).sum(axis=0)))  # fmt: skip
 broken("dβ over other axes, by chance of equal shape", "wrong axis",
        dbeta=of(lambda dy: dy.sum(axis=(1, 2, 3))))  # fmt: skip

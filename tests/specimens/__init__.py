@@ -2,9 +2,9 @@
 
 The diagnosis was developed with the second.  The third (``third.py``) was written before today's
 diagnosis and only measured; the fourth (``fourth.py``) before it was mended for the last time; the
-fifth (``fifth.py``) to the tenth (``tenth.py``) by hands that had not read the diagnosis, and of
-the sixth, the eighth, the ninth and the tenth nothing was mended.  A wrong formula that no cause
-describes has the cause ``wrong formula``: silence is right there.
+fifth (``fifth.py``) to the tenth (``tenth.py``) by hands that had not read the diagnosis.  It was
+mended after it had been measured with the fifth to the ninth; with the tenth nothing was mended.  A
+wrong formula that no cause describes has the cause ``wrong formula``: silence is right there.
 """
 
 from specimens import affine, groups, pointwise  # noqa: F401

@@ -35,16 +35,16 @@ def diagnose(numeric, dy, rng, checks, gradients) -> list[Cause]:
         if size * max(1, numeric.y.size) > LARGEST_JACOBIAN:
             continue
         match = _likeliest(looks[0], name)
-        if match and all(_holds(look, name, match.kind) for look in looks[1:]):
+        if match and all(_holds(look, name, match) for look in looks[1:]):
             causes.setdefault((match.kind, match.text), []).append(name)
     return [Cause(kind, ", ".join(names), text) for (kind, text), names in causes.items()]
 
 
 def _looks(numeric, dy, rng) -> list[Evidence]:
-    """Return the evidence at the input, and at one with its numbers in another order."""
+    """Return the evidence at the input, and at one with smaller numbers in another order."""
     subject, looks = numeric.subject, []
     name, value = next(iter(subject.tensors.items()))
-    turned = rng.permuted(np.atleast_1d(value)).reshape(value.shape)  # of a number: itself
+    turned = 0.9 * rng.permuted(np.atleast_1d(value)).reshape(value.shape)
     other = subject.with_tensors({**subject.tensors, name: turned})
     for where in (subject, other):
         try:
@@ -57,13 +57,13 @@ def _looks(numeric, dy, rng) -> list[Evidence]:
     return looks
 
 
-def _holds(evidence, name, kind) -> bool:
-    """Whether the same kind of mistake is seen here, if any is."""
+def _holds(evidence, name, guess) -> bool:
+    """Whether the same mistake is seen here, if any is."""
     found = evidence.found(name)
     if all(g is not None for g in found) and evidence.close(found, evidence.right(name)):
         return True
     again = _likeliest(evidence, name)
-    return again is not None and again.kind == kind
+    return again is not None and again.kind == guess.kind and np.isclose(again.size, guess.size)
 
 
 def _plain(check, gradient):

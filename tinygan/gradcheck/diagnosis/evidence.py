@@ -40,13 +40,15 @@ class Guess:
     """A mistake that might have been made; the smaller `rank` the simpler.
 
     `predict` takes dy and returns the gradient that the mistake would give, or is None where the
-    hypothesis has looked at the numbers itself.
+    hypothesis has looked at the numbers itself.  `size` is a number that does not depend on the
+    input, if the mistake has one.
     """
 
     kind: str
     text: str
     rank: int
     predict: Callable | None = None
+    size: float = 0.0
 
 
 class Evidence:

@@ -26,7 +26,7 @@ def constant_factor(evidence: Evidence, name):
         each = size > 1e-11 * size.max()  # small elements tell as much as large ones
         near = (off[each] <= max(1e-3, evidence.tolerance) * size[each]).all()
         if near and off.max() <= evidence.tolerance * size.max():
-            yield Guess("constant factor", factor_in_words(evidence, name, c), 1)
+            yield Guess("constant factor", factor_in_words(evidence, name, c), 1, size=c)
 
 
 def wrong_factor(evidence: Evidence, name):
@@ -153,7 +153,7 @@ def _named(evidence, name, shape, c, bad, used, rank):
         if _equal(c[bad] * v, 1, evidence.tolerance):
             yield Guess("missing term", f"the factor {label} is missing", rank)
         elif _equal(c[bad] / v, 1, evidence.tolerance):
-            if constant or label in (f"{name}(1 − {name})", f"y/{name}"):
+            if constant or label == f"{name}(1 − {name})":
                 yield Guess("missing term", f"the factor 1/({label}) is missing", rank)
             else:
                 yield Guess("extra term", f"there is a factor {label} too many", rank)

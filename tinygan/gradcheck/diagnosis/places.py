@@ -65,7 +65,7 @@ def _rearranged(shape, only_axes=False, weight=False):
             yield "transposed", text, lambda a, o=order: a.transpose(o).reshape(shape)
             text = f"reshaped where it should be transposed: axes {order}"
             yield "transposed", text, lambda a, p=permuted, b=back: a.reshape(p).transpose(b)
-    kernel = len(shape) == 4 or ((only_axes or weight) and len(shape) != 2)
+    kernel = len(shape) == 4 or only_axes or weight
     for axes in subsets(_long(shape)):
         kind = "flipped kernel" if kernel else "transposed"
         yield kind, f"flipped along axes {axes}", lambda a, c=axes: np.flip(a, c)

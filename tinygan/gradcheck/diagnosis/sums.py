@@ -37,7 +37,8 @@ def summed_wrongly(evidence: Evidence, name):
                 totals = [f(s, axis=other) for s in summands[label]]
                 if holds(totals, found) or holds([t.T for t in totals], found):
                     text = f"{label} is {what} over axes {other}; sum over axes {axes}"
-                    yield Guess("wrong axis", text, 1)
+                    few = set(other) < set(axes) and found[0].shape != shape
+                    yield Guess("wrong shape" if few else "wrong axis", text, 1)
         masked = len(np.unique(np.round(slope, 6))) <= 2
         if not plain and holds([dy.sum(axes) for dy in dys], found):
             kind = "wrong mask" if masked else "missing term"
@@ -112,22 +113,6 @@ def _last_of_a_loop(shape, there, kept, step=1, orders=permutations):
             if np.array_equal(kept, there & (turn == last)):
                 return True
     return False
-
-
-def mean_forgotten(evidence: Evidence, name):
-    """What comes through a mean or sum over an axis, the same from everywhere along it, is lost."""
-    y, right = evidence.y, evidence.jacobian(name)
-    for axis, count in enumerate(y.shape):
-        if count > 2:
-            by_axis = right.reshape(len(right), *y.shape)
-            shared = np.median(by_axis, axis=axis + 1, keepdims=True) + 0 * by_axis
-            alone = (by_axis - shared).reshape(right.shape)
-            text = f"the way through a mean or a sum over axis {axis} is missing"
-
-            def predict(dy, alone=alone):
-                return (alone @ dy.ravel()).reshape(evidence.tensors[name].shape)
-
-            yield Guess("missing term", text, 2, predict)
 
 
 def wrong_group(evidence: Evidence, name):

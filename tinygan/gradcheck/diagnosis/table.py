@@ -17,7 +17,6 @@ HYPOTHESES = [
     (2, factors.wrong_factor),
     (1, terms.wrong_term),
     (1, paths.wrong_product),
-    (2, sums.mean_forgotten),
     (2, places.map_for_its_transpose),
     (2, places.tensor_replaced),
     (2, sums.contributions_lost),
