@@ -235,3 +235,33 @@ def test_a_weight_turned_round_is_a_flipped_kernel_whatever_its_shape(shape):
         lambda x, w: (x * w, (x, w)), lambda dy, c: (dy * c[1][..., ::-1], dy * c[0]), w + 1, w
     )
     assert found == "flipped kernel"
+
+
+def convolution(x, w):
+    """x (N, H, W, C), w (3, 3, C, O), padded by one."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    return np.tensordot(windows, w, ((4, 5, 3), (0, 1, 2))), (windows, w)
+
+
+def convolution_backward(dy, cache):
+    windows, w = cache
+    n, h, width, _ = dy.shape
+    dx = np.zeros((n, h + 2, width + 2, w.shape[2]))
+    for i, j in np.ndindex(3, 3):
+        dx[:, i : i + h, j : j + width] = dy @ w[i, j].T  # should add
+    dw = np.tensordot(windows, dy, ((0, 1, 2), (0, 1, 2))).transpose(1, 2, 0, 3)
+    return dx[:, 1:-1, 1:-1], dw
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (9, 30, 30, 3)])
+def test_a_loop_over_the_kernel_that_sets_is_seen_in_small_and_in_large_images(shape):
+    x, w = (np.random.default_rng(8).standard_normal(s) for s in (shape, (3, 3, 3, 16)))
+    assert cause_of(convolution, convolution_backward, x, w) == "assigned"
+
+
+def test_a_recurrence_that_carries_nothing_back_is_not_called_a_loop_that_sets():
+    def sums(x):
+        return np.cumsum(x, axis=1), None
+
+    assert cause_of(sums, lambda dy, cache: 1.0 * dy, X) != "assigned"

@@ -21,6 +21,9 @@ SHRINK = 8
 ELEMENT, DIRECTION = 1e-2, 1e-5
 """The first steps for one element and for a direction of many, for numbers of size 1."""
 
+FEW_OUTPUTS = 600
+"""Up to which the diagnosis finds the analytic Jacobian, one backward pass for each output."""
+
 
 class Slope(NamedTuple):
     """How every output changes along one direction.

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.gradcheck.numeric import Numeric
+from tinygan.gradcheck.numeric import FEW_OUTPUTS, Numeric
 from tinygan.gradcheck.subject import BackwardError
 
 LARGEST_JACOBIAN = 2_000_000
-LARGEST_ANALYTIC = 600
-"""Outputs up to which the analytic Jacobian is found, one backward pass for each."""
 
 
 def subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -163,6 +161,6 @@ class Evidence:
         """Return the analytic Jacobian ``(elements, outputs)``, or None where it has none."""
         if self.is_loss:
             return self.found(name)[0].reshape(-1, 1) if self.y.size == 1 else None
-        if not self.linear or self.y.size > LARGEST_ANALYTIC:
+        if not self.linear or self.y.size > FEW_OUTPUTS:
             return None
         return self._analytic_jacobians.get(name)

@@ -86,13 +86,14 @@ def contributions_lost(evidence: Evidence, name):
     if not dropped.any() or not (agree | dropped).all():
         return
     kept = there & seen
-    if _last_of_a_loop(evidence.y.shape, there, kept):
+    windows, first, last = (there.sum(axis=0) > 1).any(), there[0].sum(), there[-1].sum()
+    backwards = windows and _last_of_a_loop(evidence.y.shape, there, kept, -1, combinations)
+    if backwards and first != last:
+        return  # as in a recurrence: forgotten, or the last of a loop that runs backwards
+    if backwards or _last_of_a_loop(evidence.y.shape, there, kept):
         text = f"where windows overlap only the last one's contribution is left: {ADD_UP}"
         yield Guess("assigned", text, 2)
         return
-    several = (there.sum(axis=0) > 1).any()
-    if several and _last_of_a_loop(evidence.y.shape, there, kept, -1, combinations):
-        return  # forgotten, or the last of a loop that runs backwards: nothing tells
     text = (
         f"{dropped.sum() / there.sum():.0%} of what should flow into the gradient of {name} is "
         "left out, the rest is right: a term of the sum is missing"
@@ -106,13 +107,18 @@ def _last_of_a_loop(shape, there, kept, step=1, orders=permutations):
     The loops run over axes of the output in all `orders`, up (`step` 1) or down (−1).
     """
     index = np.indices(shape).reshape(len(shape), -1)
+    few = np.flatnonzero((there != kept).any(axis=1))[:8]
     for count in range(1, len(shape) + 1):
         for axes in orders(range(len(shape)), count):
             turn = step * np.ravel_multi_index(index[list(axes)], [shape[a] for a in axes])
-            last = np.where(there, turn, -np.inf).max(axis=1, keepdims=True)
-            if np.array_equal(kept, there & (turn == last)):
+            if _last(turn, there[few], kept[few]) and _last(turn, there, kept):
                 return True
     return False
+
+
+def _last(turn, there, kept):
+    last = np.where(there, turn, -np.inf).max(axis=1, keepdims=True)
+    return np.array_equal(kept, there & (turn == last))
 
 
 def wrong_group(evidence: Evidence, name):
