@@ -242,10 +242,11 @@ def _part(subject, rng):
             small.walk(small.call(), small.upstream(dy))
         except (NotCheckable, BackwardError):
             continue
-        if np.isfinite(y).all() and 0 < y.size <= FEW_OUTPUTS:
+        if not np.isfinite(y).all() or not 0 < y.size <= LARGE:
+            continue
+        found = found or (small, y, dy)
+        if y.size <= FEW_OUTPUTS:
             return small, y, dy
-        if found is None and np.isfinite(y).all() and 0 < y.size <= LARGE:
-            found = small, y, dy
     return found
 
 
