@@ -41,10 +41,16 @@ def double(x):
     return 2 * x, None
 
 
+def alone(monkeypatch, hypotheses):
+    """Let these hypotheses be all that the diagnosis tries."""
+    for table, value in (("SIMPLE", hypotheses), ("EDITS", []), ("OTHERS", [])):
+        monkeypatch.setattr(diagnosis, table, value)
+
+
 def guesses(monkeypatch, *found):
     """Check a gradient with these hypotheses alone; each yields one guess."""
     table = [(guess.rank, lambda evidence, name, g=guess: iter([g])) for guess in found]
-    monkeypatch.setattr(diagnosis, "HYPOTHESES", table)
+    alone(monkeypatch, table)
     x = np.random.default_rng(0).standard_normal((3, 4))
     return check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
 
@@ -74,7 +80,7 @@ def test_a_cause_has_to_hold_at_a_second_input_too(monkeypatch):
             seen.append(evidence.tensors[name])
             yield Guess(kinds[len(seen) - 1], "explains", 1, lambda dy: 3 * dy)
 
-        monkeypatch.setattr(diagnosis, "HYPOTHESES", [(1, hypothesis)])
+        alone(monkeypatch, [(1, hypothesis)])
         x = np.random.default_rng(0).standard_normal((3, 4))
         found = check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
         assert not np.array_equal(*seen)
@@ -178,7 +184,8 @@ def test_a_factor_on_the_wrong_side_of_a_symmetric_map_is_not_called_its_transpo
 
 
 @pytest.mark.parametrize(
-    ("skip", "kind"), [(lambda dy, x: 1 + 0 * dy, "upstream ignored"), (lambda dy, x: x, "")]
+    ("skip", "kind"),
+    [(lambda dy, x: 1 + 0 * dy, "upstream ignored"), (lambda dy, x: x, "wrong tensor")],
 )
 def test_dy_is_forgotten_only_where_what_stands_there_is_the_term_of_dy_one(skip, kind):
     found = cause_of(residual, lambda dy, cache: residual_backward(dy, cache, skip), X, W)

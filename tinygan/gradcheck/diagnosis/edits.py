@@ -1,0 +1,447 @@
+"""The changes of one expression that a mistake may be undone with: a table.
+
+Each function takes the trials, an expression's node and its value, and yields edits.  A new one is
+a generator and its name in `EDITS`.
+"""
+
+from __future__ import annotations
+
+import ast
+from itertools import permutations, product
+
+import numpy as np
+
+from tinygan.gradcheck.diagnosis.evidence import subsets
+from tinygan.gradcheck.diagnosis.trials import Edit, is_array, is_bool, is_float, is_int
+
+PRODUCT = (ast.Mult, ast.Div)
+NAMED = (ast.Name, ast.Attribute, ast.Subscript)
+PICKS = ("where", "sign", "greater", "less", "heaviside", "argmax", "argmin")
+
+
+# --- where an expression stands -------------------------------------------------------------------
+
+
+def around(node):
+    """Yield the nodes that an expression stands in, from the inside."""
+    while node.up is not None:
+        node = node.up
+        yield node
+
+
+def operator_of(node):
+    """Return the kind of operation that the expression is an operand of, or None."""
+    return type(node.up.op) if isinstance(node.up, ast.BinOp) else None
+
+
+def called(node):
+    """Return the name of the function or method that is called, or an empty text."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def in_mask(node):
+    """Whether the value decides which elements are picked."""
+    for outer in around(node):
+        first = called(outer) != "where" or node is outer.args[0]
+        if isinstance(outer, ast.Compare) or (called(outer) in PICKS and first):
+            return True
+        node = outer
+    return False
+
+
+def counts_for(node):
+    """Return the kind of mistake that a wrong whole number is here, or None: it is a value."""
+    sliced, start = False, node
+    for outer in around(node):
+        if isinstance(outer, ast.Slice):
+            sliced = True
+        elif isinstance(outer, ast.Subscript):
+            many = sliced or isinstance(outer.slice, ast.Tuple)
+            return "stride or padding" if many else "wrong tensor"
+        elif isinstance(outer, ast.Call):
+            moves = "stride or padding" if called(outer) in ("pad", "roll") else None
+            return "missing term" if called(outer) == "range" else moves
+        elif isinstance(outer, ast.Compare):
+            return "wrong mask"
+        elif isinstance(outer, ast.Assign):
+            plain = isinstance(start, ast.Constant) and operator_of(start) is None
+            return None if plain else "stride or padding"
+        elif not isinstance(outer, (ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.keyword)):
+            return None
+    return None
+
+
+def everywhere(t, node):
+    """Return all places of a variable in its function, if this is the first of several."""
+    if not isinstance(node, NAMED):
+        return ()
+    nodes = [t.nodes[i] for i in t.values if isinstance(i, int)]
+    same = [n for n in nodes if n.function == node.function and ast.dump(n) == ast.dump(node)]
+    places = sorted(n.place for n in same)
+    return tuple(places) if len(places) > 1 and places[0] == node.place else ()
+
+
+def operands(t, node):
+    """Return the places of both operands, or of what a call is about, that have values."""
+    inner: list
+    if isinstance(node, ast.BinOp):
+        inner = [node.left, node.right]
+    elif isinstance(node, ast.Call):
+        inner = [getattr(node.func, "value", None), *node.args[:1]]
+    else:
+        inner = [getattr(node, "value", None)]
+    return [n.place for n in inner if getattr(n, "place", None) in t.values]
+
+
+def shape(value):
+    return np.shape(value) if is_array(value) or is_float(value) or is_int(value) else None
+
+
+# --- numbers and operators ------------------------------------------------------------------------
+
+
+def scaled(t, node, v):
+    """A constant factor; 0 if this is a term too many."""
+    inside = operator_of(node) in (*PRODUCT, ast.MatMult) and not isinstance(node, ast.Constant)
+    if inside or not (is_float(v) or (is_int(v) and isinstance(node.up, ast.BinOp))):
+        return
+    if is_int(v) and counts_for(node) is not None:
+        return
+    mask, power = in_mask(node), operator_of(node) is ast.Pow and node.up.right is node
+
+    def kind(c):
+        if power:
+            return "missing term" if c > 1 else "extra term"
+        return "wrong mask" if mask else "constant factor" if c else "extra term"
+
+    def text(c):
+        return f"{1 / c:.4g} times too large" if c else "this term is one too many"
+
+    yield Edit(kind, text, lambda c, v, _: c * v, linear=True)
+    for c in (-1, 2, 0.5):  # inside of a function that is not linear
+        yield Edit("wrong mask" if mask else "", text(c), lambda v, _, c=c: c * v, 2)
+
+
+def factor_dropped(t, node, v):
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (*PRODUCT, ast.Pow, ast.MatMult)):
+        return
+    places = operands(t, node)
+    for keep, gone in (places, places[::-1]) if len(places) == 2 else ():
+        away = t.values[gone]
+        if shape(away) is None or shape(t.values[keep]) is None:
+            continue
+        if isinstance(node.op, ast.Pow) and keep == places[1]:
+            continue
+        kind = "extra term"
+        if not np.any(away):
+            kind = "missing term"
+        elif is_array(away) and away.size > 1:
+            two = len(np.unique(away)) == 2 and not np.all(away)
+            kind = "wrong mask" if is_bool(away) or two else "extra term"
+        elif not isinstance(node.op, ast.Pow):
+            kind = "constant factor"
+        text = f"{ast.unparse(t.nodes[gone])} is too much"
+        yield Edit(kind, text, lambda v, _, k=keep: t.now[k])
+
+
+CALLS = {
+    "sum": "wrong axis", "mean": "wrong axis", "transpose": "transposed", "swapaxes": "transposed",
+    "flip": "flipped kernel", "rot90": "flipped kernel", "reshape": "transposed",
+    "sign": "wrong mask", "where": "wrong mask", "maximum": "wrong mask", "clip": "wrong mask",
+    "abs": "wrong mask", "astype": "float32", "roll": "stride or padding",
+}  # fmt: skip
+
+
+def call_dropped(t, node, v):
+    name = called(node) or ("transpose" if getattr(node, "attr", "") == "T" else "")
+    if isinstance(node, ast.Subscript):
+        name = "flip" if v is not None and np.ndim(v) > 2 else "transpose"
+    places = [k for k in operands(t, node) if is_array(t.values[k])]
+    if not is_array(v) or name not in CALLS or not places:
+        return
+    if isinstance(node, ast.Subscript) and t.values[places[0]].shape != v.shape:
+        return
+    kind = "integer arithmetic" if name == "astype" and v.dtype.kind in "iu" else CALLS[name]
+    yield Edit(kind, "this is not to be done", lambda v, _: t.now[places[0]])
+
+
+OPERATORS = [
+    (ast.Mult, "", lambda a, b: a / b),
+    (ast.Mult, "", lambda a, b: b / a),
+    (ast.Div, "", lambda a, b: a * b),
+    (ast.FloorDiv, "integer arithmetic", lambda a, b: a / b),
+    (ast.Add, "constant factor", lambda a, b: a - b),
+    (ast.Sub, "constant factor", lambda a, b: a + b),
+    (ast.MatMult, "transposed", lambda a, b: b @ a),
+    (ast.MatMult, "transposed", lambda a, b: a.T @ b),
+    (ast.MatMult, "transposed", lambda a, b: a @ b.T),
+    (ast.MatMult, "transposed", lambda a, b: b.T @ a),
+    (ast.MatMult, "transposed", lambda a, b: b @ a.T),
+]
+
+
+def operator(t, node, v):
+    places = operands(t, node) if isinstance(node, ast.BinOp) else ()
+    for op, kind, f in OPERATORS if len(places) == 2 else ():
+        if isinstance(node.op, op):
+            text = "a factor is transposed" if kind == "transposed" else "another operator is due"
+            yield Edit(kind, text, lambda v, _, f=f: f(*(t.now[k] for k in places)))
+
+
+def whole_number(t, node, v):
+    """An index, the bound of a loop, an axis, a power."""
+    if not is_int(v) and not (isinstance(v, tuple) and v and all(map(is_int, v))):
+        return
+    up = node.up
+    reduces = called(up) in ("sum", "mean", "max", "flip", "concatenate", "cumsum", "stack")
+    if (isinstance(up, ast.keyword) and up.arg == "axis") or reduces:
+        for axis in (None, 0, 1, 2, 3, -1, *subsets(range(4))):
+            yield Edit("wrong axis", f"axis {axis} is due", lambda v, _, a=axis: a)
+    elif is_int(v) and operator_of(node) is ast.Pow and up.right is node:
+        for power in (v + 1, v - 1, -v, v + 2, v - 2, v / 2):
+            kind = "missing term" if abs(power) > abs(v) else "extra term"
+            yield Edit(kind, f"the power {power:g} is due", lambda v, _, p=power: p)
+    elif is_int(v) and (kind := counts_for(node)):
+        for d in (1, -1, 2, -2):
+            yield Edit(kind, f"{-d:+d} too much", lambda v, _, d=d: v + d)
+        for f, text in ((lambda v: -v, "with a minus"), (lambda v: 2 * v, "twice as much"),
+                        (lambda v: v // 2, "half of it"), (lambda v: 0, "0")):  # fmt: skip
+            yield Edit(kind, f"{text} is due", lambda v, _, f=f: f(v))
+        same = everywhere(t, node)
+        kinds = [counts_for(t.nodes[i]) for i in same]
+        kind = "stride or padding" if "stride or padding" in kinds else kind
+        same = () if kind == "wrong mask" else same
+        for f in (
+            lambda v: 2 * v,
+            lambda v: 3 * v,
+            lambda v: v + 1,
+            lambda v: v - 1,
+            lambda v: -v - 1,
+        ):
+            if same:
+                text = "this is off wherever it is used"
+                yield Edit(kind, text, lambda v, _, f=f: f(v), places=same)
+
+
+# --- other arrays, other places -------------------------------------------------------------------
+
+
+def other_array(t, node, v):
+    """Another of the arrays at hand stands here."""
+    if not is_array(v) or v.size < 2:
+        return
+    named = isinstance(node, NAMED)
+    kind, same = "wrong mask" if in_mask(node) else "wrong tensor", everywhere(t, node)
+    dy = t.looks[0].dys[0]
+    for key, label in t.known.items():
+        w = t.values[key]
+        if w.size == v.size and np.array_equal(np.sort(w, None), np.sort(v, None)):
+            continue  # the same numbers
+        if w.shape == v.shape:
+            text, this = f"{label} is due here", kind
+            if kind == "wrong tensor" and np.array_equal(
+                v, dy
+            ):  # the upstream gradient, past what lies between
+                text, this = f"{label} is due: a factor is left out", "missing term"
+            yield Edit(this, text, lambda v, _, k=key: t.now[k], 1 if named else 2)
+            if same:
+                yield Edit(this, text, lambda v, _, k=key: t.now[k], places=same)
+        if named and w.ndim == 2 and w.T.shape == v.shape:
+            yield Edit(kind, f"{label}.T is due here", lambda v, _, k=key: t.now[k].T)
+
+
+def rearranged(t, node, v):
+    """Transposed, flipped, or with its halves exchanged."""
+    outer = node.up.up if isinstance(node.up, ast.Attribute) else node.up
+    if not is_array(v) or v.size < 2 or called(outer) in ("sum", "mean"):
+        return
+    for order in list(permutations(range(v.ndim)))[1:]:
+        if tuple(v.shape[k] for k in order) == v.shape:
+            text = f"transposed: axes {order}"
+            yield Edit("transposed", text, lambda v, _, o=order: v.transpose(o))
+    weights = list(t.looks[0].tensors.values())[1:]
+    kernel = v.ndim > 2 or any(np.array_equal(v, w) for w in weights)
+    for axes in subsets(a for a in range(v.ndim) if v.shape[a] > 1):
+        kind, text = "flipped kernel" if kernel else "transposed", f"flipped along axes {axes}"
+        yield Edit(kind, text, lambda v, _, a=axes: np.flip(v, a))
+        if len(axes) == 1 and v.shape[axes[0]] % 2 == 0 and v.shape[axes[0]] > 2:
+            text, a = f"its halves along axis {axes[0]} are exchanged", axes[0]
+            yield Edit("transposed", text, lambda v, _, a=a: np.roll(v, v.shape[a] // 2, a))
+
+
+def window(t, node, v):
+    """Another part of the array, of the same size."""
+    base = t.values.get(getattr(getattr(node, "value", None), "place", None))
+    if not isinstance(node, ast.Subscript) or not is_array(base) or not is_array(v):
+        return
+    if base.ndim != v.ndim or base.shape == v.shape:
+        return
+    for start in range(1 + max(m - n for m, n in zip(base.shape, v.shape, strict=True))):
+        starts = [min(start, m - n) for m, n in zip(base.shape, v.shape, strict=True)]
+        part = tuple(slice(s, s + n) for s, n in zip(starts, v.shape, strict=True))
+        text = f"the part that begins at {start} is due"
+        yield Edit("stride or padding", text, lambda v, _, p=part: t.now[node.value.place][p])
+
+
+def reduced(t, node, v):
+    """A sum or mean over other axes."""
+    name, places = called(node), [k for k in operands(t, node) if is_array(t.values[k])]
+    if name not in ("sum", "mean", "max", "var", "std") or not places:
+        return
+    f, k = getattr(np, name), places[0]
+    for axes, keep in product((None, *subsets(range(t.values[k].ndim))), (False, True)):
+        text = f"axes {axes} are due"
+        yield Edit("wrong axis", text, lambda v, _, a=axes, d=keep: f(t.now[k], axis=a, keepdims=d))
+
+
+def assigned(t, node, v):
+    """A loop assigns where it should add up; += with an index that is there twice."""
+    if (
+        isinstance(node.up, ast.Assign)
+        and t.counted[node.place] > 1
+        and (is_array(v) or is_float(v))
+    ):
+
+        def plus(v, old):
+            try:
+                return v + old()
+            except (NameError, AttributeError, KeyError):  # the first time
+                return v
+
+        text = "a loop assigns (=) where it should add up (+=)"
+        yield Edit("assigned", text, plus, 0)
+    if isinstance(node.up, ast.AugAssign) and isinstance(node.up.target, ast.Subscript):
+
+        def every(v, old):
+            array, index = old(np.s_)
+            total = array.copy()
+            np.add.at(total, index, v)
+            return (total - array)[index]
+
+        yield Edit("assigned", "+= adds once where an index is there twice: np.add.at", every, 0)
+    set_to_0 = isinstance(node.up, ast.Assign) and isinstance(node.up.targets[0], ast.Subscript)
+    if set_to_0 and not np.any(v):
+        yield Edit("wrong mask", "this is not to be set to 0", lambda v, old: old())
+
+
+# --- masks, factors, terms ------------------------------------------------------------------------
+
+MASKS = {"{} > 0": lambda v: v > 0, "{} < 0": lambda v: v < 0, "sign({})": np.sign}
+
+
+def mask(t, node, v):
+    zeros = is_array(v) and v.size > 3 and np.isin(v, (0, 1)).all()
+    picks = is_bool(v) or zeros
+    if picks:
+        inverted = (lambda v, _: ~v) if is_bool(v) else (lambda v, _: 1 - v)
+        yield Edit("wrong mask", "the mask is inverted", inverted)
+        yield Edit("wrong mask", "there is no mask", lambda v, _: np.ones_like(v))
+    if not is_array(v) or v.size < 2 or (not picks and operator_of(node) in PRODUCT):
+        return
+    for key, label in t.known.items():
+        w = t.values[key]
+        if w.shape == v.shape and 0 < np.mean(w > 0) < 1 and len(np.unique(w)) > 2:
+            for text, f in MASKS.items():
+                change = lambda v, _, k=key, f=f: f(t.now[k]) if picks else v * f(t.now[k])  # noqa: E731
+                kind = "wrong mask" if picks or f is not np.sign else "missing term"
+                yield Edit(kind, f"{text.format(label)} is due", change, 2)
+
+
+FACTORS = {
+    "{}": lambda v: v, "{}²": lambda v: v * v, "(1 − {})": lambda v: 1 - v,
+    "(1 + {})": lambda v: 1 + v, "(1 − {}²)": lambda v: 1 - v * v,
+    "{0}(1 − {0})": lambda v: v * (1 - v), "1/{}": lambda v: 1 / v,
+    "1/(1 + {})": lambda v: 1 / (1 + v), "1/{}²": lambda v: 1 / (v * v),
+    "σ({})": lambda v: 1 / (1 + np.exp(-v)), "exp({})": np.exp,
+    "tanh'({})": lambda v: 1 - np.tanh(v) ** 2,
+}  # fmt: skip
+
+
+def factor(t, node, v):
+    """A factor is missing: one of the arrays at hand, or a usual function of it."""
+    if not is_float(v) or operator_of(node) in PRODUCT:
+        return
+    dy = t.looks[0].dys[0]
+    for key, label in t.known.items():
+        w = t.values[key]
+        if not _broadcasts(w, v):
+            continue
+        up = w.size == dy.size and np.array_equal(w.ravel(), dy.ravel())
+        for text, f in FACTORS.items():
+            text = f"the factor {text.format(label)} is missing"
+            kind = "upstream ignored" if up else "missing term"
+            kind = "extra term" if text.startswith("the factor 1/") and w is v else kind
+            yield Edit(kind, text, lambda v, _, k=key, f=f: v * f(t.now[k]), 2)
+
+
+def _broadcasts(w, v):
+    try:
+        np.broadcast_shapes(w.shape, np.shape(v))
+    except ValueError:
+        return False
+    return not np.ndim(v) or w.ndim <= np.ndim(v)
+
+
+def term(t, node, v):
+    """A term is missing: a number, an array at hand, a mean of this one."""
+    if not (is_array(v) and is_float(v) and v.size > 1) or operator_of(node) is ast.Add:
+        return
+
+    def plus(text, f):
+        text = f"the term {text} is missing"
+        return Edit("missing term", text, lambda c, v, _: v + c * f(v), 3, linear=True)
+
+    axes = list(subsets(a for a in range(v.ndim) if v.shape[a] > 1))
+    yield plus("c", lambda v: 1.0)
+    for a in axes:
+        yield plus(f"c·mean over axes {a}", lambda v, a=a: v.mean(a, keepdims=True))
+    for key, label in t.known.items():
+        if t.values[key].shape == v.shape:
+            yield plus(f"c·{label}", lambda v, k=key: t.now[k])
+            yield plus(f"c·{label}, times this,", lambda v, k=key: v * t.now[k])
+            for a in axes:
+                text = f"c·{label}·mean({label} · this) over axes {a}"
+                yield plus(
+                    text, lambda v, k=key, a=a: t.now[k] * (v * t.now[k]).mean(a, keepdims=True)
+                )
+
+
+PRODUCTS = [
+    ("{} * {}", lambda v, a, b: a * b),
+    ("{} * {}, times this,", lambda v, a, b: v * a * b),
+    ("{} * (1 − {}), times this,", lambda v, a, b: v * a * (1 - b)),
+    ("{} @ {}", lambda v, a, b: a @ b),
+    ("{} @ {}.T", lambda v, a, b: a @ b.T),
+    ("{}.T @ {}", lambda v, a, b: a.T @ b),
+]
+
+
+def product_term(t, node, v):
+    """A term is missing: a product of two arrays at hand."""
+    if not (is_array(v) and is_float(v) and v.size > 1) or operator_of(node) in (ast.Add, ast.Mult):
+        return
+    for (ka, la), (kb, lb), (text, f) in product(t.known.items(), t.known.items(), PRODUCTS):
+        a, b = t.values[ka], t.values[kb]
+        if "@" in text:
+            fits = a.ndim == b.ndim == v.ndim == 2 and _shape_of(f, v, a, b) == v.shape
+        else:
+            fits = a.shape == b.shape == v.shape and (str(ka) <= str(kb) or "−" in text)
+        if fits:
+            text = f"the term c·{text.format(la, lb)} is missing"
+            change = lambda c, v, _, f=f, ka=ka, kb=kb: v + c * f(v, t.now[ka], t.now[kb])  # noqa: E731
+            yield Edit("missing term", text, change, 4, linear=True)
+
+
+def _shape_of(f, *arrays):
+    try:
+        return f(*arrays).shape
+    except ValueError:
+        return None
+
+
+EDITS = [
+    assigned, scaled, factor_dropped, call_dropped, operator, reduced, other_array, rearranged,
+    whole_number, window, mask, factor, term, product_term,
+]  # fmt: skip
