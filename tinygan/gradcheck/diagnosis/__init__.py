@@ -79,11 +79,15 @@ SPECIAL = (
 
 
 def _looks(numeric, dy, rng) -> list[Evidence]:
-    """Return the evidence at the input, and at one with smaller numbers in another order."""
+    """Return the evidence at the input, and at one with smaller numbers, the first's reordered."""
     subject, looks = numeric.subject, []
-    name, value = next(iter(subject.tensors.items()))
-    turned = 0.9 * rng.permuted(np.atleast_1d(value)).reshape(value.shape)
-    other = subject.with_tensors({**subject.tensors, name: turned})
+    first, *_ = subject.tensors
+    smaller = {
+        n: v * rng.uniform(0.85, 1, np.shape(v)) if n != first else
+        0.9 * rng.permuted(np.atleast_1d(v)).reshape(v.shape)
+        for n, v in subject.tensors.items()
+    }  # fmt: skip
+    other = subject.with_tensors(smaller)
     for where in (subject, other):
         try:
             y = numeric.y if where is subject else where.call().y

@@ -74,7 +74,8 @@ def _compare(evidence, name, split):
     elif not gone.any():
         off = [f"{n} is {c:.4g} times too large" for n, c, ok in
                zip(split.labels, ratio, kept, strict=True) if not ok]  # fmt: skip
-        yield Guess("constant factor", "; ".join(off), 3 if split.rank > 1 else 1)
+        rank, size = 3 if split.rank > 1 else 1, float(ratio[~kept][0])
+        yield Guess("constant factor", "; ".join(off), rank, size=size)
 
 
 def fit(basis, target, tolerance):

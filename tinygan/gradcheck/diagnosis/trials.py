@@ -203,35 +203,41 @@ class Trials:
         return [Repair(names, edit.rank, kind, f"{where}`{shortened(node)}`: {text}")]
 
     def _solved(self, places, edit):
-        """Find c by the gradients for c = 0 and c = 1."""
-        first = self.looks[0]
-        ends = [
-            self._run(first, first.dys[0], places, lambda v, old, c=c: edit.change(c, v, old))
-            for c in (0.0, 1.0)
-        ]
-        rights = {n: gradients[0] for n, gradients in self.rights[0].items()}
-        if None in ends or any(
-            end[n] is None or end[n].shape != right.shape or not np.isfinite(end[n]).all()
-            for end in ends
-            for n, right in rights.items()
-        ):
+        """Find c by the gradients for c = 0 and c = 1.
+
+        Where those for another c do not lie on their line, as inside of an even or odd function, c
+        is right by chance: the place is, but what is wrong has no name.
+        """
+        first, rights = self.looks[0], {n: gradients[0] for n, gradients in self.rights[0].items()}
+
+        def run(c):
+            change = lambda v, old: edit.change(c, v, old)  # noqa: E731
+            return self._run(first, first.dys[0], places, change)
+
+        low, high = run(0.0), run(1.0)
+        for found in (low, high):
+            if found is None or any(found[n] is None for n in rights):
+                return []
+            if any(found[n].shape != g.shape or not np.isfinite(found[n]).all()
+                   for n, g in rights.items()):  # fmt: skip
+                return []
+        moved = [n for n in rights if not _close(low[n], high[n])]
+        if any(n in self.good for n in moved):
             return []
-        moved = [n for n in rights if not _close(*(end[n] for end in ends))]
-        if not moved or any(n in self.good for n in moved):
-            return []
-        for names in [moved] + [[n] for n in moved if len(moved) > 1]:
-            slope, gap = (
-                np.concatenate([(a[n] - ends[0][n]).ravel() for n in names])
-                for a in (ends[1], rights)
+        for names in [moved] + [[n] for n in moved if len(moved) > 1] if moved else ():
+            start, end, due = (
+                np.concatenate([found[n].ravel() for n in names]) for found in (low, high, rights)
             )
-            c = float(slope @ gap) / float(slope @ slope)
-            size = max(np.abs(rights[n]).max() for n in names)
-            if np.abs(gap - c * slope).max() > 1e-5 * size:
+            slope, size = end - start, np.abs(due).max()
+            c = float(slope @ (due - start)) / float(slope @ slope)
+            if np.abs(start + c * slope - due).max() > 1e-5 * size:
                 continue
             c = 0.0 if abs(c) < 1e-9 else c
             repair = self._tried(places, edit, lambda v, old, c=c: edit.change(c, v, old), c)
             if repair:
-                return repair
+                half = run(0.5)
+                off = [np.abs(low[n] + high[n] - 2 * half[n]).max() for n in names] if half else []
+                return repair if off and max(off) <= 1e-9 * size else [repair[0]._replace(kind="")]
         return []
 
 
