@@ -114,9 +114,12 @@ def scaled(t, node, v):
     def kind(c):
         if power:
             return "missing term" if c > 1 else "extra term"
-        return "wrong mask" if mask else "constant factor" if c else "extra term"
+        named = "missing term" if t.named(c) else "constant factor"
+        return "wrong mask" if mask else named if c else "extra term"
 
     def text(c):
+        if t.named(c):
+            return f"the factor {t.named(c)} is missing"
         return f"{1 / c:.4g} times too large" if c else "this term is one too many"
 
     yield Edit(kind, text, lambda c, v, _: c * v, linear=True)
@@ -142,7 +145,7 @@ def factor_dropped(t, node, v):
             kind = "wrong mask" if is_bool(away) or two else "extra term"
         elif not isinstance(node.op, ast.Pow):
             kind = "constant factor"
-        text = f"{ast.unparse(t.nodes[gone])} is too much"
+        text = f"the factor {ast.unparse(t.nodes[gone])} is too much"
         yield Edit(kind, text, lambda v, _, k=keep: t.now[k])
 
 
@@ -164,7 +167,8 @@ def call_dropped(t, node, v):
     if isinstance(node, ast.Subscript) and t.values[places[0]].shape != v.shape:
         return
     kind = "integer arithmetic" if name == "astype" and v.dtype.kind in "iu" else CALLS[name]
-    yield Edit(kind, "this is not to be done", lambda v, _: t.now[places[0]])
+    text = f"{ast.unparse(t.nodes[places[0]])} itself is due here"
+    yield Edit(kind, text, lambda v, _: t.now[places[0]])
 
 
 OPERATORS = [
@@ -209,20 +213,32 @@ def whole_number(t, node, v):
         for f, text in ((lambda v: -v, "with a minus"), (lambda v: 2 * v, "twice as much"),
                         (lambda v: v // 2, "half of it"), (lambda v: 0, "0")):  # fmt: skip
             yield Edit(kind, f"{text} is due", lambda v, _, f=f: f(v))
-        same = everywhere(t, node)
+        same, text = everywhere(t, node), "this is off wherever it is used"
+        if kind == "wrong mask" or not same:
+            return
         kinds = [counts_for(t.nodes[i]) for i in same]
+        kind = "" if None in kinds else kind
         kind = "stride or padding" if "stride or padding" in kinds else kind
-        same = () if kind == "wrong mask" else same
-        for f in (
-            lambda v: 2 * v,
-            lambda v: 3 * v,
-            lambda v: v + 1,
-            lambda v: v - 1,
-            lambda v: -v - 1,
-        ):
-            if same:
-                text = "this is off wherever it is used"
-                yield Edit(kind, text, lambda v, _, f=f: f(v), places=same)
+        for a, b in ((2, 0), (3, 0), (1, 1), (1, -1)):
+            yield Edit(kind, text, lambda v, _, a=a, b=b: a * v + b, places=same)
+
+
+def stride(t, node, v):
+    """Windows begin a stride apart: the variables of loops, wherever they bound a slice."""
+    nodes = [t.nodes[i] for i in t.values if isinstance(i, int)]
+    places = [n.place for n in nodes if n.function == node.function and _loops(n)]
+    if places and node.place == places[0]:
+        for step in (2, 3):
+            text = f"windows that are {step} apart are due"
+            yield Edit("stride or padding", text, lambda v, _, s=step: s * v, places=tuple(places))
+
+
+def _loops(node):
+    """Whether this is the variable of a loop, in the bound of a slice."""
+    if not isinstance(node, ast.Name) or not any(isinstance(o, ast.Slice) for o in around(node)):
+        return False
+    loops = [o.target for o in around(node) if isinstance(o, ast.For)]
+    return any(getattr(n, "id", "") == node.id for target in loops for n in ast.walk(target))
 
 
 # --- other arrays, other places -------------------------------------------------------------------
@@ -232,24 +248,51 @@ def other_array(t, node, v):
     """Another of the arrays at hand stands here."""
     if not is_array(v) or v.size < 2:
         return
-    named = isinstance(node, NAMED)
-    kind, same = "wrong mask" if in_mask(node) else "wrong tensor", everywhere(t, node)
-    dy = t.looks[0].dys[0]
+    named, kind = isinstance(node, NAMED), "wrong mask" if in_mask(node) else "wrong tensor"
+    same, dy = everywhere(t, node), t.looks[0].dys[0]
     for key, label in t.known.items():
         w = t.values[key]
         if w.size == v.size and np.array_equal(np.sort(w, None), np.sort(v, None)):
             continue  # the same numbers
         if w.shape == v.shape:
             text, this = f"{label} is due here", kind
-            if kind == "wrong tensor" and np.array_equal(
-                v, dy
-            ):  # the upstream gradient, past what lies between
+            if kind == "wrong tensor" and np.array_equal(v, dy):  # past what lies between
                 text, this = f"{label} is due: a factor is left out", "missing term"
+            elif np.array_equal(v, dy):
+                text = f"the mask is taken from {ast.unparse(node)}: {label} is due here"
+            elif kind == "wrong tensor" and not np.any(v):
+                this = "missing term"
+            elif not named and label in [ast.unparse(n) for n in ast.walk(node)]:
+                text, this = f"{label} alone is due", "extra term"
             yield Edit(this, text, lambda v, _, k=key: t.now[k], 1 if named else 2)
             if same:
                 yield Edit(this, text, lambda v, _, k=key: t.now[k], places=same)
         if named and w.ndim == 2 and w.T.shape == v.shape:
             yield Edit(kind, f"{label}.T is due here", lambda v, _, k=key: t.now[k].T)
+    for function, text in ((np.exp, "exp"), (np.sqrt, "√"), (np.square, "the square")):
+        if named and is_float(v):
+            text = f"{text} of it is due"
+            yield Edit("wrong tensor", text, lambda v, _, f=function: f(v), 2)
+
+
+def exchanged(t, node, v):
+    """Two arrays stand in each other's place, wherever they are used."""
+    if not isinstance(node, ast.Name) or not is_array(v) or v.size < 2:
+        return
+    mine = everywhere(t, node) or (node.place,)
+    for other in t.nodes:
+        w = t.values.get(other.place)
+        if not isinstance(other, ast.Name) or other.id <= node.id or not is_array(w):
+            continue
+        if other.function == node.function and w.shape == v.shape and node.place == mine[0]:
+            its = everywhere(t, other) or (other.place,)
+
+            def swap(value, _, a=node.id, b=other.id):
+                return t.now[b] if value is t.now[a] else t.now[a]
+
+            if other.place == its[0]:
+                text = f"{node.id} and {other.id} are exchanged"
+                yield Edit("wrong tensor", text, swap, 2, places=(*mine, *its))
 
 
 def rearranged(t, node, v):
@@ -278,6 +321,8 @@ def window(t, node, v):
         return
     if base.ndim != v.ndim or base.shape == v.shape:
         return
+    if any(isinstance(n, ast.Slice) and n.step for n in ast.walk(node.slice)):
+        return
     for start in range(1 + max(m - n for m, n in zip(base.shape, v.shape, strict=True))):
         starts = [min(start, m - n) for m, n in zip(base.shape, v.shape, strict=True)]
         part = tuple(slice(s, s + n) for s, n in zip(starts, v.shape, strict=True))
@@ -298,11 +343,8 @@ def reduced(t, node, v):
 
 def assigned(t, node, v):
     """A loop assigns where it should add up; += with an index that is there twice."""
-    if (
-        isinstance(node.up, ast.Assign)
-        and t.counted[node.place] > 1
-        and (is_array(v) or is_float(v))
-    ):
+    numbers = is_array(v) or is_float(v)
+    if isinstance(node.up, ast.Assign) and t.counted[node.place] > 1 and numbers:
 
         def plus(v, old):
             try:
@@ -321,9 +363,12 @@ def assigned(t, node, v):
             return (total - array)[index]
 
         yield Edit("assigned", "+= adds once where an index is there twice: np.add.at", every, 0)
-    set_to_0 = isinstance(node.up, ast.Assign) and isinstance(node.up.targets[0], ast.Subscript)
-    if set_to_0 and not np.any(v):
-        yield Edit("wrong mask", "this is not to be set to 0", lambda v, old: old())
+    if isinstance(node.up, ast.Assign) and isinstance(node.up.targets[0], ast.Subscript):
+        if not np.any(v):
+            yield Edit("wrong mask", "this is not to be set to 0", lambda v, old: old())
+        elif numbers:
+            text = "what is set here should multiply what is there"
+            yield Edit("upstream ignored", text, lambda v, old: v * old(), 2)
 
 
 # --- masks, factors, terms ------------------------------------------------------------------------
@@ -338,15 +383,23 @@ def mask(t, node, v):
         inverted = (lambda v, _: ~v) if is_bool(v) else (lambda v, _: 1 - v)
         yield Edit("wrong mask", "the mask is inverted", inverted)
         yield Edit("wrong mask", "there is no mask", lambda v, _: np.ones_like(v))
-    if not is_array(v) or v.size < 2 or (not picks and operator_of(node) in PRODUCT):
+    if not (is_array(v) or is_float(v)) or (not picks and operator_of(node) in PRODUCT):
         return
+    whole, decides = is_array(v) and v.size > 1, in_mask(node)
     for key, label in t.known.items():
         w = t.values[key]
-        if w.shape == v.shape and 0 < np.mean(w > 0) < 1 and len(np.unique(w)) > 2:
+        if not (whole and w.shape == v.shape) and not (isinstance(v, float) and not picks):
+            continue
+        if 0 < np.mean(w > 0) < 1 and len(np.unique(w)) > 2:
             for text, f in MASKS.items():
                 change = lambda v, _, k=key, f=f: f(t.now[k]) if picks else v * f(t.now[k])  # noqa: E731
-                kind = "wrong mask" if picks or f is not np.sign else "missing term"
-                yield Edit(kind, f"{text.format(label)} is due", change, 2)
+                sign = f is np.sign and not picks and not decides
+                text = f"{text.format(label)} is due"
+                yield Edit("missing term" if sign else "wrong mask", text, change, 2)
+    for key, w in t.masks.items():
+        if whole and w.shape == v.shape:
+            other = lambda v, _, k=key: t.now[k] if picks else v * t.now[k]  # noqa: E731
+            yield Edit("wrong mask", f"the mask {key} is due", other)
 
 
 FACTORS = {
@@ -371,9 +424,24 @@ def factor(t, node, v):
         up = w.size == dy.size and np.array_equal(w.ravel(), dy.ravel())
         for text, f in FACTORS.items():
             text = f"the factor {text.format(label)} is missing"
-            kind = "upstream ignored" if up else "missing term"
-            kind = "extra term" if text.startswith("the factor 1/") and w is v else kind
+            kind = "upstream ignored" if up else "wrong mask" if in_mask(node) else "missing term"
+            inside = label in [ast.unparse(n) for n in ast.walk(node)]
+            if text.startswith("the factor 1/") and inside and not _divides(t, w):
+                kind, text = "extra term", f"the factor {label} is too much"
             yield Edit(kind, text, lambda v, _, k=key, f=f: v * f(t.now[k]), 2)
+
+
+def _divides(t, w):
+    """Whether the forward pass divides by it, or takes its logarithm or root."""
+    for node in t.nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            inner = [node.right]
+        else:
+            inner = node.args[:1] if called(node) in ("log", "sqrt", "divide") else []
+        values = (t.values.get(getattr(n, "place", None)) for n in inner)
+        if any(is_array(value) and np.array_equal(value, w) for value in values):
+            return True
+    return False
 
 
 def _broadcasts(w, v):
@@ -394,6 +462,15 @@ def term(t, node, v):
         return Edit("missing term", text, lambda c, v, _: v + c * f(v), 3, linear=True)
 
     axes = list(subsets(a for a in range(v.ndim) if v.shape[a] > 1))
+    for key, label in t.known.items():
+        w = t.values[key]
+        if w.shape == v.shape and (w > 0).all() and np.allclose(w.sum(-1), 1):
+
+            def slope(v, _, k=key):
+                p = t.now[k]
+                return p * (v - (v * p).sum(-1, keepdims=True))
+
+            yield Edit("missing term", f"the slope of the softmax {label} is missing", slope, 3)
     yield plus("c", lambda v: 1.0)
     for a in axes:
         yield plus(f"c·mean over axes {a}", lambda v, a=a: v.mean(a, keepdims=True))
@@ -442,6 +519,6 @@ def _shape_of(f, *arrays):
 
 
 EDITS = [
-    assigned, scaled, factor_dropped, call_dropped, operator, reduced, other_array, rearranged,
-    whole_number, window, mask, factor, term, product_term,
+    assigned, scaled, factor_dropped, call_dropped, operator, reduced, other_array, exchanged,
+    rearranged, whole_number, stride, window, mask, factor, term, product_term,
 ]  # fmt: skip

@@ -38,7 +38,7 @@ class Hooked:
         The expressions, by number; each has a `place`, its number, an `up`, the node around it, and
         a `function`, the name of the function that it stands in.
     constants : dict
-        The arrays among the functions' global variables.
+        The arrays and numbers among the functions' global variables.
     """
 
     def __init__(self, run, hook):
@@ -61,10 +61,9 @@ class Hooked:
             if new is not None:
                 self._exchanged.append((functions, code, new))
                 space = functions[0].__globals__
-                arrays = {
-                    n: space[n] for n in code.co_names if isinstance(space.get(n), np.ndarray)
-                }
-                self.constants |= arrays
+                found = {n: space.get(n) for n in code.co_names}
+                kinds = (np.ndarray, float)
+                self.constants |= {n: v for n, v in found.items() if isinstance(v, kinds)}
 
     def __enter__(self):
         setattr(builtins, HOOK, self._hook)
