@@ -307,7 +307,7 @@ def test_an_edit_that_spoils_a_right_gradient_is_no_repair():
         if isinstance(value, np.ndarray):
             yield Edit("constant factor", "too large", lambda v, _: v * 2 / 3)
 
-    found = Trials([Look(one_is_wrong)], ["a"], ["b"]).search([halves])
+    found = Trials([Look(one_is_wrong)], ["a"], ["b"]).search([[halves]])
     assert {r.text.partition("`: ")[0].partition("`")[2] for r in found} == {"share"}
     assert all(r.names == {"a"} for r in found)
 
@@ -317,7 +317,7 @@ def test_an_edit_that_is_right_for_one_dy_only_is_no_repair():
         if isinstance(value, np.ndarray):
             yield Edit("wrong tensor", "another", lambda v, _: 2 * X)
 
-    assert Trials([Look(one_is_wrong)], ["a"], ["b"]).search([constant]) == []
+    assert Trials([Look(one_is_wrong)], ["a"], ["b"]).search([[constant]]) == []
 
 
 def test_a_generator_of_edits_that_fails_stops_no_other():
@@ -329,7 +329,7 @@ def test_a_generator_of_edits_that_fails_stops_no_other():
         if isinstance(value, np.ndarray):
             yield Edit("constant factor", "too large", lambda v, _: v * 2 / 3)
 
-    assert Trials([Look(one_is_wrong)], ["a"], ["b"]).search([fails, halves])
+    assert Trials([Look(one_is_wrong)], ["a"], ["b"]).search([[fails, halves]])
 
 
 def test_the_time_limit_of_the_check_ends_the_search_and_leaves_the_code_as_it_was():
@@ -342,6 +342,6 @@ def test_the_time_limit_of_the_check_ends_the_search_and_leaves_the_code_as_it_w
 
     before = one_is_wrong.__code__
     with pytest.raises(OutOfTime):
-        Trials([Look(one_is_wrong)], ["a"], ["b"]).search([late])
+        Trials([Look(one_is_wrong)], ["a"], ["b"]).search([[late]])
     assert one_is_wrong.__code__ is before
     assert not hasattr(builtins, HOOK)

@@ -51,23 +51,26 @@ def in_mask(node):
     return False
 
 
-def counts_for(node):
+def counts_for(node) -> str | None:
     """Return the kind of mistake that a wrong whole number is here, or None: it is a value."""
     sliced, start = False, node
     for outer in around(node):
         if isinstance(outer, ast.Slice):
             sliced = True
         elif isinstance(outer, ast.Subscript):
+            if getattr(outer.value, "attr", "") == "shape":
+                return None
             many = sliced or isinstance(outer.slice, ast.Tuple)
             return "stride or padding" if many else "wrong tensor"
         elif isinstance(outer, ast.Call):
-            moves = "stride or padding" if called(outer) in ("pad", "roll") else None
-            return "missing term" if called(outer) == "range" else moves
+            if called(outer) == "range":
+                return "missing term"
+            return "stride or padding" if called(outer) in ("pad", "roll") else None
         elif isinstance(outer, ast.Compare):
             return "wrong mask"
         elif isinstance(outer, ast.Assign):
-            plain = isinstance(start, ast.Constant) and operator_of(start) is None
-            return None if plain else "stride or padding"
+            moves = operator_of(start) in (ast.Add, ast.Sub, ast.FloorDiv)
+            return "stride or padding" if moves else None
         elif not isinstance(outer, (ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.keyword)):
             return None
     return None
@@ -105,7 +108,8 @@ def shape(value):
 def scaled(t, node, v):
     """A constant factor; 0 if this is a term too many."""
     inside = operator_of(node) in (*PRODUCT, ast.MatMult) and not isinstance(node, ast.Constant)
-    if inside or not (is_float(v) or (is_int(v) and isinstance(node.up, ast.BinOp))):
+    number = is_int(v) and isinstance(node.up, (ast.BinOp, ast.Assign))
+    if inside or not (is_float(v) or number):
         return
     if is_int(v) and counts_for(node) is not None:
         return
@@ -141,12 +145,17 @@ def factor_dropped(t, node, v):
         if not np.any(away):
             kind = "missing term"
         elif is_array(away) and away.size > 1:
-            two = len(np.unique(away)) == 2 and not np.all(away)
-            kind = "wrong mask" if is_bool(away) or two else "extra term"
+            kind = "wrong mask" if is_bool(away) or _picks(away) else "extra term"
         elif not isinstance(node.op, ast.Pow):
             kind = "constant factor"
         text = f"the factor {ast.unparse(t.nodes[gone])} is too much"
         yield Edit(kind, text, lambda v, _, k=keep: t.now[k])
+    first = node.left
+    while isinstance(first, ast.BinOp) and isinstance(first.op, ast.Mult):
+        first = first.left
+    if first is not node.left and hasattr(first, "place"):
+        text = f"all factors but {ast.unparse(first)} are too much"
+        yield Edit("extra term", text, lambda v, _: t.now[first.place])
 
 
 CALLS = {
@@ -207,7 +216,7 @@ def whole_number(t, node, v):
         for power in (v + 1, v - 1, -v, v + 2, v - 2, v / 2):
             kind = "missing term" if abs(power) > abs(v) else "extra term"
             yield Edit(kind, f"the power {power:g} is due", lambda v, _, p=power: p)
-    elif is_int(v) and (kind := counts_for(node)):
+    elif is_int(v) and (kind := counts_for(node) or ""):
         for d in (1, -1, 2, -2):
             yield Edit(kind, f"{-d:+d} too much", lambda v, _, d=d: v + d)
         for f, text in ((lambda v: -v, "with a minus"), (lambda v: 2 * v, "twice as much"),
@@ -217,8 +226,10 @@ def whole_number(t, node, v):
         if kind == "wrong mask" or not same:
             return
         kinds = [counts_for(t.nodes[i]) for i in same]
-        kind = "" if None in kinds else kind
-        kind = "stride or padding" if "stride or padding" in kinds else kind
+        if "stride or padding" in kinds:
+            kind = "stride or padding"
+        elif None in kinds:
+            kind = ""
         for a, b in ((2, 0), (3, 0), (1, 1), (1, -1)):
             yield Edit(kind, text, lambda v, _, a=a, b=b: a * v + b, places=same)
 
@@ -237,6 +248,8 @@ def _loops(node):
     """Whether this is the variable of a loop, in the bound of a slice."""
     if not isinstance(node, ast.Name) or not any(isinstance(o, ast.Slice) for o in around(node)):
         return False
+    if operator_of(node) is ast.Mult:
+        return False  # by its stride already
     loops = [o.target for o in around(node) if isinstance(o, ast.For)]
     return any(getattr(n, "id", "") == node.id for target in loops for n in ast.walk(target))
 
@@ -258,21 +271,38 @@ def other_array(t, node, v):
             text, this = f"{label} is due here", kind
             if kind == "wrong tensor" and np.array_equal(v, dy):  # past what lies between
                 text, this = f"{label} is due: a factor is left out", "missing term"
-            elif np.array_equal(v, dy):
+            elif kind == "wrong tensor" and _picks(v) and _picks(w):
+                this = "wrong mask"
+            elif kind == "wrong mask" and np.array_equal(v, dy):
                 text = f"the mask is taken from {ast.unparse(node)}: {label} is due here"
             elif kind == "wrong tensor" and not np.any(v):
                 this = "missing term"
-            elif not named and label in [ast.unparse(n) for n in ast.walk(node)]:
+            elif isinstance(node, ast.BinOp) and label in [ast.unparse(n) for n in ast.walk(node)]:
                 text, this = f"{label} alone is due", "extra term"
             yield Edit(this, text, lambda v, _, k=key: t.now[k], 1 if named else 2)
             if same:
+                this = this if all(in_mask(t.nodes[i]) for i in same) else "wrong tensor"
                 yield Edit(this, text, lambda v, _, k=key: t.now[k], places=same)
         if named and w.ndim == 2 and w.T.shape == v.shape:
             yield Edit(kind, f"{label}.T is due here", lambda v, _, k=key: t.now[k].T)
-    for function, text in ((np.exp, "exp"), (np.sqrt, "√"), (np.square, "the square")):
+    for function, text in (
+        (np.exp, "exp"),
+        (np.sqrt, "√"),
+        (np.square, "the square"),
+        (_sigmoid, "σ"),
+    ):
         if named and is_float(v):
             text = f"{text} of it is due"
             yield Edit("wrong tensor", text, lambda v, _, f=function: f(v), 2)
+
+
+def _sigmoid(v):
+    return 1 / (1 + np.exp(-v))
+
+
+def _picks(v):
+    """Whether the numbers are those of a mask: 0, and one other."""
+    return not np.all(v) and len(np.unique(v)) == 2
 
 
 def exchanged(t, node, v):
@@ -383,9 +413,14 @@ def mask(t, node, v):
         inverted = (lambda v, _: ~v) if is_bool(v) else (lambda v, _: 1 - v)
         yield Edit("wrong mask", "the mask is inverted", inverted)
         yield Edit("wrong mask", "there is no mask", lambda v, _: np.ones_like(v))
+    whole, decides = is_array(v) and v.size > 1, in_mask(node)
+    for key, label in t.known.items() if whole else ():
+        if t.values[key].shape == v.shape:
+            for sign, side in ((1, "positive"), (-1, "negative")):
+                one = lambda v, _, k=key, s=sign: np.where(s * t.now[k] > 0, 1, v)  # noqa: E731
+                yield Edit("wrong mask", f"1 is due where {label} is {side}", one, 2)
     if not (is_array(v) or is_float(v)) or (not picks and operator_of(node) in PRODUCT):
         return
-    whole, decides = is_array(v) and v.size > 1, in_mask(node)
     for key, label in t.known.items():
         w = t.values[key]
         if not (whole and w.shape == v.shape) and not (isinstance(v, float) and not picks):
@@ -407,7 +442,7 @@ FACTORS = {
     "(1 + {})": lambda v: 1 + v, "(1 − {}²)": lambda v: 1 - v * v,
     "{0}(1 − {0})": lambda v: v * (1 - v), "1/{}": lambda v: 1 / v,
     "1/(1 + {})": lambda v: 1 / (1 + v), "1/{}²": lambda v: 1 / (v * v),
-    "σ({})": lambda v: 1 / (1 + np.exp(-v)), "exp({})": np.exp,
+    "σ({})": _sigmoid, "exp({})": np.exp,
     "tanh'({})": lambda v: 1 - np.tanh(v) ** 2,
 }  # fmt: skip
 
@@ -464,7 +499,7 @@ def term(t, node, v):
     axes = list(subsets(a for a in range(v.ndim) if v.shape[a] > 1))
     for key, label in t.known.items():
         w = t.values[key]
-        if w.shape == v.shape and (w > 0).all() and np.allclose(w.sum(-1), 1):
+        if w.shape == v.shape and (w >= 0).all() and np.allclose(w.sum(-1), 1):
 
             def slope(v, _, k=key):
                 p = t.now[k]
@@ -519,6 +554,9 @@ def _shape_of(f, *arrays):
 
 
 EDITS = [
-    assigned, scaled, factor_dropped, call_dropped, operator, reduced, other_array, exchanged,
-    rearranged, whole_number, stride, window, mask, factor, term, product_term,
+    [assigned, scaled, factor_dropped, call_dropped, operator, reduced, other_array, rearranged,
+     whole_number, stride, window],
+    [mask, exchanged, factor],
+    [term, product_term],
 ]  # fmt: skip
+"""The simple ones first: where one of them explains all that is wrong, no others are tried."""

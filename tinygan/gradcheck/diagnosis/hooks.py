@@ -207,12 +207,13 @@ def _no_arguments():
 def _called(run):
     """Return the code of the user's functions that ``run()`` calls."""
     found: dict[CodeType, None] = {}
-    before = sys.getprofile()
+    if sys.getprofile() is not None:  # somebody measures; that is not disturbed
+        return []
     sys.setprofile(lambda frame, event, _: event == "call" and found.setdefault(frame.f_code))
     try:
         run()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
     return [code for code in found if not code.co_filename.startswith(LIBRARIES)]
 
 

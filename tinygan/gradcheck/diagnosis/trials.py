@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -88,14 +89,19 @@ class Trials:
             self.masks = {n: self.values[n] for n in bools if is_array(self.values[n])}
             places = [i for i in self.values if isinstance(i, int)]
             places.sort(key=self.before.__contains__)  # those of the backward pass first
-            places = [i for i in places if self._matters(i)]
-            for edit_of in edits:
-                for i in places:
+            spoils = {i: self._spoils(i) for i in places}
+            most = [i for i in places if spoils[i] == len(self.wrong)]
+            rest = [i for i in places if 0 < spoils[i] < len(self.wrong)]
+            for some, (rank, simple) in product((most, rest), enumerate(edits, 1)):
+                for edit_of, i in product(simple, some):
                     for edit in _as_many(edit_of, self, self.nodes[i], self.values[i]):
                         if time.process_time() > self.until:
                             return repairs
                         attempt = self._solved if edit.linear else self._tried
                         repairs += attempt(edit.places or (i,), edit)
+                whole = [r for r in repairs if len(r.names) == len(self.wrong)]
+                if any(repair.rank <= rank for repair in whole):
+                    break
         return repairs
 
     # --- running ------------------------------------------------------------------------------
@@ -145,21 +151,21 @@ class Trials:
         finally:
             self._changed = ()
 
-    def _matters(self, i):
-        """Whether what is wrong depends on the value, and neither y nor what is right does."""
+    def _spoils(self, i) -> int:
+        """Return how many wrong gradients depend on the value; 0 if y or what is right does."""
         value = self.values[i]
         if is_int(value) or isinstance(value, tuple):
-            return True
+            return len(self.wrong)
         if not (is_float(value) or is_bool(value) or is_array(value)):
-            return False
+            return 0
         first = self.looks[0]
         none = self._run(first, first.dys[0], (i,), lambda v, _: v & False if is_bool(v) else v * 0)
         if none is None:
-            return not self.other_output
-        same = {n: _close(none[n], self.found[n]) for n in (*self.wrong, *self.good)}
-        return all(same[n] for n in self.good) and not (
-            all(same[n] for n in self.wrong) and np.any(value)
-        )
+            return 0 if self.other_output else len(self.wrong)
+        moved = {n for n in self.rights[0] if not _close(none[n], self.found[n])}
+        if moved.intersection(self.good):
+            return 0
+        return len(moved) if np.any(value) else len(self.wrong)
 
     def _known(self):
         """Return the keys of different arrays, but gradients that are due, and their names."""
@@ -259,7 +265,8 @@ def _as_many(edit_of, *place):
 def _close(a, b):
     if a is None or b is None or a.shape != b.shape:
         return a is b
-    return bool(np.abs(a - b).max(initial=0) <= 1e-9 * np.abs(a).max(initial=0))
+    off, size = np.abs(a - b).max(initial=0), np.abs(a).max(initial=0)
+    return bool(np.isfinite(size) and off <= 1e-9 * size)
 
 
 def shortened(node):
