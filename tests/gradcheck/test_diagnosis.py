@@ -11,6 +11,7 @@ from specimens import RIGHT, WRONG
 from specimens.fourth import FOURTH
 from specimens.measure import judge
 from specimens.third import THIRD
+from specimens.thirteenth import THIRTEENTH
 
 from tinygan import check_gradients
 from tinygan.gradcheck import CAUSES, diagnosis
@@ -25,7 +26,9 @@ def sample(specimens, count):
 
 
 @pytest.mark.parametrize(
-    "specimens", [WRONG + RIGHT, THIRD, FOURTH], ids=["second set", "third set", "fourth set"]
+    "specimens",
+    [WRONG + RIGHT, THIRD, FOURTH, THIRTEENTH],
+    ids=["second set", "third set", "fourth set", "thirteenth set"],
 )
 def test_no_wrong_one_is_missed_no_right_one_accused_and_few_causes_are_wrong(specimens):
     chosen = sample(specimens, 30)

@@ -1,7 +1,9 @@
 """A wrong gradient that one change of the code makes right: the change is found, and said."""
 
 import builtins
+import cProfile
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tinygan import Layer, check_gradients
 from tinygan.gradcheck.diagnosis import hooks
 from tinygan.gradcheck.diagnosis.hooks import HOOK, Hooked
 from tinygan.gradcheck.diagnosis.trials import Edit, Trials
+from tinygan.gradcheck.files import check_named
 from tinygan.gradcheck.limit import OutOfTime
 
 RNG = np.random.default_rng(0)
@@ -257,6 +260,26 @@ def test_a_layer_keeps_its_methods():
     report = check_gradients(Tanh(), X, raises=False)
     assert report.cause.kind == "missing term"
     assert Tanh.backward.__code__ is before
+
+
+def test_in_a_notebook_the_expression_is_quoted_and_no_line_is_counted(tmp_path):
+    source = "import numpy as np\ndef tanh(x):\n    y = np.tanh(x)\n    return y, y\n"
+    source += "def tanh_backward(dy, y):\n    return dy * (1 - y)\n"
+    cells = [{"cell_type": "code", "source": source}]
+    path = tmp_path / "homework.ipynb"
+    path.write_text(json.dumps({"cells": cells}))
+    report, *_ = check_named(path, "tanh")
+    assert report.cause.text == "`y`: the factor y is missing"
+
+
+def test_somebodys_profiler_is_not_disturbed():
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        report = check_gradients((dense, not_turned), X, W, raises=False)
+    finally:
+        profiler.disable()
+    assert not report.ok
 
 
 def test_where_the_change_has_no_name_the_place_is_said_in_a_note():

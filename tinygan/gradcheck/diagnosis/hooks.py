@@ -35,8 +35,8 @@ class Hooked:
     Attributes
     ----------
     nodes : list of ast.expr
-        The expressions, by number; each has a `place`, its number, an `up`, the node around it, and
-        a `function`, the name of the function that it stands in.
+        The expressions, by number; each has a `place`, its number, an `up`, the node around it, a
+        `function`, the name of the function that it stands in, and a `line` in words.
     constants : dict
         The arrays and numbers among the functions' global variables.
     """
@@ -82,7 +82,7 @@ class Hooked:
         """Return the code of the function `node` with hooks, to stand in the place of `code`."""
         before = len(self.nodes)
         for statement in node.body if isinstance(node.body, list) else [node.body]:
-            self._number(statement, None, code.co_name)
+            self._number(statement, None, code)
         new = _Hooks().visit(copy.deepcopy(node))
         new.args.defaults = [ast.Constant(None) for _ in new.args.defaults]
         new.args.kw_defaults = [d and ast.Constant(None) for d in new.args.kw_defaults]
@@ -111,7 +111,7 @@ class Hooked:
             return None
         return found
 
-    def _number(self, node, up, function, skip=False):
+    def _number(self, node, up, code, skip=False):
         """Give every expression that has a value its number."""
         if isinstance(node, (ast.JoinedStr, ast.arguments, ast.Assert, ast.Raise)):
             return
@@ -119,7 +119,9 @@ class Hooked:
         loaded = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
         number = not isinstance(node, ast.Constant) or isinstance(node.value, (bool, int, float))
         if isinstance(node, VALUED) and loaded and number and not skip:
-            node.place, node.function = len(self.nodes), function
+            node.place, node.function = len(self.nodes), code.co_name
+            cells = code.co_filename.endswith(".ipynb")  # whose lines have no numbers
+            node.line = "" if cells else f"line {node.lineno}, "
             self.nodes.append(node)
         for field, value in ast.iter_fields(node):
             if field in ("decorator_list", "returns", "annotation"):
@@ -129,7 +131,7 @@ class Hooked:
             )
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    self._number(child, node, function, skip)
+                    self._number(child, node, code, skip)
 
 
 class _Hooks(ast.NodeTransformer):

@@ -214,8 +214,7 @@ class Trials:
                     return []
         kind, text = (f if isinstance(f, str) else f(c) for f in (edit.kind, edit.text))
         node = self.nodes[places[0]]
-        where = "" if getattr(node, "in_notebook", False) else f"line {node.lineno}, "
-        return [Repair(names, edit.rank, kind, f"{where}`{shortened(node)}`: {text}")]
+        return [Repair(names, edit.rank, kind, f"{node.line}`{shortened(node)}`: {text}")]
 
     def _solved(self, places, edit):
         """Find c by the gradients for c = 0 and c = 1.
