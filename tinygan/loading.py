@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import keyword
+import linecache
 import os
 import re
 import sys
@@ -50,7 +51,9 @@ def load_notebook(path):
     """Run the code cells of a notebook as a module; what fails in one stops it with its message."""
     module = types.ModuleType(f"tinygan_implementation_{Path(path).stem}")
     sys.modules[module.__name__] = module
-    exec(compile(notebook_code(path), str(path), "exec"), vars(module))
+    code = notebook_code(path)
+    linecache.cache[str(path)] = len(code), None, code.splitlines(True), str(path)
+    exec(compile(code, str(path), "exec"), vars(module))
     return module
 
 

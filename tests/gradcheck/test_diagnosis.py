@@ -11,6 +11,7 @@ from specimens import RIGHT, WRONG
 from specimens.fourth import FOURTH
 from specimens.measure import judge
 from specimens.third import THIRD
+from specimens.thirteenth import THIRTEENTH
 
 from tinygan import check_gradients
 from tinygan.gradcheck import CAUSES, diagnosis
@@ -25,7 +26,9 @@ def sample(specimens, count):
 
 
 @pytest.mark.parametrize(
-    "specimens", [WRONG + RIGHT, THIRD, FOURTH], ids=["second set", "third set", "fourth set"]
+    "specimens",
+    [WRONG + RIGHT, THIRD, FOURTH, THIRTEENTH],
+    ids=["second set", "third set", "fourth set", "thirteenth set"],
 )
 def test_no_wrong_one_is_missed_no_right_one_accused_and_few_causes_are_wrong(specimens):
     chosen = sample(specimens, 30)
@@ -41,10 +44,16 @@ def double(x):
     return 2 * x, None
 
 
+def alone(monkeypatch, hypotheses):
+    """Let these hypotheses be all that the diagnosis tries."""
+    for table, value in (("SIMPLE", hypotheses), ("EDITS", []), ("OTHERS", [])):
+        monkeypatch.setattr(diagnosis, table, value)
+
+
 def guesses(monkeypatch, *found):
     """Check a gradient with these hypotheses alone; each yields one guess."""
     table = [(guess.rank, lambda evidence, name, g=guess: iter([g])) for guess in found]
-    monkeypatch.setattr(diagnosis, "HYPOTHESES", table)
+    alone(monkeypatch, table)
     x = np.random.default_rng(0).standard_normal((3, 4))
     return check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
 
@@ -74,7 +83,7 @@ def test_a_cause_has_to_hold_at_a_second_input_too(monkeypatch):
             seen.append(evidence.tensors[name])
             yield Guess(kinds[len(seen) - 1], "explains", 1, lambda dy: 3 * dy)
 
-        monkeypatch.setattr(diagnosis, "HYPOTHESES", [(1, hypothesis)])
+        alone(monkeypatch, [(1, hypothesis)])
         x = np.random.default_rng(0).standard_normal((3, 4))
         found = check_gradients((double, lambda dy, cache: 3 * dy), x, raises=False).causes
         assert not np.array_equal(*seen)
@@ -178,7 +187,8 @@ def test_a_factor_on_the_wrong_side_of_a_symmetric_map_is_not_called_its_transpo
 
 
 @pytest.mark.parametrize(
-    ("skip", "kind"), [(lambda dy, x: 1 + 0 * dy, "upstream ignored"), (lambda dy, x: x, "")]
+    ("skip", "kind"),
+    [(lambda dy, x: 1 + 0 * dy, "upstream ignored"), (lambda dy, x: x, "wrong tensor")],
 )
 def test_dy_is_forgotten_only_where_what_stands_there_is_the_term_of_dy_one(skip, kind):
     found = cause_of(residual, lambda dy, cache: residual_backward(dy, cache, skip), X, W)

@@ -105,7 +105,7 @@ def test_json_and_nothing_else_on_standard_output(student, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("leaky --like LeakyReLU", "wrong mask [x]: the mask is taken from dy"),
+        ("leaky --like LeakyReLU", "`dy`: the mask is taken from dy: x is due here"),
         ("mse --like mse", "constant factor [p]"),
         ("flipped --like Conv2d", "wrong output [y]: worst at"),
         ("MyTanh --like Tanh", "wrong output [y]: worst at"),

@@ -318,6 +318,10 @@ def test_an_object_is_given_what_stands_beside_x():
 
 def test_a_learning_rate_moves_nothing_and_weights_without_gradient_are_named():
     class Moving(Weights):
+        def __init__(self):
+            super().__init__()
+            del self.dW, self.db  # no place for a gradient is left empty
+
         def backward(self, output_gradient, learning_rate):
             dx = super().backward(output_gradient)
             self.W = self.W - learning_rate * self.dW
@@ -326,6 +330,26 @@ def test_a_learning_rate_moves_nothing_and_weights_without_gradient_are_named():
 
     report = check_gradients(Moving(), X)
     assert "not checked: W: backward returned no gradient" in str(report)
+
+
+def test_a_place_for_a_gradient_that_stays_empty_is_a_missing_gradient():
+    class Forgets(Weights):
+        def backward(self, dout):
+            return dout @ self.W.T
+
+    causes = check_gradients(Forgets(), X, raises=False).causes
+    assert {(cause.kind, cause.tensor) for cause in causes} == {
+        ("missing gradient", "W"), ("missing gradient", "b"),
+    }  # fmt: skip
+
+
+def test_a_loss_may_return_a_gradient_for_each_argument():
+    def loss(k):
+        return lambda a, b: (float(((a - b) ** 2).sum()), k * (a - b), -2 * (a - b))
+
+    assert check_gradients(loss(2), X, X + 1.5).ok
+    report = check_gradients(loss(3), X, X + 1.5, raises=False)
+    assert [check.ok for check in report.checks] == [False, True]
 
 
 def test_what_is_put_back_but_for_rounding_was_not_overwritten():

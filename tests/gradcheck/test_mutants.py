@@ -52,4 +52,4 @@ def test_the_message_shows_the_numbers_and_the_cause():
     text = str(specimen.check(0))
     for part in ("WRONG x (2, 6, 5, 2)", "analytic", "numeric", "relative error", "worst at ("):
         assert part in text
-    assert "likely cause: flipped kernel [x]: backward uses w flipped along axes (0, 1)" in text
+    assert "`c[1][::-1, ::-1]`: c[1] itself is due here" in text

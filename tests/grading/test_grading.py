@@ -162,7 +162,10 @@ def test_a_right_submission_gets_every_point(graded):
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("mask", "likely cause: wrong mask [x]: the mask is taken from dy"),
+        (
+            "mask",
+            "likely cause: wrong mask [x]: line 11, `dy`: the mask is taken from dy: x is due",
+        ),
         ("loop", "stopped after 1 seconds of processor time: is there an endless loop?"),
         ("crash", "the program crashed (SIGSEGV)"),
         ("leave", "the program ended before the test did (exit status 3)"),

@@ -146,6 +146,36 @@ def test_what_is_right_once_only_is_not_right(tmp_path):
     assert [test["score"] for test in found["once"]] == [2, 0], found
 
 
+NAMED = "type('R', (), dict(causes=[type('C', (), dict(kind={!r}, tensor='x', text={}))()]))()"
+LIES = [
+    "1 / 0",
+    "None",
+    "type('R', (), dict(causes=[7, None]))()",
+    "type('R', (), dict(causes=[]))()",
+    NAMED.format("praise", "'5 of 5'"),
+    NAMED.format("wrong mask", "'5\\0' * 9**5"),
+    "__import__('os')._exit(0)",
+    "__import__('time').sleep(99)",
+]
+
+
+def test_what_a_submission_says_of_its_own_mistakes_is_only_shown(tmp_path):
+    lie = "import sys\nsys.modules['__main__'].check_gradients = lambda *a, **k: {}\n"
+    wrong = RIGHT.replace("dy * (x > 0)", "dy * (dy > 0)")
+    files = {f"lie{i}": lie.format(text) + wrong for i, text in enumerate(LIES)}
+    printed, found, _ = graded(tmp_path, {**files, "last": RIGHT})
+    assert "INTERNALERROR" not in printed
+    for name in files:
+        output, gradient = found[name]
+        assert (output["score"], gradient["score"]) == (2, 0), (name, found[name])
+        shown = gradient["output"]
+        assert "WRONG x" in shown
+        assert "praise" not in shown
+        assert "\0" not in shown
+        assert len(shown) < 2000
+    assert [test["score"] for test in found["last"]] == [2, 3]
+
+
 @pytest.mark.skipif(not isolated(), reason="another user can be had as root on Linux")
 def test_nothing_planted_is_run_with_the_graders_rights(tmp_path):
     files = {"right": RIGHT}

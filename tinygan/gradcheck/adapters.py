@@ -109,8 +109,9 @@ def _with_its_backward(function, arguments, options, xp):
     name, back, due = getattr(function, "__name__", repr(function)), None, 0
     try:
         result = function(*copy.deepcopy(arguments), **copy.deepcopy(options))
-        if isinstance(result, (tuple, list)) and len(result) == 2:
-            y, back = result
+        several_gradients = isinstance(result, tuple) and len(result) > 2 and not np.ndim(result[0])
+        if several_gradients or (isinstance(result, (tuple, list)) and len(result) == 2):
+            y, back = result[0], result[1:] if several_gradients else result[1]
             due = int(several(back(np.ones(np.shape(y))) if callable(back) else back))
     except Exception:  # it is said where the function is checked
         result = None

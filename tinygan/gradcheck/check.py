@@ -202,7 +202,8 @@ def _check(layer, x, arguments, dy, options, directions, elements, rtol, seed):
         from tinygan.gradcheck.diagnosis import diagnose
 
         numeric = compare.numeric if part is subject else Numeric(part, part_y, noise)
-        causes += diagnose(numeric, part_dy, rng, checks, gradients)
+        named, places = diagnose(numeric, part_dy, rng, checks, gradients)
+        causes, notes = causes + named, notes + places
         notes += [subject.hint] if subject.hint else []
         if part is not subject and causes:
             shape = next(iter(part.tensors.values())).shape

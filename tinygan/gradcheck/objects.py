@@ -61,7 +61,10 @@ class ObjectSubject(PairSubject):
             if is_real(w.value) and np.size(w.value) and n not in changed
         }
         Subject.__init__(self, type(thing).__name__, {"x": arguments[0], **weights}, xp)
-        self.optional = self.expected = set(weights)
+        empty = [k for k, v in vars(self._thing).items() if v is None]  # where one is to be put
+        due = {meant(key, [_inside(n) for n in weights], False) for key in empty}
+        self.optional = {n for n in weights if _inside(n) not in due}
+        self.expected = set(self.optional)
         self.extras = {
             n: np.asarray(asnumpy(v))
             for n, v in zip(rest, arguments[1:], strict=True)

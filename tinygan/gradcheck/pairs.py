@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ class PairSubject(Subject):
 
     def __init__(self, forward, backward, arguments, options, xp, due=None):
         self._function, self._backward = forward, backward
+        self.readable = isinstance(getattr(forward, "func", forward), FunctionType)
+        self.readable &= not str(getattr(forward, "__module__", "")).startswith("tinygan.grading")
         self._options, self._arguments = dict(options), list(arguments)
         self._argument_names = argument_names(forward, len(arguments))
         found = dict(zip(self._argument_names, arguments, strict=True)) | self._options

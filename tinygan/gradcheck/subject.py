@@ -62,6 +62,8 @@ class Subject:
     """What a function takes besides its tensors."""
     is_loss = False
     """Whether the backward pass takes no upstream gradient."""
+    readable = True
+    """Whether the code may be read, and changed on trial, to find a mistake."""
     keeps_cache = False
     """Whether the code keeps its cache on the object, as its convention is."""
 

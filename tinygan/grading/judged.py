@@ -12,10 +12,13 @@ import dataclasses
 import inspect
 
 import numpy as np
+import pytest
 
-from tinygan.gradcheck import GradientReport, check_gradients
+from tinygan.gradcheck import CAUSES, Cause, GradientReport, check_gradients
+from tinygan.grading import readable
+from tinygan.grading.remote import RemoteFunction
 
-__all__ = ["SINGLE", "graded", "in_float32", "judged", "real"]
+__all__ = ["SINGLE", "causes", "graded", "in_float32", "judged", "real"]
 
 SINGLE = 3e-5
 """What is allowed, relative, of a result that was computed in float32."""
@@ -60,6 +63,27 @@ def graded(subject, *arguments, **options) -> tuple[GradientReport, str]:
     report = check_gradients(subject, *arguments, **{**options, "rtol": SINGLE}, raises=False)
     causes = [cause for cause in report.causes if cause.kind != "float32"]
     return dataclasses.replace(report, causes=causes), SAYS
+
+
+def causes(subject, arguments, options, report) -> list[Cause]:
+    """Return the causes that the submission's own process finds, where its code is at hand.
+
+    They are for the student to read: a wrong gradient has lost its points, whatever is said of it.
+    """
+    functions = subject if isinstance(subject, (tuple, list)) else (subject,)
+    if not all(isinstance(function, RemoteFunction) for function in functions):
+        return report.causes
+    names = [function.__name__ for function in functions]
+    try:
+        found = functions[0]._module.ask("causes", names, arguments, options)
+        named = [
+            Cause(kind, readable(tensor, "")[:200], readable(text, "")[:500])
+            for kind, tensor, text in found
+            if kind in CAUSES
+        ]
+    except (Exception, pytest.fail.Exception):  # out of time, or what was returned is no such list
+        return report.causes
+    return named or report.causes
 
 
 class _Later:

@@ -16,6 +16,7 @@ pytest's process; the functions of the submission run in another one and send ba
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,11 @@ def gradcheck(outputcheck, request):
     What is as right as float32 can be passes, with a note.
     """
     from tinygan.gradcheck import GradientError
-    from tinygan.grading.judged import graded, judged
+    from tinygan.grading.judged import causes, graded, judged
 
     def check(subject, *arguments, output=None, rtol=1e-6, **options):
+        checked = subject
+
         def compare(y, due):
             outputcheck(y, due, rtol, "the gradient counts only of the right function: ")
 
@@ -135,12 +138,14 @@ def gradcheck(outputcheck, request):
             right = output if callable(output) else lambda *given, **more: output
             right_subject = judged(subject, right, arguments, compare)
             if callable(output):
-                subject = right_subject
+                checked = right_subject
             else:
                 forward = right_subject[0] if isinstance(right_subject, tuple) else right_subject
                 forward(*copy.deepcopy(arguments), **options.get("options", {}))
         raises = options.pop("raises", True)
-        report, note = graded(subject, *arguments, **options)
+        report, note = graded(checked, *arguments, **options)
+        if not report.ok:
+            report = dataclasses.replace(report, causes=causes(subject, arguments, options, report))
         if raises and not report.ok:
             raise GradientError(report)
         if note:

@@ -102,7 +102,7 @@ class Evidence:
             return False
         size = max(np.abs(p).max(initial=0) for p in (*a, *b))
         worst = max(np.abs(p - q).max(initial=0) for p, q in zip(a, b, strict=True))
-        return bool(worst <= self.tolerance * size)
+        return bool(np.isfinite(size) and worst <= self.tolerance * size)
 
     def explains(self, name, predict) -> bool:
         """Whether ``predict(dy)`` is what was seen for every dy, and not what is right."""

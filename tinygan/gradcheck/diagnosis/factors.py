@@ -48,8 +48,6 @@ def wrong_factor(evidence: Evidence, name):
         elif part.any() and not extra.any() and _tells(evidence, name, slopes):
             block = not _scattered(bad.reshape(shape)) or _one_side(evidence.tensors[name], bad)
             yield from _in_part(c[bad], "outputs" if axis == 0 else "elements", block)
-        if not extra.any() and (bad.sum() >= 4 or not part.any()):
-            yield from _named(evidence, name, shape, c, bad, used, 3 if part.any() else 2)
 
 
 def _profile(right, found, axis, tolerance):
@@ -141,44 +139,6 @@ def _in_part(wrong, whose, block):
     elif len(wrong) > 1 and block:
         text = f"right for some {whose}, {wrong[0]:.4g} times the right one for the others"
         yield Guess("constant factor", text, 2)
-
-
-def _named(evidence, name, shape, c, bad, used, rank):
-    """Say which of the usual factors c is, or 1/c."""
-    constant = np.ptp(used[bad]) <= 1e-5 * np.abs(used).max()
-    for label, values in library(evidence, name, shape).items():
-        v = np.broadcast_to(values, shape).ravel()[bad]
-        if np.ptp(v) == 0 or not np.isfinite(v).all():
-            continue
-        if _equal(c[bad] * v, 1, evidence.tolerance):
-            yield Guess("missing term", f"the factor {label} is missing", rank)
-        elif _equal(c[bad] / v, 1, evidence.tolerance):
-            if constant or label == f"{name}(1 − {name})":
-                yield Guess("missing term", f"the factor 1/({label}) is missing", rank)
-            else:
-                yield Guess("extra term", f"there is a factor {label} too many", rank)
-
-
-def library(evidence, name, shape):
-    """Return the factors that are often forgotten, as arrays that broadcast to `shape`."""
-    tensors, y = evidence.tensors, evidence.y
-    values = dict(tensors) | {
-        n: v for n, v in evidence.subject.extras.items() if v.dtype.kind == "f"
-    }
-    values |= {"y": y} if y.size > 1 else {}
-    found: dict[str, np.ndarray] = {}
-    quotients = {}
-    for n, v in ((n, fitted) for n, value in values.items() for fitted in spread(value, shape)):
-        s = 0.5 * (np.tanh(v / 2) + 1)
-        found |= {n: v, f"{n}²": v * v, f"(1 − {n})": 1 - v, f"{n}(1 − {n})": v * (1 - v)}
-        found |= {f"(1 − {n}²)": 1 - v * v, f"(1 + {n})": 1 + v}
-        found |= {f"σ({n})": s, f"(1 − σ({n}))": 1 - s, f"σ'({n})": s * (1 - s)}
-        found[f"tanh'({n})"] = 1 - np.tanh(v) ** 2
-        if v.ndim and v.shape[-1] % 2 == 0 and n == name:
-            found["the other half"] = np.roll(v, v.shape[-1] // 2, -1)
-        if n != "y" and y.size > 1 and y.shape == tuple(shape) and np.all(v):
-            quotients[f"y/{n}"] = y / v
-    return found | quotients
 
 
 def spread(value, shape):

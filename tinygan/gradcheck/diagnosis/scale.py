@@ -36,35 +36,6 @@ def whole_numbers(evidence: Evidence, name):
         yield Guess("integer arithmetic", text, 1)
 
 
-def not_linear(evidence: Evidence, name):
-    """Every right backward pass is linear in dy; this one is not: how?"""
-    if evidence.is_loss or evidence.linear:
-        return
-
-    def walk(dy):
-        return evidence.walk(dy)[name]
-
-    dy, other = evidence.dys[:2]
-    nothing, here, there = walk(0 * dy), walk(dy), walk(other)
-    if np.any(nothing):
-        parts = (here - nothing) - 2 * (there - nothing)
-        if evidence.close([here - nothing], evidence.right(name)[:1]):
-            yield Guess("extra term", "something is added that does not depend on dy", 2)
-        elif evidence.close([walk(dy - 2 * other) - nothing], [parts]):
-            ones = np.ones(dy.shape)  # what is lost of dy = 1 is what does not depend on dy
-            lost = evidence.pull(name, ones) - (walk(ones) - nothing)
-            if evidence.close([lost], [nothing]):
-                text = "a part of the gradient does not depend on dy: dy is forgotten in a term"
-                yield Guess("upstream ignored", text, 2)
-        return
-    slopes = np.round(np.diag(evidence.jacobian(name)), 4)
-    masked = here.shape == dy.shape and np.isin(np.round(here / dy, 4), slopes).all()
-    bent = evidence.close([walk(3 * dy)], [3 * here]) and not evidence.close([walk(-dy)], [-here])
-    if masked or (bent and not evidence.forward_is_linear(evidence.input_name)):
-        text = "the mask is taken from dy instead of from x: the gradient is not linear in dy"
-        yield Guess("wrong mask", text, 3)
-
-
 def factor_in_words(evidence, name, c) -> str:
     """Say which number c is: a plain one, or a size, told apart by changing the sizes."""
     sizes, axis = _sizes(evidence), 0

@@ -8,7 +8,6 @@ import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, subsets
 from tinygan.gradcheck.diagnosis.places import ADD_UP
-from tinygan.gradcheck.diagnosis.terms import groups
 
 
 def summed_wrongly(evidence: Evidence, name):
@@ -119,21 +118,3 @@ def _last_of_a_loop(shape, there, kept, step=1, orders=permutations):
 def _last(turn, there, kept):
     last = np.where(there, turn, -np.inf).max(axis=1, keepdims=True)
     return np.array_equal(kept, there & (turn == last))
-
-
-def wrong_group(evidence: Evidence, name):
-    """A mean or sum over elements that do not belong together."""
-    found, right = evidence.analytic_jacobian(name), evidence.jacobian(name)
-    if found is None or found.shape != right.shape or right.shape[0] != right.shape[1]:
-        return
-    mine, seen = groups(right), groups(found)
-    if len(right) < 4 or mine is None or seen is None:
-        return
-    arrive = np.abs(np.diag(found)).min() > 1e-6 * np.abs(found).max()
-    touched = np.abs(np.diag(right)).min() > 1e-6 * np.abs(right).max()
-    direct = np.diag(found) / np.diag(right)  # what arrives not through a sum is about right
-    alike = 0.5 < np.median(direct) < 2 and (direct > 0).mean() > 0.8
-    alone = len(np.unique(mine)) == len(mine) or len(np.unique(seen)) == len(seen)
-    if not np.array_equal(mine, seen) and touched and arrive and alike and not alone:
-        text = "a mean or sum is taken over elements that do not belong together: a wrong axis"
-        yield Guess("wrong axis", text, 3)

@@ -8,14 +8,12 @@ every element of all upstream gradients they have to fit, so none does by chance
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import Evidence, Guess, is_diagonal, subsets
-from tinygan.gradcheck.diagnosis.factors import library, spread
-from tinygan.gradcheck.diagnosis.paths import paths
+from tinygan.gradcheck.diagnosis.factors import spread
 
 
 def _together(arrays):
@@ -76,7 +74,8 @@ def _compare(evidence, name, split):
     elif not gone.any():
         off = [f"{n} is {c:.4g} times too large" for n, c, ok in
                zip(split.labels, ratio, kept, strict=True) if not ok]  # fmt: skip
-        yield Guess("constant factor", "; ".join(off), 3 if split.rank > 1 else 1)
+        rank, size = 3 if split.rank > 1 else 1, float(ratio[~kept][0])
+        yield Guess("constant factor", "; ".join(off), rank, size=size)
 
 
 def fit(basis, target, tolerance):
@@ -122,18 +121,9 @@ def direct_and_sum(evidence, name) -> Iterator[Split | Guess]:
     for own in (np.diag(matrix), None if labels is None else _own_slopes(matrix, labels)):
         if own is None or not np.any(own) or not np.isfinite(own).all():
             continue
-        through = matrix - np.diag(own)
-
-        def sent(dy, factor=1.0, own=own, through=through):
-            return (own * dy.ravel() + through @ (dy * factor).ravel()).reshape(shape)
-
         direct = [(own * dy.ravel()).reshape(shape) for dy in evidence.dys]
         rest = [r - p for r, p in zip(evidence.right(name), direct, strict=True)]
         yield Split(("each element's own term", "the term through the sum"), [direct, rest])
-        for label, v in library(evidence, name, evidence.y.shape).items():
-            if np.ptp(v) and np.all(v):
-                text = f"in the sum, the factor {label} is missing"
-                yield Guess("missing term", text, 3, lambda dy, v=v, f=sent: f(dy, 1 / v))
 
 
 def _own_slopes(matrix, labels):
@@ -145,58 +135,6 @@ def _own_slopes(matrix, labels):
             k = np.roll(j, 1)
             own[i] = matrix[i, i] - np.median(matrix[i, k] * matrix[j, i] / matrix[j, k])
     return own
-
-
-def functions(evidence, name) -> Iterator[Split | Guess]:
-    """Yield the derivative of one number as a sum of simple functions of x, y and t."""
-    matrix, x, dys = evidence.jacobian(name), evidence.tensors[name], evidence.dys
-    if matrix.shape[1] > 1 and not is_diagonal(matrix):
-        return
-    right, terms, tolerance = matrix.sum(axis=1), _simple(evidence, name), evidence.tolerance
-    for chosen in (*combinations(terms, 1), *combinations(terms, 2)):
-        basis = np.stack([terms[n] for n in chosen], axis=1)[None]
-        true = fit(basis, right[None], tolerance / 10)
-        if true is None or not true.all():
-            continue
-
-        sizes = dict(zip(chosen, true[0], strict=True))
-        for old, new in (("y", "x"), ("x", "y"), ("σ(x)", "x"), ("x", "σ(x)")):
-            renamed = [n.replace(old, new) for n in chosen]
-            if renamed != list(chosen) and all(n in terms for n in renamed):
-                text = f"the derivative is taken at {new} where it should be at {old}"
-                slope = sum(sizes[n] * terms[r] for n, r in zip(chosen, renamed, strict=True))
-                yield Guess("wrong tensor", text, 2, lambda dy, s=slope: s.reshape(x.shape) * dy)
-        if len(chosen) > 1:
-            parts = [[terms[n].reshape(x.shape) * dy for dy in dys] for n in chosen]
-            yield Split(tuple(f"the term {n}" for n in chosen), parts)
-        return
-
-
-def _simple(evidence, name):
-    """Return what derivatives of one number are often made of, by name."""
-    x, y = evidence.tensors[name].ravel(), evidence.y
-    values = {"x": x} | ({"y": y.ravel()} if y.size == x.size > 1 else {})
-    others = {n: v for n, v in {**evidence.tensors, **evidence.subject.extras}.items() if n != name}
-    other = [np.asarray(v, np.float64).ravel() for v in others.values() if v.size in (x.size, 1)]
-    values |= {"t": other[0] + 0 * x} if other else {}
-    t, s, h = values.get("t", 0 * x), 0.5 * (np.tanh(x / 2) + 1), np.tanh(x)
-    terms = {"1": np.ones_like(x), **values, **{f"{a}²": v * v for a, v in values.items()}}
-    terms |= {f"{a}·{b}": values[a] * values[b] for a, b in combinations(values, 2)}
-    terms |= {"σ(x)": s, "σ(x)²": s**2, "x·σ(x)": x * s, "x·σ'(x)": x * s * (1 - s)}
-    with np.errstate(all="ignore"):
-        terms |= {"1/x": 1 / x, "1/(1−x)": 1 / (1 - x), "exp(x)": np.exp(x), "tanh(x)": h}
-        terms |= {"t/x": t / x, "(1−t)/(1−x)": (1 - t) / (1 - x), "t/(1−x)": t / (1 - x)}
-        terms |= {"exp(−x)": np.exp(-x), "sign(x−t)": np.sign(x - t), "tanh(x)²": h * h}
-    return {n: v for n, v in terms.items() if np.isfinite(v).all() and np.any(v)}
-
-
-def rows(evidence, name) -> Iterator[Split]:
-    """Yield one number a row, as a cosine: multiples of each row of the tensors."""
-    x = evidence.tensors[name]
-    others = {n: v for n, v in evidence.tensors.items() if v.shape == x.shape}
-    if evidence.y.shape == x.shape[:1] and x.ndim == 2 <= len(others) < x.shape[1]:
-        parts = [[v] * len(evidence.dys) for v in others.values()]
-        yield Split(tuple(f"the term along {n}" for n in others), parts, np.concatenate)
 
 
 def normalisation(evidence, name) -> Iterator[Split | Guess]:
@@ -265,25 +203,12 @@ def normalisation(evidence, name) -> Iterator[Split | Guess]:
         return
 
 
-def through_weights(evidence, name) -> Iterator[Split]:
-    """Yield the paths from x to y through each of its products, and what goes elsewhere."""
-    found = [p for p in paths(evidence) if p.image == name]
-    parts = [[path.dx(dy) for dy in evidence.dys] for path in found]
-    right, labels = evidence.right(name), [f"the path through {path.weight}" for path in found]
-    rest = [r - sum(p) for r, p in zip(right, zip(*parts, strict=True), strict=False)]
-    if rest and np.abs(rest).max() > 1e-4 * np.abs(right).max():
-        skip = rest[0].shape == evidence.y.shape and evidence.close(rest, evidence.dys)
-        parts, labels = [*parts, rest], [*labels, "the skip, dy itself," if skip else "the rest"]
-    if len(parts) > 1:
-        yield Split(tuple(labels), parts, rank=1)
-
-
 WAYS = (
     "dy itself",
     "the way through the mean, −mean(dy)",
     "the way through the variance, −x̂·mean(dy·x̂)",
 )
-SPLITS = (normalisation, through_weights, one_and_the_rest, direct_and_sum, functions, rows)
+SPLITS = (normalisation, one_and_the_rest, direct_and_sum)
 
 
 def groups(matrix):
