@@ -4,6 +4,7 @@ import builtins
 import cProfile
 import functools
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -292,6 +293,15 @@ def test_where_the_change_has_no_name_the_place_is_said_in_a_note():
     report = check_gradients((softplus, softplus_backward), X, raises=False)
     assert not report.causes
     assert any("is right if in line" in note for note in report.notes)
+
+
+def test_two_threads_look_for_causes_one_after_the_other():
+    def look(backward):
+        return check_gradients((dense, backward), X, W, raises=False).cause.kind
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(look, [square_forgotten, slope_of_z] * 2))
+    assert found == ["missing term", "wrong tensor"] * 2
 
 
 # --- what counts as found -------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import gc
 import linecache
 import sys
 import sysconfig
+import threading
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -27,6 +28,10 @@ VALUED = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Co
 
 LIBRARIES = (str(Path(__file__).parents[2]), sysconfig.get_path("stdlib"),
              str(Path(np.__file__).parents[1]), "<frozen ")  # fmt: skip
+
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held while code is hooked, which is there for all threads."""
 
 
 class Hooked:
@@ -44,7 +49,7 @@ class Hooked:
     def __init__(self, run, hook):
         self.nodes: list = []
         self.constants: dict = {}
-        self._hook, self._exchanged = hook, []
+        self._hook, self._exchanged, self._outer = hook, [], None
         codes = _called(run)
         inner = {id(c) for code in codes for c in _inside(code)}
         for code in codes:
@@ -66,17 +71,31 @@ class Hooked:
                 self.constants |= {n: v for n, v in found.items() if isinstance(v, kinds)}
 
     def __enter__(self):
-        setattr(builtins, HOOK, self._hook)
-        for functions, _, new in self._exchanged:
-            for function in functions:
-                function.__code__ = new
+        try:
+            self._outer = getattr(builtins, HOOK, None)
+            setattr(builtins, HOOK, self._hook)
+            for functions, _, new in self._exchanged:
+                for function in functions:
+                    function.__code__ = new
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
+        try:
+            self._put_back()
+        finally:  # whatever rang in the middle
+            self._put_back()
+
+    def _put_back(self):
         for functions, old, _ in self._exchanged:
             for function in functions:
                 function.__code__ = old
-        delattr(builtins, HOOK)
+        if self._outer is not None:
+            setattr(builtins, HOOK, self._outer)
+        elif hasattr(builtins, HOOK):
+            delattr(builtins, HOOK)
 
     def _compile(self, node, code):
         """Return the code of the function `node` with hooks, to stand in the place of `code`."""

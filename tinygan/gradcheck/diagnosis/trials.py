@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.gradcheck.diagnosis.hooks import Hooked
+from tinygan.gradcheck.diagnosis.hooks import ONE_AT_A_TIME, Hooked
 from tinygan.gradcheck.limit import OutOfTime
 
 PATIENCE = 4.0
@@ -75,6 +75,10 @@ class Trials:
 
     def search(self, edits) -> list[Repair]:
         """Try the edits at every expression that matters, until the time is up."""
+        with ONE_AT_A_TIME:
+            return self._search(edits)
+
+    def _search(self, edits):
         first, repairs = self.looks[0], list[Repair]()
         hooked = Hooked(lambda: first.walk(first.dys[0]), self._hook)
         self.nodes, self.constants = hooked.nodes, hooked.constants
