@@ -1,5 +1,6 @@
 """The course: solutions score everything, empty exercises nothing, and every message helps."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from tinygan.coursework import create
 from tinygan.coursework.__main__ import main
+from tinygan.coursework.wheel import wheel
 from tinygan.grading.process import isolated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,6 +221,19 @@ def test_the_wheel_holds_everything_that_is_installed(course):
     assert "tinygan/coursework/template/student/.github/workflows/classroom.yml" in packed
 
 
+@pytest.mark.parametrize("name", ["PKG-INFO", "METADATA"])
+def test_the_wheel_says_its_version_in_a_checkout_too(tmp_path, monkeypatch, name):
+    """Where setuptools has left an egg-info, that is what is found first."""
+    kind = "egg-info" if name == "PKG-INFO" else "dist-info"
+    (tmp_path / f"tinygan.{kind}").mkdir()
+    (tmp_path / f"tinygan.{kind}" / name).write_text("Name: tinygan\nVersion: 9.8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    file, content = wheel()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        about = archive.read("tinygan-9.8.dist-info/METADATA").decode()
+    assert (file, "Version: 9.8" in about) == ("tinygan-9.8-py3-none-any.whl", True)
+
+
 @pytest.mark.skipif(not isolated(), reason="another user can be had as root on Linux")
 def test_what_needs_tinygan_runs_isolated_too(course, tmp_path):
     """Exercises 10 to 12 import parts of tinygan, in the process that may import little."""
@@ -235,5 +250,7 @@ def test_the_recorded_path_says_what_the_tests_say(course, tmp_path):
     (tmp_path / "relu.py").write_text(text)
     _, results = grade(course, tmp_path, "--tinygan-isolate", "no", "-k", "01_relu and not hidden")
     (message,) = [test["output"] for test in results["tests"] if not test["score"]]
-    assert message.splitlines()[-1] in recorded
+    cause = message.splitlines()[-1]  # with the line of another file
+    assert "likely cause: wrong mask [x]: line" in cause
+    assert cause.partition("`")[2] in recorded
     assert "not written yet: relu: compute y = max(x, 0)" in recorded

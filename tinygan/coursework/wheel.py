@@ -27,8 +27,12 @@ def wheel() -> tuple[str, bytes]:
         if path.is_file() and "__pycache__" not in path.parts and path.suffix not in LEFT_OUT
     }
     info = f"tinygan-{version}.dist-info"
-    for name in ("METADATA", "entry_points.txt"):
-        contents[f"{info}/{name}"] = (distribution.read_text(name) or "").encode()
+    about = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+    if not about:
+        raise FileNotFoundError("tinygan is not installed: pip install -e . in its folder")
+    contents[f"{info}/METADATA"] = about.encode()  # a checkout's own folder has PKG-INFO
+    entries = distribution.read_text("entry_points.txt")
+    contents[f"{info}/entry_points.txt"] = (entries or "").encode()
     contents[f"{info}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: tinygan\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
