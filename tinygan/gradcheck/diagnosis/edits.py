@@ -124,6 +124,8 @@ def scaled(t, node, v):
     def text(c):
         if t.named(c):
             return f"the factor {t.named(c)} is missing"
+        if abs(c + 1) < 1e-6:
+            return "the sign is wrong"
         return f"{1 / c:.4g} times too large" if c else "this term is one too many"
 
     yield Edit(kind, text, lambda c, v, _: c * v, linear=True)
@@ -492,8 +494,10 @@ def term(t, node, v):
     if not (is_array(v) and is_float(v) and v.size > 1) or operator_of(node) is ast.Add:
         return
 
-    def plus(text, f):
-        text = f"the term {text} is missing"
+    def plus(what, f):
+        def text(c):
+            return f"the term {c:.4g}{what} is missing"
+
         return Edit("missing term", text, lambda c, v, _: v + c * f(v), 3, linear=True)
 
     axes = list(subsets(a for a in range(v.ndim) if v.shape[a] > 1))
@@ -506,15 +510,15 @@ def term(t, node, v):
                 return p * (v - (v * p).sum(-1, keepdims=True))
 
             yield Edit("missing term", f"the slope of the softmax {label} is missing", slope, 3)
-    yield plus("c", lambda v: 1.0)
+    yield plus("", lambda v: 1.0)
     for a in axes:
-        yield plus(f"c·mean over axes {a}", lambda v, a=a: v.mean(a, keepdims=True))
+        yield plus(f" · the mean over axes {a}", lambda v, a=a: v.mean(a, keepdims=True))
     for key, label in t.known.items():
         if t.values[key].shape == v.shape:
-            yield plus(f"c·{label}", lambda v, k=key: t.now[k])
-            yield plus(f"c·{label}, times this,", lambda v, k=key: v * t.now[k])
+            yield plus(f" · {label}", lambda v, k=key: t.now[k])
+            yield plus(f" · {label}, times this,", lambda v, k=key: v * t.now[k])
             for a in axes:
-                text = f"c·{label}·mean({label} · this) over axes {a}"
+                text = f" · {label} · mean({label} · this) over axes {a}"
                 yield plus(
                     text, lambda v, k=key, a=a: t.now[k] * (v * t.now[k]).mean(a, keepdims=True)
                 )
@@ -541,9 +545,10 @@ def product_term(t, node, v):
         else:
             fits = a.shape == b.shape == v.shape and (str(ka) <= str(kb) or "−" in text)
         if fits:
-            text = f"the term c·{text.format(la, lb)} is missing"
+            what = text.format(la, lb)
+            says = lambda c, what=what: f"the term {c:.4g} · {what} is missing"  # noqa: E731
             change = lambda c, v, _, f=f, ka=ka, kb=kb: v + c * f(v, t.now[ka], t.now[kb])  # noqa: E731
-            yield Edit("missing term", text, change, 4, linear=True)
+            yield Edit("missing term", says, change, 4, linear=True)
 
 
 def _shape_of(f, *arrays):
