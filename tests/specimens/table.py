@@ -27,6 +27,47 @@ def layer(prefix, arguments, rows):
         ROWS.append(Specimen(f"{prefix}: {name}", cls, arguments, first, tuple(also)))
 
 
+def pairs(prefix, forward, arguments):
+    """Decorate the backward passes of `forward`: ``@row(name, cause)``."""
+
+    def row(name, cause=""):
+        def keep(backward):
+            group(prefix, forward, arguments, [(name, cause, backward)])
+            return backward
+
+        return keep
+
+    return row
+
+
+def classes(prefix, arguments):
+    """Decorate classes with forward and backward."""
+
+    def row(name, cause=""):
+        def keep(cls):
+            layer(prefix, arguments, [(name, cause, cls)])
+            return cls
+
+        return keep
+
+    return row
+
+
+def alone(prefix, arguments):
+    """Decorate functions that return their gradient or backward pass too."""
+
+    def row(name, cause=""):
+        def keep(function):
+            first, *also = cause.split("|")
+            label = f"{prefix}: {name}"
+            ROWS.append(Specimen(label, lambda: function, arguments, first, tuple(also)))
+            return function
+
+        return keep
+
+    return row
+
+
 def normal(*shapes):
     """Return a function that draws normal arrays of these shapes, off the kinks at zero."""
 

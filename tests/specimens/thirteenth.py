@@ -11,43 +11,11 @@ do to their surroundings what their label says.
 from math import erf, pi, sqrt
 
 import numpy as np
-from mutants.specimen import Specimen
 
-from specimens.table import ROWS, group, layer, normal, uniform
+from specimens.table import ROWS, alone, classes, normal, pairs, uniform
 from tinygan import Layer, Parameter
 
 _before = len(ROWS)
-
-
-def pairs(prefix, forward, arguments):
-    """Decorate the backward passes of `forward`: ``@row(name, cause)``."""
-    def row(name, cause=""):
-        def keep(backward):
-            group(prefix, forward, arguments, [(name, cause, backward)])
-            return backward
-        return keep
-    return row
-
-
-def classes(prefix, arguments):
-    """Decorate classes with forward and backward."""
-    def row(name, cause=""):
-        def keep(cls):
-            layer(prefix, arguments, [(name, cause, cls)])
-            return cls
-        return keep
-    return row
-
-
-def alone(prefix, arguments):
-    """Decorate functions that return their gradient or backward pass too."""
-    def row(name, cause=""):
-        def keep(function):
-            first, *also = cause.split("|")
-            ROWS.append(Specimen(f"{prefix}: {name}", lambda: function, arguments, first, tuple(also)))
-            return function
-        return keep
-    return row
 
 
 def sigmoid(x):

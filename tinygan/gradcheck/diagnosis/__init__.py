@@ -59,13 +59,7 @@ def _repair(looks, wrong, good):
     Of those that are equally simple, the more special kind is named: a mask that is off is also an
     array in another's place.
     """
-    first = looks[0]
-    wrong = [
-        n
-        for n in wrong
-        if not all(g is not None for g in first.found(n))
-        or not first.close(first.found(n), first.right(n))  # on the part that is looked at
-    ]
+    wrong = [n for n in wrong if not looks[0].is_right(n)]  # on the part that is looked at
     found = Trials(looks, wrong, good).search(EDITS) if wrong else []
     order = {kind: i for i, kind in reversed([*enumerate([*SPECIAL, *CAUSES, ""])])}
     return min(found, key=lambda r: (-len(r.names), r.rank, order[r.kind]), default=None)
@@ -101,8 +95,7 @@ def _looks(numeric, dy, rng) -> list[Evidence]:
 
 def _holds(evidence, name, guess, hypotheses) -> bool:
     """Whether the same mistake is seen here, if any is."""
-    found = evidence.found(name)
-    if all(g is not None for g in found) and evidence.close(found, evidence.right(name)):
+    if evidence.is_right(name):
         return True
     again = _likeliest(evidence, name, hypotheses)
     return again is not None and again.kind == guess.kind and np.isclose(again.size, guess.size)

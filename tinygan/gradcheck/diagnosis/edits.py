@@ -12,6 +12,7 @@ from itertools import permutations, product
 import numpy as np
 
 from tinygan.gradcheck.diagnosis.evidence import subsets
+from tinygan.gradcheck.diagnosis.places import ADD_UP
 from tinygan.gradcheck.diagnosis.trials import Edit, is_array, is_bool, is_float, is_int
 
 PRODUCT = (ast.Mult, ast.Div)
@@ -98,8 +99,8 @@ def operands(t, node):
     return [n.place for n in inner if getattr(n, "place", None) in t.values]
 
 
-def shape(value):
-    return np.shape(value) if is_array(value) or is_float(value) or is_int(value) else None
+def is_numeric(value):
+    return is_array(value) or is_float(value) or is_int(value)
 
 
 # --- numbers and operators ------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def factor_dropped(t, node, v):
     places = operands(t, node)
     for keep, gone in (places, places[::-1]) if len(places) == 2 else ():
         away = t.values[gone]
-        if shape(away) is None or shape(t.values[keep]) is None:
+        if not is_numeric(away) or not is_numeric(t.values[keep]):
             continue
         if isinstance(node.op, ast.Pow) and keep == places[1]:
             continue
@@ -384,8 +385,7 @@ def assigned(t, node, v):
             except (NameError, AttributeError, KeyError):  # the first time
                 return v
 
-        text = "a loop assigns (=) where it should add up (+=)"
-        yield Edit("assigned", text, plus, 0)
+        yield Edit("assigned", ADD_UP, plus, 0)
     if isinstance(node.up, ast.AugAssign) and isinstance(node.up.target, ast.Subscript):
 
         def every(v, old):

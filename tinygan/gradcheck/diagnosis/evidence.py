@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -57,8 +56,6 @@ class Evidence:
     dys : list of ndarray
     given : list of dict
         For each of them the analytic gradients by name.
-    known : dict
-        What hypotheses found out and need again.
     """
 
     def __init__(self, numeric: Numeric, dy, rng, count=3):
@@ -72,7 +69,6 @@ class Evidence:
         noise = np.max(numeric.noise, initial=0) / (np.abs(self.y).max(initial=0) or 1.0)
         self.tolerance = 1e-5 if noise < 1e-10 else 3e-2
         self.input_name = next(iter(self.tensors))
-        self.known: dict[str, Any] = {}
 
     def walk(self, dy, tensors=None):
         """Return the analytic gradients for `dy`."""
@@ -103,6 +99,11 @@ class Evidence:
         size = max(np.abs(p).max(initial=0) for p in (*a, *b))
         worst = max(np.abs(p - q).max(initial=0) for p, q in zip(a, b, strict=True))
         return bool(np.isfinite(size) and worst <= self.tolerance * size)
+
+    def is_right(self, name) -> bool:
+        """Whether the analytic gradients are there, and are the numeric ones."""
+        found = self.found(name)
+        return all(g is not None for g in found) and self.close(found, self.right(name))
 
     def explains(self, name, predict) -> bool:
         """Whether ``predict(dy)`` is what was seen for every dy, and not what is right."""

@@ -1,8 +1,7 @@
 r"""Slopes: what the analytic Jacobian A is times the numeric one J, row by row, column by column.
 
 Where A = J diag(c), c belongs to the outputs: dy went through a wrong factor or mask.  Where
-A = diag(c) J, it belongs to the elements.  c is then one number, a mask, or a factor of the usual
-ones: x, y, 1 − y, σ(x), another tensor.
+A = diag(c) J, it belongs to the elements.  c is then one number, or a mask.
 """
 
 from __future__ import annotations
@@ -151,10 +150,6 @@ def spread(value, shape):
     with suppress(ValueError):
         if np.broadcast_shapes(value.shape, shape) == tuple(shape):
             yield value
-
-
-def _equal(a, b, tolerance):
-    return bool(np.abs(a - b).max(initial=0) <= 10 * tolerance * np.max(np.abs(b)))
 
 
 def constant_in_part(evidence: Evidence, name):

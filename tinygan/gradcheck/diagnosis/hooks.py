@@ -8,13 +8,13 @@ until the hook returns something else.
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import gc
 import linecache
 import sys
 import sysconfig
 import threading
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -49,7 +49,7 @@ class Hooked:
     def __init__(self, run, hook):
         self.nodes: list = []
         self.constants: dict = {}
-        self._hook, self._exchanged, self._outer = hook, [], None
+        self._hook, self._exchanged = hook, []
         codes = _called(run)
         inner = {id(c) for code in codes for c in _inside(code)}
         for code in codes:
@@ -72,8 +72,6 @@ class Hooked:
 
     def __enter__(self):
         try:
-            self._outer = getattr(builtins, HOOK, None)
-            setattr(builtins, HOOK, self._hook)
             for functions, _, new in self._exchanged:
                 for function in functions:
                     function.__code__ = new
@@ -92,10 +90,6 @@ class Hooked:
         for functions, old, _ in self._exchanged:
             for function in functions:
                 function.__code__ = old
-        if self._outer is not None:
-            setattr(builtins, HOOK, self._outer)
-        elif hasattr(builtins, HOOK):
-            delattr(builtins, HOOK)
 
     def _compile(self, node, code):
         """Return the code of the function `node` with hooks, to stand in the place of `code`."""
@@ -121,8 +115,10 @@ class Hooked:
         outer = ast.FunctionDef("outer", _no_arguments(), [*bound, statement], [])
         try:
             module = ast.fix_missing_locations(ast.Module([outer], []))
-            whole = compile(module, code.co_filename, "exec", dont_inherit=True)
-            found = next(_inside(next(_inside(whole))))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the text that the hook replaces is no function
+                whole = compile(module, code.co_filename, "exec", dont_inherit=True)
+            found = _with_hook(next(_inside(next(_inside(whole)))), self._hook)
         except (SyntaxError, ValueError, RecursionError):
             found = None
         if found is None or found.co_freevars != code.co_freevars:
@@ -195,7 +191,15 @@ class _Hooks(ast.NodeTransformer):
 
 
 def _hook(*arguments):
-    return ast.Call(_load(HOOK), list(arguments), [])
+    return ast.Call(ast.Constant(HOOK), list(arguments), [])
+
+
+def _with_hook(code, hook):
+    """Return the code with the hook among its constants, where its name stood."""
+    consts = (_with_hook(c, hook) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(
+        co_consts=tuple(hook if isinstance(c, str) and c == HOOK else c for c in consts)
+    )
 
 
 def _tell(names):

@@ -89,16 +89,11 @@ def gradient_reordered(evidence: Evidence, name):
     for other, value in evidence.tensors.items():
         if other != name and value.shape == shape:
             both = evidence.explains(other, lambda dy: evidence.pull(name, dy))
-            if both and not all(_is_right(evidence, n) for n in evidence.tensors
+            if both and not all(evidence.is_right(n) for n in evidence.tensors
                                 if n not in (name, other)):  # fmt: skip
                 continue  # masks or weights may be exchanged as well
             text = f"this is the gradient of {other}{': are the two exchanged?' * both}"
             yield Guess("wrong tensor", text, 2 - both, lambda dy, o=other: evidence.pull(o, dy))
-
-
-def _is_right(evidence, name):
-    found = evidence.found(name)
-    return all(g is not None for g in found) and evidence.close(found, evidence.right(name))
 
 
 def wrong_shape(evidence: Evidence, name):

@@ -61,7 +61,9 @@ class Trials:
         What each had as its value, by number; and variables, by name.
     known : dict
         The different arrays among them, and what they are called.
-    counts : Counter
+    now : dict
+        As `values`, in the run that goes on.
+    counted : Counter
         How often each expression was evaluated.
     """
 
